@@ -1,0 +1,1 @@
+"""The neural side: backbones, prototypes, learners. Knows no HTTP and no database."""

@@ -1,0 +1,108 @@
+"""The backbone: photos in, embeddings out, under an id that says which embeddings may be compared."""
+
+import hashlib
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.engines import Engine, EngineName, Precision, create_engine, probes
+from models.manifest import CHECKPOINTS, CheckpointError, Manifest, Transform, read_manifest
+from models.network import EmbeddingNetwork, create_features
+from models.weights import load_weights
+
+DEFAULT = "efficientnet-lite0-imagenet"
+TIMM_PREFIX = "timm/"
+
+
+class Backbone:
+    """A frozen embedding network with its preprocessing, on the engine of this machine."""
+
+    def __init__(self, manifest: Manifest, engine: Engine) -> None:
+        self.manifest = manifest
+        self.engine = engine
+        self.transform = manifest.transform
+        self.backbone_id = _identify(manifest)
+        self.dimension = self.embed(probes(self.transform.height, self.transform.width, 1)).shape[1]
+
+    def embed(self, photos: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Embed photos that were resized to the transform's size.
+
+        Args:
+            photos: uint8 [N, H, W, 3], RGB, N >= 1.
+
+        Returns:
+            float32 [N, D], each row of Euclidean length 1.
+
+        Raises:
+            ValueError: another shape or type.
+        """
+        expected = (self.transform.height, self.transform.width, 3)
+        if photos.dtype != np.uint8 or photos.ndim != 4 or photos.shape[1:] != expected or not len(photos):  # noqa: PLR2004
+            raise ValueError(
+                f"Photos must be uint8 [N, {expected[0]}, {expected[1]}, 3], not {photos.dtype} {photos.shape}."
+            )
+        return self.engine.run(photos)
+
+
+def load_backbone(name: str = DEFAULT, engine: EngineName = "auto", precision: Precision = "auto") -> Backbone:
+    """Load a backbone by name.
+
+    `name` is a checkpoint of ours (`efficientnet-lite0-imagenet`), the path of a manifest (`/srv/mine.json`), or
+    `timm/` and the name of any pretrained network of timm, which timm downloads from its hub.
+
+    Raises:
+        CheckpointError: no such checkpoint or network, or files that do not fit each other.
+    """
+    if name.startswith(TIMM_PREFIX):
+        return timm_backbone(name.removeprefix(TIMM_PREFIX), engine, precision)
+    path = Path(name) if name.endswith(".json") else CHECKPOINTS / f"{name}.json"
+    if not path.is_file():
+        shipped = ", ".join(sorted(file.stem for file in CHECKPOINTS.glob("*.json")))
+        raise CheckpointError(
+            f"There is no checkpoint {name!r}: give one of {shipped}, a manifest's path, or timm/NAME."
+        )
+    manifest = read_manifest(path)
+    features = create_features(manifest.architecture)
+    load_weights(features, manifest)
+    return _assemble(manifest, features, engine, precision)
+
+
+def timm_backbone(
+    architecture: str, engine: EngineName = "auto", precision: Precision = "auto", *, pretrained: bool = True
+) -> Backbone:
+    """Make a backbone of any network of timm, with its pretrained weights or random ones.
+
+    Its preprocessing is timm's own for that network, except that the whole photo is used. Its temperature and
+    unknown threshold are not calibrated.
+
+    Raises:
+        CheckpointError: no such network, or its weights could not be fetched.
+    """
+    features = create_features(architecture, pretrained=pretrained)
+    config: dict[str, Any] = dict(features.pretrained_cfg)  # type: ignore[arg-type]
+    _, height, width = config["input_size"]
+    manifest = Manifest(
+        name=f"{TIMM_PREFIX}{architecture}" + ("" if pretrained else "-random"),
+        architecture=architecture,
+        transform=Transform(height, width, config["mean"], config["std"]),
+        temperature=0.05,
+        unknown_similarity=0.0,
+    )
+    return _assemble(manifest, features, engine, precision)
+
+
+def _assemble(manifest: Manifest, features: object, engine: EngineName, precision: Precision) -> Backbone:
+    network = EmbeddingNetwork(features, manifest.transform).eval()  # type: ignore[arg-type]
+    size = manifest.transform
+    return Backbone(manifest, create_engine(network, size.height, size.width, engine, precision))
+
+
+def _identify(manifest: Manifest) -> str:
+    """Embeddings may be compared when network, weights and transform are the same; the engine does not matter."""
+    content = [manifest.architecture, asdict(manifest.transform), manifest.weights and manifest.weights.sha256]
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    return f"{manifest.name}@{digest[:8]}"

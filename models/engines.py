@@ -1,0 +1,136 @@
+"""What runs the embedding network: torch (on CUDA where there is one), or OpenVINO on the CPU."""
+
+import logging
+import warnings
+from collections.abc import Callable
+from typing import Literal, Protocol
+
+import numpy as np
+import openvino
+import torch
+from numpy.typing import NDArray
+
+from models.network import EmbeddingNetwork
+
+EngineName = Literal["auto", "torch", "openvino"]
+Precision = Literal["auto", "f32", "bf16"]
+Float = Literal["f32", "bf16"]
+
+BF16_COSINE = 0.999
+"""bf16 is used only where every probe's embedding stays this close to its f32 embedding."""
+
+_log = logging.getLogger(__name__)
+
+
+class Engine(Protocol):
+    """Runs an `EmbeddingNetwork`. Called from one thread at a time."""
+
+    name: str
+    precision: Float
+
+    def run(self, photos: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """uint8 [N, H, W, 3] -> float32 [N, D]."""
+        ...
+
+
+class TorchEngine:
+    """The torch module as it is, on CUDA where there is one."""
+
+    name = "torch"
+
+    def __init__(self, network: EmbeddingNetwork, precision: Float) -> None:
+        self.precision: Float = precision
+        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._network = network.to(self._device).to(memory_format=torch.channels_last)
+
+    @staticmethod
+    def has_bf16() -> bool:
+        """Whether this machine computes in bf16 natively under torch (asked of CUDA only)."""
+        return torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+
+    def run(self, photos: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """uint8 [N, H, W, 3] -> float32 [N, D]."""
+        # A copy where numpy's array is read-only: torch warns about those.
+        batch = torch.from_numpy(photos if photos.flags.writeable else photos.copy()).to(self._device)
+        with (
+            torch.inference_mode(),
+            torch.autocast(self._device.type, torch.bfloat16, enabled=self.precision == "bf16"),
+        ):
+            return self._network(batch).float().cpu().numpy()  # type: ignore[no-any-return]
+
+
+class OpenVinoEngine:
+    """The torch module converted to OpenVINO and compiled for this CPU, for any batch size."""
+
+    name = "openvino"
+
+    def __init__(self, network: EmbeddingNetwork, height: int, width: int, precision: Float) -> None:
+        self.precision: Float = precision
+        with warnings.catch_warnings():
+            # torch announces the end of the tracer that OpenVINO's converter still uses.
+            warnings.simplefilter("ignore")
+            model = openvino.convert_model(
+                network.cpu(),
+                example_input=torch.zeros(1, height, width, 3, dtype=torch.uint8),
+                input=[openvino.PartialShape([-1, height, width, 3])],
+            )
+        self._compiled = openvino.Core().compile_model(
+            model, "CPU", {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY"}
+        )
+
+    @staticmethod
+    def has_bf16() -> bool:
+        """Whether this CPU computes in bf16 natively."""
+        return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+    def run(self, photos: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """uint8 [N, H, W, 3] -> float32 [N, D]."""
+        embeddings: NDArray[np.float32] = self._compiled(photos)[0]
+        return embeddings
+
+
+def create_engine(
+    network: EmbeddingNetwork, height: int, width: int, name: EngineName = "auto", precision: Precision = "auto"
+) -> Engine:
+    """Build the engine for this machine, or the one that is asked for.
+
+    `auto` takes torch where there is a GPU and OpenVINO elsewhere, and bf16 where the processor has it and the
+    embeddings of the probes stay within a cosine of `BF16_COSINE` of their f32 embeddings.
+    """
+    chosen = name if name != "auto" else ("torch" if torch.cuda.is_available() else "openvino")
+    build: Callable[[Float], Engine]
+    if chosen == "torch":
+        build, has_bf16 = (lambda kind: TorchEngine(network, kind)), TorchEngine.has_bf16
+    else:
+        build, has_bf16 = (lambda kind: OpenVinoEngine(network, height, width, kind)), OpenVinoEngine.has_bf16
+    if precision == "bf16":
+        return build("bf16")
+    exact = build("f32")
+    if precision == "f32" or not has_bf16():
+        return exact
+    fast = build("bf16")
+    photos = probes(height, width)
+    cosine = float((exact.run(photos) * fast.run(photos)).sum(axis=1).min())
+    _log.info("bf16 probes: lowest cosine to f32 %.5f, needed %.3f", cosine, BF16_COSINE)
+    return fast if cosine >= BF16_COSINE else exact
+
+
+def probes(height: int, width: int, count: int = 8) -> NDArray[np.uint8]:
+    """Photo-like patterns, the same at every call: uint8 [count, height, width, 3].
+
+    Smooth fields at several scales with a few dark lines: closer to a photo of a wall than noise is, and noise is
+    where low precision looks best.
+    """
+    random = np.random.default_rng(20260101)
+    rows, columns = np.mgrid[0:height, 0:width]
+    patterns = np.empty((count, height, width, 3), np.uint8)
+    for index in range(count):
+        field = np.full((height, width, 3), random.uniform(90, 190, 3))
+        for cells in (3, 9, 31):
+            coarse = random.normal(0, 60 / cells**0.5, (cells, cells, 3))
+            field += coarse[rows * cells // height, columns * cells // width]
+        for _ in range(index % 4):
+            slope, start, depth = random.uniform(-1, 1), random.uniform(0, height), random.uniform(40, 110)
+            field[np.abs(rows - start - slope * columns) < 1 + index % 3] -= depth
+        patterns[index] = np.clip(field, 0, 255).astype(np.uint8)
+    return patterns

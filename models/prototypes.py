@@ -1,0 +1,52 @@
+"""Prototypes and what follows from them: pure functions on arrays.
+
+Snell, Swersky, Zemel: Prototypical Networks for Few-shot Learning (NeurIPS 2017), with the cosine similarity of
+Chen et al.: A Closer Look at Few-shot Classification (ICLR 2019).
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+GRID = 2.0**-30
+"""Embeddings are summed on this grid, where float64 addition is exact, so the order of photos never matters."""
+
+
+def l2_normalise(vectors: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Scale each vector [..., D] to Euclidean length 1; a zero vector stays zero."""
+    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    unit: NDArray[np.float32] = (vectors / np.maximum(lengths, np.finfo(np.float32).tiny)).astype(np.float32)
+    return unit
+
+
+def embedding_sum(embeddings: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Sum L2-normalised embeddings [n, D] into float64 [D], exactly.
+
+    Sums of disjoint sets can be added and subtracted without a trace of the way there: a class from which a photo
+    was removed equals, to the bit, the class that never had it. Exact up to 2**22 photos.
+    """
+    total: NDArray[np.float64] = (np.rint(embeddings.astype(np.float64) / GRID) * GRID).sum(axis=0)
+    return total
+
+
+def prototype(total: NDArray[np.float64]) -> NDArray[np.float32]:
+    """The direction of the mean embedding, float32 [..., D], from sums [..., D]; the count does not change it."""
+    return l2_normalise(total)
+
+
+def similarities(queries: NDArray[np.float32], prototypes: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Cosine similarities [N, C] of L2-normalised queries [N, D] to L2-normalised prototypes [C, D]."""
+    return queries @ prototypes.T
+
+
+def probabilities(similarity: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
+    """Softmax of similarities [..., C] over the classes; a lower temperature is surer of itself.
+
+    Raises:
+        ValueError: a temperature that is not above zero.
+    """
+    if temperature <= 0:
+        raise ValueError(f"The temperature must be above zero, not {temperature}.")
+    logits = similarity / np.float32(temperature)
+    exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    scaled: NDArray[np.float32] = exponentials / exponentials.sum(axis=-1, keepdims=True)
+    return scaled
