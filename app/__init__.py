@@ -1,0 +1,1 @@
+"""The web service: registers defect classes and classifies photos. May import models, never the other way round."""

@@ -1,0 +1,1 @@
+"""Every photo that was kept: its row, its bytes, its thumbnail."""

@@ -1,0 +1,41 @@
+"""Kept photos over HTTP."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+
+from app.archive.service import ArchiveService, PhotoNotFound
+from app.errors import DatabaseUnavailable, QueueFull, documented
+
+router = APIRouter(prefix="/v1", tags=["photos"])
+
+
+def archive_service(request: Request) -> ArchiveService:
+    """The service of this app."""
+    return request.app.state.archive_service  # type: ignore[no-any-return]
+
+
+Archive = Annotated[ArchiveService, Depends(archive_service)]
+
+
+@router.get(
+    "/photos/{photo_id}/thumbnail",
+    response_class=Response,
+    responses={
+        200: {"content": {"image/jpeg": {}}, "description": "A JPEG."},
+        **documented(PhotoNotFound, QueueFull, DatabaseUnavailable),
+    },
+)
+async def get_photo_thumbnail(
+    photo_id: Annotated[str, Path(pattern="^[0-9a-f]{64}$")],
+    archive: Archive,
+    side: Annotated[int, Query(ge=16, le=1600, description="Longest side, in pixels.")] = 320,
+) -> Response:
+    """A small upright JPEG of a photo, re-encoded: nothing else that the uploaded file held leaves the service."""
+    data = await archive.thumbnail(photo_id, side)
+    # The id is the hash of the content, so what stands under it never changes.
+    return Response(
+        data,
+        media_type="image/jpeg",
+        headers={"Cache-Control": "private, max-age=31536000, immutable", "X-Content-Type-Options": "nosniff"},
+    )

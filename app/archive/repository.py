@@ -1,0 +1,86 @@
+"""Every statement about kept photos."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import delete, exists, not_, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.archive.tables import Embedding, Photo
+from app.blobs import DatabaseBlobs
+from app.database import Base, insert_absent
+from app.intake import ReceivedPhoto
+
+
+class ArchiveRepository:
+    """Photos, their bytes and their embeddings."""
+
+    def __init__(self, blobs: DatabaseBlobs) -> None:
+        self._blobs = blobs
+
+    async def keep(self, session: AsyncSession, photos: Sequence[ReceivedPhoto]) -> None:
+        """Store photos and their bytes; those that are stored already stay as they are."""
+        now = datetime.now(UTC)
+        await self._blobs.put(session, {photo.decoded.sha256: photo.data for photo in photos})
+        rows = {photo.decoded.sha256: _row(photo, now) for photo in photos}
+        await insert_absent(session, Photo, list(rows.values()))
+
+    async def keep_embeddings(self, session: AsyncSession, backbone_id: str, photos: Sequence[ReceivedPhoto]) -> None:
+        """Store the embeddings of kept photos."""
+        rows = [
+            {
+                "photo_sha256": photo.decoded.sha256,
+                "backbone_id": backbone_id,
+                "vector": photo.embedding.astype("<f4").tobytes(),
+            }
+            for photo in photos
+        ]
+        await insert_absent(session, Embedding, rows)
+
+    async def embeddings(
+        self, session: AsyncSession, backbone_id: str, sha256s: Sequence[str]
+    ) -> dict[str, NDArray[np.float32]]:
+        """The stored embeddings of these photos, float32 [D] each, by SHA-256."""
+        rows = await session.execute(
+            select(Embedding.photo_sha256, Embedding.vector).where(
+                Embedding.photo_sha256.in_(sha256s), Embedding.backbone_id == backbone_id
+            )
+        )
+        return {sha256: np.frombuffer(vector, "<f4") for sha256, vector in rows}
+
+    async def bytes(self, session: AsyncSession, sha256: str) -> bytes | None:
+        """The bytes of a kept photo, or None."""
+        return await self._blobs.get(session, sha256)
+
+    async def forget_unreferenced(self, session: AsyncSession, sha256s: Sequence[str] | None = None) -> None:
+        """Delete those of these photos, or of all, that nothing points at any more, with bytes and embeddings.
+
+        Whatever table points at a photo without ON DELETE CASCADE keeps it alive.
+        """
+        references = [
+            exists().where(key.parent == Photo.sha256)
+            for table in Base.metadata.sorted_tables
+            for key in table.foreign_keys
+            if key.column is Photo.__table__.c.sha256 and key.ondelete != "CASCADE"
+        ]
+        unreferenced = delete(Photo).where(not_(or_(*references))).returning(Photo.sha256)
+        if sha256s is not None:
+            unreferenced = unreferenced.where(Photo.sha256.in_(sha256s))
+        await self._blobs.delete(session, (await session.scalars(unreferenced)).all())
+
+
+def _row(photo: ReceivedPhoto, now: datetime) -> dict[str, object]:
+    decoded = photo.decoded
+    return {
+        "sha256": decoded.sha256,
+        "media_type": decoded.media_type,
+        "byte_size": len(photo.data),
+        "width": decoded.width,
+        "height": decoded.height,
+        "taken_at": decoded.taken_at and decoded.taken_at.isoformat(),
+        "latitude": decoded.latitude,
+        "longitude": decoded.longitude,
+        "created_at": now,
+    }

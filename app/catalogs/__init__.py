@@ -1,0 +1,1 @@
+"""Catalogs, defect classes, support photos and their prototypes."""

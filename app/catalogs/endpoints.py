@@ -1,0 +1,191 @@
+"""Catalogs, defect classes and support photos over HTTP."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, File, Request, Response, UploadFile
+
+from app.catalogs import schemas, service
+from app.catalogs.service import CatalogService
+from app.errors import (
+    CursorInvalid,
+    DatabaseUnavailable,
+    EmbedderUnavailable,
+    HajaError,
+    QueueFull,
+    RequestTooLarge,
+    StorageFull,
+    documented,
+)
+from app.idempotency.service import IdempotencyKeyHeader, IdempotencyKeyReused, once
+from app.pagination import Cursor, Limit, Page, decode_cursor
+
+router = APIRouter(prefix="/v1", tags=["catalogs"])
+
+PhotoFiles = Annotated[list[UploadFile], File(description="1 to 50 photos: JPEG, PNG, WebP or HEIF.")]
+WRITE: tuple[type[HajaError], ...] = (DatabaseUnavailable, StorageFull, IdempotencyKeyReused, RequestTooLarge)
+UPLOAD: tuple[type[HajaError], ...] = (*WRITE, QueueFull, EmbedderUnavailable)
+
+
+def catalog_service(request: Request) -> CatalogService:
+    """The service of this app."""
+    return request.app.state.catalog_service  # type: ignore[no-any-return]
+
+
+Catalogs = Annotated[CatalogService, Depends(catalog_service)]
+
+
+@router.post(
+    "/catalogs",
+    status_code=201,
+    response_model=schemas.CatalogOut,
+    responses=documented(service.CatalogNameTaken, *WRITE),
+)
+async def create_catalog(
+    wanted: schemas.CatalogCreate, catalogs: Catalogs, request: Request, key: IdempotencyKeyHeader = None
+) -> Response:
+    """Make a catalog: a company or a project keeps its own classes in its own."""
+    request_once = await once(request, key, wanted)
+    return await request_once.respond(lambda: catalogs.create_catalog(wanted, request_once))
+
+
+@router.get("/catalogs", responses=documented(CursorInvalid, DatabaseUnavailable))
+async def list_catalogs(catalogs: Catalogs, limit: Limit = 50, cursor: Cursor = None) -> Page[schemas.CatalogOut]:
+    """All catalogs, oldest first."""
+    return await catalogs.list_catalogs(decode_cursor(cursor), limit)
+
+
+@router.get("/catalogs/{catalog}", responses=documented(service.CatalogNotFound, DatabaseUnavailable))
+async def get_catalog(catalog: str, catalogs: Catalogs) -> schemas.CatalogOut:
+    """One catalog."""
+    return await catalogs.get_catalog(catalog)
+
+
+@router.patch(
+    "/catalogs/{catalog}",
+    responses=documented(
+        service.CatalogNotFound,
+        service.CatalogNameTaken,
+        service.DefaultCatalogProtected,
+        DatabaseUnavailable,
+        StorageFull,
+    ),
+)
+async def change_catalog(catalog: str, change: schemas.CatalogChange, catalogs: Catalogs) -> schemas.CatalogOut:
+    """Rename or describe a catalog; only the fields that are sent change."""
+    return await catalogs.change_catalog(catalog, change)
+
+
+@router.delete(
+    "/catalogs/{catalog}",
+    status_code=204,
+    responses=documented(service.CatalogNotFound, service.DefaultCatalogProtected, DatabaseUnavailable),
+)
+async def delete_catalog(catalog: str, catalogs: Catalogs) -> None:
+    """Delete a catalog with all its classes, photos and classifications."""
+    await catalogs.delete_catalog(catalog)
+
+
+@router.post(
+    "/catalogs/{catalog}/defect-classes",
+    status_code=201,
+    response_model=schemas.Registered,
+    responses=documented(
+        service.CatalogNotFound, service.DefectClassNameTaken, service.NoUsablePhoto, service.TooManyPhotos, *UPLOAD
+    ),
+    tags=["defect classes"],
+)
+async def register_defect_class(
+    catalog: str,
+    wanted: Annotated[schemas.DefectClassCreate, Depends(schemas.DefectClassCreate.from_form)],
+    photos: PhotoFiles,
+    catalogs: Catalogs,
+    request: Request,
+    key: IdempotencyKeyHeader = None,
+) -> Response:
+    """Register a defect class with its first photos (about five); the next photo of it is recognised."""
+    request_once = await once(request, key, wanted, photos)
+    return await request_once.respond(lambda: catalogs.register(catalog, wanted, photos, request_once))
+
+
+@router.get(
+    "/catalogs/{catalog}/defect-classes",
+    responses=documented(service.CatalogNotFound, CursorInvalid, DatabaseUnavailable),
+    tags=["defect classes"],
+)
+async def list_defect_classes(
+    catalog: str, catalogs: Catalogs, limit: Limit = 50, cursor: Cursor = None
+) -> Page[schemas.DefectClassOut]:
+    """The classes of a catalog, oldest first."""
+    return await catalogs.list_defect_classes(catalog, decode_cursor(cursor), limit)
+
+
+@router.get(
+    "/defect-classes/{class_id}",
+    responses=documented(service.DefectClassNotFound, DatabaseUnavailable),
+    tags=["defect classes"],
+)
+async def get_defect_class(class_id: UUID, catalogs: Catalogs) -> schemas.DefectClassOut:
+    """One defect class."""
+    return await catalogs.get_defect_class(class_id)
+
+
+@router.patch(
+    "/defect-classes/{class_id}",
+    responses=documented(service.DefectClassNotFound, service.DefectClassNameTaken, DatabaseUnavailable, StorageFull),
+    tags=["defect classes"],
+)
+async def change_defect_class(
+    class_id: UUID, change: schemas.DefectClassChange, catalogs: Catalogs
+) -> schemas.DefectClassOut:
+    """Rename or edit a class; it takes effect at once, and only the fields that are sent change."""
+    return await catalogs.change_defect_class(class_id, change)
+
+
+@router.delete(
+    "/defect-classes/{class_id}",
+    status_code=204,
+    responses=documented(service.DefectClassNotFound, DatabaseUnavailable),
+    tags=["defect classes"],
+)
+async def delete_defect_class(class_id: UUID, catalogs: Catalogs) -> None:
+    """Remove a class; it takes effect at once. Earlier answers keep its name."""
+    await catalogs.delete_defect_class(class_id)
+
+
+@router.post(
+    "/defect-classes/{class_id}/support-photos",
+    status_code=201,
+    response_model=schemas.Registered,
+    responses=documented(service.DefectClassNotFound, service.NoUsablePhoto, service.TooManyPhotos, *UPLOAD),
+    tags=["defect classes"],
+)
+async def add_support_photos(
+    class_id: UUID, photos: PhotoFiles, catalogs: Catalogs, request: Request, key: IdempotencyKeyHeader = None
+) -> Response:
+    """Add examples to a class."""
+    request_once = await once(request, key, photos)
+    return await request_once.respond(lambda: catalogs.add_support_photos(class_id, photos, request_once))
+
+
+@router.get(
+    "/defect-classes/{class_id}/support-photos",
+    responses=documented(service.DefectClassNotFound, CursorInvalid, DatabaseUnavailable),
+    tags=["defect classes"],
+)
+async def list_support_photos(
+    class_id: UUID, catalogs: Catalogs, limit: Limit = 50, cursor: Cursor = None
+) -> Page[schemas.SupportPhotoOut]:
+    """The examples of a class, oldest first."""
+    return await catalogs.list_support_photos(class_id, decode_cursor(cursor), limit)
+
+
+@router.delete(
+    "/support-photos/{support_photo_id}",
+    status_code=204,
+    responses=documented(service.SupportPhotoNotFound, DatabaseUnavailable),
+    tags=["defect classes"],
+)
+async def delete_support_photo(support_photo_id: UUID, catalogs: Catalogs) -> None:
+    """Take an example back; the class is as if it had never had it."""
+    await catalogs.delete_support_photo(support_photo_id)

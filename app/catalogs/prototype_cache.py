@@ -1,0 +1,136 @@
+"""A catalog's prototypes in memory, as one matrix; only what changed is read again."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.catalogs.repository import CatalogRepository, unpack
+from app.catalogs.schemas import DefectClassName
+from app.database import Database
+from models.prototypes import prototype
+
+CATALOGS_KEPT = 64
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A class that a photo may show; `threshold` None means the backbone's own."""
+
+    defect_class: DefectClassName
+    threshold: float | None
+
+
+@dataclass(frozen=True)
+class PrototypeIndex:
+    """A catalog's prototypes at one version; never changes.
+
+    `matrix` is float32 [R, D]; row `rows[i]` is the prototype of `candidates[i]`. Rows that no candidate names are
+    of earlier versions.
+    """
+
+    version: int
+    matrix: NDArray[np.float32]
+    rows: NDArray[np.int64]
+    candidates: tuple[Candidate, ...]
+
+
+@dataclass(frozen=True)
+class _Change:
+    class_id: UUID
+    candidate: Candidate
+    embedding_sum: bytes | None
+
+
+class _Entry:
+    """Prototypes are only ever appended, so that an index that is in use stays true; now and then they are repacked."""
+
+    def __init__(self) -> None:
+        self.lock = asyncio.Lock()
+        self.index: PrototypeIndex | None = None
+        self._storage = np.empty((0, 0), np.float32)
+        self._used = 0
+        self._row_of: dict[UUID, int] = {}
+        self._candidates: dict[UUID, Candidate | None] = {}
+
+    def known(self, changes: list[_Change]) -> int:
+        """How many classes there are after these changes, if none was removed."""
+        return len(self._candidates.keys() | {change.class_id for change in changes})
+
+    def merge(self, version: int, changes: list[_Change], remaining: Iterable[UUID] | None) -> None:
+        """Take changes over; `remaining` names the classes that are left where some were removed."""
+        for change in changes:
+            self._row_of.pop(change.class_id, None)
+            self._candidates[change.class_id] = None if change.embedding_sum is None else change.candidate
+        if remaining is not None:
+            for class_id in self._candidates.keys() - set(remaining):
+                del self._candidates[class_id]
+                self._row_of.pop(class_id, None)
+        added = [(change.class_id, change.embedding_sum) for change in changes if change.embedding_sum is not None]
+        if added:
+            self._append(
+                [class_id for class_id, _ in added], prototype(np.stack([unpack(total) for _, total in added]))
+            )
+        candidates = tuple(found for class_id in self._row_of if (found := self._candidates[class_id]) is not None)
+        rows = np.fromiter(self._row_of.values(), np.int64, len(self._row_of))
+        self.index = PrototypeIndex(version, self._storage[: self._used], rows, candidates)
+
+    def _append(self, class_ids: list[UUID], vectors: NDArray[np.float32]) -> None:
+        if self._used + len(vectors) > len(self._storage):
+            kept = list(self._row_of)
+            # Twice the living rows: the copying is spread over at least as many appends as rows were copied.
+            storage = np.empty((2 * (len(kept) + len(vectors)), vectors.shape[1]), np.float32)
+            storage[: len(kept)] = self._storage[list(self._row_of.values())] if kept else 0
+            self._storage, self._used = storage, len(kept)
+            self._row_of = {class_id: row for row, class_id in enumerate(kept)}
+        self._storage[self._used : self._used + len(vectors)] = vectors
+        for row, class_id in enumerate(class_ids, self._used):
+            self._row_of[class_id] = row
+        self._used += len(vectors)
+
+
+class PrototypeCache:
+    """Indexes of the catalogs that were used last, each brought up to date when its catalog's version has moved."""
+
+    def __init__(self, database: Database, repository: CatalogRepository, backbone_id: str) -> None:
+        self._database = database
+        self._repository = repository
+        self._backbone_id = backbone_id
+        self._entries: OrderedDict[UUID, _Entry] = OrderedDict()
+
+    async def index(self, catalog_id: UUID, version: int) -> PrototypeIndex:
+        """The prototypes of a catalog at `version` or later."""
+        entry = self._entries.setdefault(catalog_id, _Entry())
+        self._entries.move_to_end(catalog_id)
+        if len(self._entries) > CATALOGS_KEPT:
+            self._entries.popitem(last=False)
+        async with entry.lock:
+            since = 0 if entry.index is None else entry.index.version
+            if entry.index is None or since < version:
+                await self._refresh(entry, catalog_id, since)
+        assert entry.index is not None  # noqa: S101 - merge() has set it
+        return entry.index
+
+    async def _refresh(self, entry: _Entry, catalog_id: UUID, since: int) -> None:
+        # One reading session sees one state: the version, the changes and the count belong together.
+        async with self._database.reading() as session:
+            version = await self._repository.version(session, catalog_id)
+            rows = await self._repository.changes(session, catalog_id, self._backbone_id, since)
+            changes = [
+                _Change(
+                    class_id,
+                    Candidate(
+                        DefectClassName(id=class_id, name=name, title_ko=ko, title_en=en, severity=severity), threshold
+                    ),
+                    embedding_sum,
+                )
+                for class_id, name, ko, en, severity, threshold, embedding_sum in rows
+            ]
+            remaining = None
+            if entry.known(changes) != await self._repository.class_count(session, catalog_id):
+                remaining = await self._repository.class_ids(session, catalog_id)
+        await asyncio.to_thread(entry.merge, version, changes, remaining)

@@ -1,0 +1,228 @@
+"""Every statement about catalogs, defect classes, support photos and prototypes."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Row, delete, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.catalogs.tables import Catalog, DefectClass, Prototype, SupportPhoto
+from app.database import insert_absent, new_id
+
+
+class NameTakenError(Exception):
+    """Something else has this name already."""
+
+
+class CatalogRepository:
+    """Rows of the catalog slice."""
+
+    async def catalog(self, session: AsyncSession, name: str) -> Catalog | None:
+        """The catalog of this name, or None."""
+        return await session.scalar(select(Catalog).where(Catalog.name == name))
+
+    async def catalogs(self, session: AsyncSession, after: UUID | None, limit: int) -> Sequence[Catalog]:
+        """Catalogs in the order they were made, after an id; one more than `limit`."""
+        query = select(Catalog).order_by(Catalog.id).limit(limit + 1)
+        return (await session.scalars(query if after is None else query.where(Catalog.id > after))).all()
+
+    async def add_catalog(self, session: AsyncSession, fields: dict[str, Any]) -> Catalog:
+        """Insert a catalog. Raises `NameTakenError`."""
+        catalog = Catalog(version=1, created_at=datetime.now(UTC), **fields)
+        session.add(catalog)
+        await _flush(session)
+        return catalog
+
+    async def add_default_catalog(self, session: AsyncSession) -> None:
+        """Make sure that the catalog `default` exists."""
+        if await self.catalog(session, "default") is None:
+            fields = {"title_ko": "기본 목록", "title_en": "Default catalog", "description": "", "version": 1}
+            row = {"id": new_id(), "name": "default", "created_at": datetime.now(UTC), **fields}
+            await insert_absent(session, Catalog, [row])
+
+    async def next_version(self, session: AsyncSession, catalog_id: UUID) -> int | None:
+        """Count a change of the catalog, which also makes other changes of it wait; None where it is gone."""
+        return await session.scalar(
+            update(Catalog)
+            .where(Catalog.id == catalog_id)
+            .values(version=Catalog.version + 1)
+            .returning(Catalog.version)
+        )
+
+    async def version(self, session: AsyncSession, catalog_id: UUID) -> int:
+        """The catalog's version; 0 where it is gone."""
+        return await session.scalar(select(Catalog.version).where(Catalog.id == catalog_id)) or 0
+
+    async def delete_catalog(self, session: AsyncSession, catalog_id: UUID) -> None:
+        """Delete a catalog with everything in it; the photos stay."""
+        await session.execute(delete(Catalog).where(Catalog.id == catalog_id))
+
+    async def defect_class(self, session: AsyncSession, class_id: UUID) -> DefectClass | None:
+        """The class with this id, or None."""
+        return await session.get(DefectClass, class_id, populate_existing=True)
+
+    async def defect_class_named(self, session: AsyncSession, catalog_id: UUID, name: str) -> DefectClass | None:
+        """The class of this name in a catalog, or None."""
+        return await session.scalar(
+            select(DefectClass).where(DefectClass.catalog_id == catalog_id, DefectClass.name == name)
+        )
+
+    async def defect_classes(
+        self, session: AsyncSession, catalog_id: UUID, after: UUID | None, limit: int
+    ) -> Sequence[DefectClass]:
+        """Classes of a catalog in the order they were registered, after an id; one more than `limit`."""
+        query = (
+            select(DefectClass).where(DefectClass.catalog_id == catalog_id).order_by(DefectClass.id).limit(limit + 1)
+        )
+        return (await session.scalars(query if after is None else query.where(DefectClass.id > after))).all()
+
+    async def add_defect_class(self, session: AsyncSession, fields: dict[str, Any]) -> DefectClass:
+        """Insert a class. Raises `NameTakenError`."""
+        now = datetime.now(UTC)
+        defect_class = DefectClass(created_at=now, updated_at=now, **fields)
+        session.add(defect_class)
+        await _flush(session)
+        return defect_class
+
+    async def change(self, session: AsyncSession, row: Catalog | DefectClass, fields: dict[str, Any]) -> None:
+        """Set fields of a row. Raises `NameTakenError`."""
+        for field, value in fields.items():
+            setattr(row, field, value)
+        if isinstance(row, DefectClass):
+            row.updated_at = datetime.now(UTC)
+        await _flush(session)
+
+    async def delete_defect_class(self, session: AsyncSession, class_id: UUID) -> None:
+        """Delete a class with its support photos' rows and prototype; the photos stay."""
+        await session.execute(delete(DefectClass).where(DefectClass.id == class_id))
+
+    async def shots(self, session: AsyncSession, class_ids: Sequence[UUID]) -> dict[UUID, int]:
+        """How many support photos each of these classes has."""
+        rows = await session.execute(
+            select(SupportPhoto.defect_class_id, func.count())
+            .where(SupportPhoto.defect_class_id.in_(class_ids))
+            .group_by(SupportPhoto.defect_class_id)
+        )
+        return dict(rows.tuples().all())
+
+    async def support_photo(self, session: AsyncSession, support_id: UUID) -> SupportPhoto | None:
+        """The support photo with this id, or None."""
+        return await session.get(SupportPhoto, support_id, populate_existing=True)
+
+    async def support_photos(
+        self, session: AsyncSession, class_id: UUID, after: UUID | None, limit: int
+    ) -> Sequence[SupportPhoto]:
+        """Support photos of a class, oldest first, after an id; one more than `limit`."""
+        query = select(SupportPhoto).where(SupportPhoto.defect_class_id == class_id).order_by(SupportPhoto.id)
+        query = query if after is None else query.where(SupportPhoto.id > after)
+        return (await session.scalars(query.limit(limit + 1))).all()
+
+    async def known_sha256s(self, session: AsyncSession, class_id: UUID, sha256s: Sequence[str]) -> dict[str, UUID]:
+        """Which of these photos support the class already, with the ids of their support photos."""
+        rows = await session.execute(
+            select(SupportPhoto.photo_sha256, SupportPhoto.id).where(
+                SupportPhoto.defect_class_id == class_id, SupportPhoto.photo_sha256.in_(sha256s)
+            )
+        )
+        return dict(rows.tuples().all())
+
+    async def support_sha256s(self, session: AsyncSession, class_id: UUID) -> Sequence[str]:
+        """The photos that support a class."""
+        return (
+            await session.scalars(select(SupportPhoto.photo_sha256).where(SupportPhoto.defect_class_id == class_id))
+        ).all()
+
+    async def add_support_photos(self, session: AsyncSession, class_id: UUID, names: dict[str, str]) -> dict[str, UUID]:
+        """Insert support photos, given as SHA-256 -> file name; their new ids by SHA-256."""
+        now = datetime.now(UTC)
+        rows: list[dict[str, Any]] = [
+            {
+                "id": new_id(),
+                "defect_class_id": class_id,
+                "photo_sha256": sha256,
+                "filename": filename,
+                "created_at": now,
+            }
+            for sha256, filename in names.items()
+        ]
+        await session.execute(insert(SupportPhoto), rows)
+        return {str(row["photo_sha256"]): row["id"] for row in rows}
+
+    async def delete_support_photo(self, session: AsyncSession, support_id: UUID) -> None:
+        """Delete a support photo's row; the photo stays."""
+        await session.execute(delete(SupportPhoto).where(SupportPhoto.id == support_id))
+
+    async def shift_prototype(
+        self, session: AsyncSession, class_id: UUID, backbone_id: str, change: NDArray[np.float64], shots: int
+    ) -> int:
+        """Add `change` (float64 [D], a sum of embeddings or its negative) to a prototype; its new number of shots.
+
+        The cost does not depend on the number of shots. Call `next_version` first: it makes others wait.
+        """
+        row = await session.get(Prototype, (class_id, backbone_id), populate_existing=True)
+        if row is None:
+            session.add(
+                Prototype(defect_class_id=class_id, backbone_id=backbone_id, embedding_sum=_pack(change), shots=shots)
+            )
+            return shots
+        row.shots += shots
+        row.embedding_sum = _pack(unpack(row.embedding_sum) + change)
+        if row.shots == 0:
+            await session.delete(row)
+        return row.shots
+
+    async def class_count(self, session: AsyncSession, catalog_id: UUID) -> int:
+        """How many classes a catalog has."""
+        return await session.scalar(select(func.count()).where(DefectClass.catalog_id == catalog_id)) or 0
+
+    async def class_ids(self, session: AsyncSession, catalog_id: UUID) -> Sequence[UUID]:
+        """The ids of a catalog's classes."""
+        return (await session.scalars(select(DefectClass.id).where(DefectClass.catalog_id == catalog_id))).all()
+
+    async def changes(
+        self, session: AsyncSession, catalog_id: UUID, backbone_id: str, since: int
+    ) -> Sequence[Row[UUID, str, str, str, str | None, float | None, bytes]]:
+        """Classes that changed after version `since`: id, names, severity, threshold, embedding sum or None."""
+        return (
+            await session.execute(
+                select(
+                    DefectClass.id,
+                    DefectClass.name,
+                    DefectClass.title_ko,
+                    DefectClass.title_en,
+                    DefectClass.severity,
+                    DefectClass.threshold,
+                    Prototype.embedding_sum,
+                )
+                .outerjoin(
+                    Prototype, (Prototype.defect_class_id == DefectClass.id) & (Prototype.backbone_id == backbone_id)
+                )
+                .where(DefectClass.catalog_id == catalog_id, DefectClass.changed_in > since)
+                .order_by(DefectClass.id)
+            )
+        ).all()
+
+    async def backbone_ids(self, session: AsyncSession) -> Sequence[str]:
+        """The backbones that prototypes were made with."""
+        return (await session.scalars(select(Prototype.backbone_id).distinct())).all()
+
+
+def unpack(embedding_sum: bytes) -> NDArray[np.float64]:
+    """Stored bytes -> float64 [D]."""
+    return np.frombuffer(embedding_sum, "<f8")
+
+
+def _pack(embedding_sum: NDArray[np.float64]) -> bytes:
+    return embedding_sum.astype("<f8").tobytes()
+
+
+async def _flush(session: AsyncSession) -> None:
+    try:
+        await session.flush()
+    except IntegrityError as error:
+        raise NameTakenError from error

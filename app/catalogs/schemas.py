@@ -1,0 +1,193 @@
+"""What the catalog endpoints take and give."""
+
+import unicodedata
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import Form
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+Severity = Literal["low", "medium", "high", "critical"]
+
+
+def _readable(value: str) -> str:
+    text = unicodedata.normalize("NFC", value).strip()
+    if any(unicodedata.category(character) in {"Cc", "Cs"} and character not in "\n\t" for character in text):
+        raise ValueError("it holds characters that cannot be shown")
+    return text
+
+
+def _named(value: str) -> str:
+    if not value:
+        raise ValueError("it is empty")
+    return value
+
+
+Text = Annotated[str, AfterValidator(_readable)]
+Title = Annotated[Text, Field(max_length=200)]
+Description = Annotated[Text, Field(max_length=4000)]
+ClassName = Annotated[str, Field(max_length=100), AfterValidator(_readable), AfterValidator(_named)]
+CatalogSlug = Annotated[
+    str, Field(pattern="^[a-z0-9][a-z0-9_-]{0,62}$", description="Stands in addresses: a-z, 0-9, _ and -.")
+]
+Threshold = Annotated[
+    float,
+    Field(ge=-1, le=1, description="Cosine similarity below which a photo is `unknown`; null: the backbone's own."),
+]
+
+
+class _FromRow(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+
+class _Patch(BaseModel):
+    """Only the fields that are sent change."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    def changes(self) -> dict[str, Any]:
+        return self.model_dump(exclude_unset=True)
+
+
+class CatalogCreate(BaseModel):
+    """A catalog to make."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"example": {"name": "tower-b", "title_ko": "B동", "title_en": "Tower B", "description": ""}},
+    )
+
+    name: CatalogSlug
+    title_ko: Title = ""
+    title_en: Title = ""
+    description: Description = ""
+
+
+class CatalogChange(_Patch):
+    """Fields of a catalog to change."""
+
+    name: CatalogSlug = ""
+    title_ko: Title = ""
+    title_en: Title = ""
+    description: Description = ""
+
+
+class CatalogOut(_FromRow):
+    """A catalog."""
+
+    id: UUID
+    name: str
+    title_ko: str
+    title_en: str
+    description: str
+    version: int = Field(description="Grows with every change of the catalog's classes.")
+    created_at: datetime
+
+
+class DefectClassCreate(BaseModel):
+    """The text fields of a registration."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "name": "hairline-crack",
+                "title_ko": "미세 균열",
+                "title_en": "Hairline crack",
+                "severity": "low",
+            }
+        }
+    )
+
+    name: ClassName
+    title_ko: Title = ""
+    title_en: Title = ""
+    description: Description = ""
+    severity: Severity | None = None
+
+    @classmethod
+    def from_form(
+        cls,
+        name: Annotated[ClassName, Form(description="Unique in its catalog.")],
+        title_ko: Annotated[Title, Form()] = "",
+        title_en: Annotated[Title, Form()] = "",
+        description: Annotated[Description, Form()] = "",
+        severity: Annotated[Severity | None, Form()] = None,
+    ) -> "DefectClassCreate":
+        """Read the fields from a multipart form."""
+        return cls(name=name, title_ko=title_ko, title_en=title_en, description=description, severity=severity)
+
+
+class DefectClassChange(_Patch):
+    """Fields of a defect class to change."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"example": {"title_en": "Hairline crack", "severity": "medium"}}
+    )
+
+    name: ClassName = ""
+    title_ko: Title = ""
+    title_en: Title = ""
+    description: Description = ""
+    severity: Severity | None = None
+    threshold: Threshold | None = None
+
+
+class DefectClassName(_FromRow):
+    """What an answer says of a class."""
+
+    id: UUID
+    name: str
+    title_ko: str
+    title_en: str
+    severity: Severity | None
+
+
+class DefectClassFields(DefectClassName):
+    """A defect class as it is stored."""
+
+    description: str
+    threshold: float | None
+    created_at: datetime
+    updated_at: datetime
+
+
+class DefectClassOut(DefectClassFields):
+    """A defect class."""
+
+    shots: int = Field(description="How many support photos it has.")
+
+
+class PhotoProblem(BaseModel):
+    """Why a photo was not taken."""
+
+    code: str
+    detail: str
+
+
+class PhotoOutcome(BaseModel):
+    """What happened to one photo of a request, in the order they were sent."""
+
+    filename: str
+    status: Literal["accepted", "duplicate", "rejected"] = Field(
+        description="`duplicate`: the class has this very photo already, so it does not count again."
+    )
+    support_photo_id: UUID | None = None
+    photo_id: str | None = Field(None, description="SHA-256 of the photo: its address under /v1/photos.")
+    problem: PhotoProblem | None = None
+
+
+class Registered(DefectClassOut):
+    """A class after photos were added to it."""
+
+    catalog_version: int
+    photos: list[PhotoOutcome]
+
+
+class SupportPhotoOut(_FromRow):
+    """A support photo."""
+
+    id: UUID
+    photo_id: str = Field(validation_alias="photo_sha256")
+    filename: str
+    created_at: datetime

@@ -1,0 +1,363 @@
+"""The rules of catalogs: what may be registered, and what a change does to prototypes and versions."""
+
+from collections.abc import Iterable, Sequence
+from http import HTTPStatus
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.archive.repository import ArchiveRepository
+from app.catalogs.prototype_cache import PrototypeCache, PrototypeIndex
+from app.catalogs.repository import CatalogRepository, NameTakenError
+from app.catalogs.schemas import (
+    CatalogChange,
+    CatalogCreate,
+    CatalogOut,
+    DefectClassChange,
+    DefectClassCreate,
+    DefectClassFields,
+    DefectClassOut,
+    PhotoOutcome,
+    PhotoProblem,
+    Registered,
+    SupportPhotoOut,
+)
+from app.catalogs.tables import Catalog, DefectClass
+from app.database import Database, Session
+from app.errors import HajaError
+from app.idempotency.service import Once
+from app.intake import Intake, ReceivedPhoto, Refused, Upload
+from app.pagination import Page, cut
+from models.prototypes import embedding_sum
+
+MAX_PHOTOS = 50
+
+
+class CatalogNotFound(HajaError):
+    """No catalog has this name."""
+
+    status = HTTPStatus.NOT_FOUND
+    code = "catalog-not-found"
+
+
+class DefectClassNotFound(HajaError):
+    """No defect class has this id."""
+
+    status = HTTPStatus.NOT_FOUND
+    code = "defect-class-not-found"
+
+
+class SupportPhotoNotFound(HajaError):
+    """No support photo has this id."""
+
+    status = HTTPStatus.NOT_FOUND
+    code = "support-photo-not-found"
+
+
+class CatalogNameTaken(HajaError):
+    """Another catalog has this name."""
+
+    status = HTTPStatus.CONFLICT
+    code = "catalog-name-taken"
+
+
+class DefectClassNameTaken(HajaError):
+    """Another class of the catalog has this name."""
+
+    status = HTTPStatus.CONFLICT
+    code = "defect-class-name-taken"
+
+
+class DefaultCatalogProtected(HajaError):
+    """The default catalog always exists under its name."""
+
+    status = HTTPStatus.CONFLICT
+    code = "default-catalog-protected"
+
+
+class TooManyPhotos(HajaError):
+    """More photos than one request may have."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    code = "too-many-photos"
+
+
+class NoUsablePhoto(HajaError):
+    """None of the photos could be used; `errors` says why for each."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    code = "no-usable-photo"
+
+
+class CatalogService:
+    """Catalogs, defect classes and support photos."""
+
+    def __init__(
+        self,
+        database: Database,
+        catalogs: CatalogRepository,
+        archive: ArchiveRepository,
+        intake: Intake,
+    ) -> None:
+        self._database = database
+        self._catalogs = catalogs
+        self._archive = archive
+        self._intake = intake
+        self._backbone_id = intake.embedder.backbone_id
+        self._cache = PrototypeCache(database, catalogs, self._backbone_id)
+
+    async def create_catalog(self, wanted: CatalogCreate, once: Once) -> CatalogOut:
+        """Make a catalog."""
+        async with self._database.writing() as session:
+            await once.claim(session)
+            try:
+                catalog = await self._catalogs.add_catalog(session, wanted.model_dump())
+            except NameTakenError:
+                raise _catalog_name_taken(wanted.name) from None
+            answer = CatalogOut.model_validate(catalog)
+            await once.keep(session, answer)
+        return answer
+
+    async def list_catalogs(self, after: UUID | None, limit: int) -> Page[CatalogOut]:
+        """A page of the catalogs."""
+        async with self._database.reading() as session:
+            rows, cursor = cut(await self._catalogs.catalogs(session, after, limit), limit)
+        return Page(items=[CatalogOut.model_validate(row) for row in rows], next_cursor=cursor)
+
+    async def get_catalog(self, name: str) -> CatalogOut:
+        """One catalog."""
+        async with self._database.reading() as session:
+            return CatalogOut.model_validate(await self._catalog(session, name))
+
+    async def change_catalog(self, name: str, change: CatalogChange) -> CatalogOut:
+        """Rename or describe a catalog."""
+        fields = change.changes()
+        async with self._database.writing() as session:
+            catalog = await self._catalog(session, name)
+            if name == "default" and fields.get("name", name) != name:
+                raise DefaultCatalogProtected("The catalog 'default' keeps its name: make another catalog instead.")
+            try:
+                await self._catalogs.change(session, catalog, fields)
+            except NameTakenError:
+                raise _catalog_name_taken(fields["name"]) from None
+            return CatalogOut.model_validate(catalog)
+
+    async def delete_catalog(self, name: str) -> None:
+        """Delete a catalog with its classes, photos and history."""
+        if name == "default":
+            raise DefaultCatalogProtected("The catalog 'default' always exists: delete its classes instead.")
+        async with self._database.writing() as session:
+            catalog = await self._catalog(session, name)
+            await self._catalogs.delete_catalog(session, catalog.id)
+            await self._archive.forget_unreferenced(session)
+
+    async def register(
+        self, catalog_name: str, wanted: DefectClassCreate, uploads: Sequence[Upload], once: Once
+    ) -> Registered:
+        """Register a defect class with its first support photos; from then on it is recognised."""
+        _check_count(uploads)
+        async with self._database.reading() as session:
+            catalog = await self._catalog(session, catalog_name)
+            # Known before fifty photos are decoded; the insert below decides.
+            if await self._catalogs.defect_class_named(session, catalog.id, wanted.name) is not None:
+                raise _class_name_taken(wanted.name)
+        taken = await self._take(uploads)
+        async with self._database.writing() as session:
+            await once.claim(session)
+            version = await self._next_version(session, catalog.id)
+            fields = wanted.model_dump() | {"catalog_id": catalog.id, "changed_in": version, "threshold": None}
+            try:
+                defect_class = await self._catalogs.add_defect_class(session, fields)
+            except NameTakenError:
+                raise _class_name_taken(wanted.name) from None
+            answer = await self._add(session, defect_class, taken, version)
+            await once.keep(session, answer)
+        return answer
+
+    async def add_support_photos(self, class_id: UUID, uploads: Sequence[Upload], once: Once) -> Registered:
+        """Add support photos to a class."""
+        _check_count(uploads)
+        async with self._database.reading() as session:
+            await self._defect_class(session, class_id)
+        taken = await self._take(uploads)
+        async with self._database.writing() as session:
+            await once.claim(session)
+            defect_class = await self._defect_class(session, class_id)
+            version = await self._next_version(session, defect_class.catalog_id)
+            answer = await self._add(session, defect_class, taken, version)
+            await once.keep(session, answer)
+        return answer
+
+    async def list_defect_classes(self, catalog_name: str, after: UUID | None, limit: int) -> Page[DefectClassOut]:
+        """A page of a catalog's classes."""
+        async with self._database.reading() as session:
+            catalog = await self._catalog(session, catalog_name)
+            rows, cursor = cut(await self._catalogs.defect_classes(session, catalog.id, after, limit), limit)
+            shots = await self._catalogs.shots(session, [row.id for row in rows])
+        return Page(items=[_class_out(row, shots.get(row.id, 0)) for row in rows], next_cursor=cursor)
+
+    async def get_defect_class(self, class_id: UUID) -> DefectClassOut:
+        """One class."""
+        async with self._database.reading() as session:
+            return await self._describe(session, await self._defect_class(session, class_id))
+
+    async def change_defect_class(self, class_id: UUID, change: DefectClassChange) -> DefectClassOut:
+        """Rename or edit a class; answers use the new words at once."""
+        fields = change.changes()
+        async with self._database.writing() as session:
+            defect_class = await self._defect_class(session, class_id)
+            version = await self._next_version(session, defect_class.catalog_id)
+            try:
+                await self._catalogs.change(session, defect_class, fields | {"changed_in": version})
+            except NameTakenError:
+                raise _class_name_taken(fields["name"]) from None
+            return await self._describe(session, defect_class)
+
+    async def delete_defect_class(self, class_id: UUID) -> None:
+        """Remove a class; it is not recognised any more."""
+        async with self._database.writing() as session:
+            defect_class = await self._defect_class(session, class_id)
+            await self._next_version(session, defect_class.catalog_id)
+            sha256s = await self._catalogs.support_sha256s(session, class_id)
+            await self._catalogs.delete_defect_class(session, class_id)
+            await self._archive.forget_unreferenced(session, sha256s)
+
+    async def list_support_photos(self, class_id: UUID, after: UUID | None, limit: int) -> Page[SupportPhotoOut]:
+        """A page of a class's support photos."""
+        async with self._database.reading() as session:
+            await self._defect_class(session, class_id)
+            rows, cursor = cut(await self._catalogs.support_photos(session, class_id, after, limit), limit)
+        return Page(items=[SupportPhotoOut.model_validate(row) for row in rows], next_cursor=cursor)
+
+    async def delete_support_photo(self, support_id: UUID) -> None:
+        """Take an example back: the prototype is as if it had never been there."""
+        async with self._database.writing() as session:
+            support = await self._catalogs.support_photo(session, support_id)
+            if support is None:
+                raise SupportPhotoNotFound("There is no support photo with this id; it may have been removed already.")
+            defect_class = await self._defect_class(session, support.defect_class_id)
+            version = await self._next_version(session, defect_class.catalog_id)
+            stored = await self._archive.embeddings(session, self._backbone_id, [support.photo_sha256])
+            await self._catalogs.shift_prototype(
+                session, defect_class.id, self._backbone_id, -_total(stored.values()), -len(stored)
+            )
+            await self._catalogs.delete_support_photo(session, support_id)
+            await self._catalogs.change(session, defect_class, {"changed_in": version})
+            await self._archive.forget_unreferenced(session, [support.photo_sha256])
+
+    async def index(self, catalog_name: str) -> tuple[UUID, PrototypeIndex]:
+        """A catalog's id and its prototypes as they are now."""
+        async with self._database.reading() as session:
+            catalog = await self._catalog(session, catalog_name)
+        return catalog.id, await self._cache.index(catalog.id, catalog.version)
+
+    async def _take(self, uploads: Sequence[Upload]) -> list[ReceivedPhoto | Refused]:
+        taken = await self._intake.take_all(uploads)
+        if not any(isinstance(photo, ReceivedPhoto) for photo in taken):
+            faults = [
+                _outcome_of_refused(photo).model_dump(exclude_none=True)
+                for photo in taken
+                if isinstance(photo, Refused)
+            ]
+            raise NoUsablePhoto(
+                "None of the photos can be used, so nothing was stored; errors says why.", errors=faults
+            )
+        return taken
+
+    async def _add(
+        self, session: Session, defect_class: DefectClass, taken: list[ReceivedPhoto | Refused], version: int
+    ) -> Registered:
+        """Write photos, embeddings, support photos and prototype of a class that this transaction holds."""
+        received = {photo.decoded.sha256: photo for photo in taken if isinstance(photo, ReceivedPhoto)}
+        known = await self._catalogs.known_sha256s(session, defect_class.id, list(received))
+        new = [photo for sha256, photo in received.items() if sha256 not in known]
+        added: dict[str, UUID] = {}
+        if new:
+            await self._archive.keep(session, new)
+            await self._archive.keep_embeddings(session, self._backbone_id, new)
+            # What counts is what is stored: another class may have brought this photo, through another batch.
+            sha256s = [photo.decoded.sha256 for photo in new]
+            stored = await self._archive.embeddings(session, self._backbone_id, sha256s)
+            await self._catalogs.shift_prototype(
+                session, defect_class.id, self._backbone_id, _total(stored.values()), len(stored)
+            )
+            names = {photo.decoded.sha256: photo.filename for photo in new}
+            added = await self._catalogs.add_support_photos(session, defect_class.id, names)
+            await self._catalogs.change(session, defect_class, {"changed_in": version})
+        described = await self._describe(session, defect_class)
+        return Registered(**described.model_dump(), catalog_version=version, photos=_outcomes(taken, known, added))
+
+    async def _describe(self, session: Session, defect_class: DefectClass) -> DefectClassOut:
+        shots = await self._catalogs.shots(session, [defect_class.id])
+        return _class_out(defect_class, shots.get(defect_class.id, 0))
+
+    async def _catalog(self, session: Session, name: str) -> Catalog:
+        catalog = await self._catalogs.catalog(session, name)
+        if catalog is None:
+            raise CatalogNotFound(f"There is no catalog named {name!r}. GET /v1/catalogs lists them.")
+        return catalog
+
+    async def _defect_class(self, session: Session, class_id: UUID) -> DefectClass:
+        defect_class = await self._catalogs.defect_class(session, class_id)
+        if defect_class is None:
+            raise DefectClassNotFound("There is no defect class with this id; it may have been removed.")
+        return defect_class
+
+    async def _next_version(self, session: Session, catalog_id: UUID) -> int:
+        version = await self._catalogs.next_version(session, catalog_id)
+        if version is None:
+            raise CatalogNotFound("The catalog was deleted in the meantime.")
+        return version
+
+
+def _outcomes(
+    taken: list[ReceivedPhoto | Refused], known: dict[str, UUID], added: dict[str, UUID]
+) -> list[PhotoOutcome]:
+    outcomes = []
+    counted: set[str] = set()
+    for photo in taken:
+        if isinstance(photo, Refused):
+            outcomes.append(_outcome_of_refused(photo))
+            continue
+        sha256 = photo.decoded.sha256
+        outcomes.append(
+            PhotoOutcome(
+                filename=photo.filename,
+                status="duplicate" if sha256 in known or sha256 in counted else "accepted",
+                support_photo_id=known.get(sha256) or added[sha256],
+                photo_id=sha256,
+            )
+        )
+        counted.add(sha256)
+    return outcomes
+
+
+def _outcome_of_refused(photo: Refused) -> PhotoOutcome:
+    problem = PhotoProblem(code=photo.error.code, detail=photo.error.detail)
+    return PhotoOutcome(filename=photo.filename, status="rejected", photo_id=None, problem=problem)
+
+
+def _class_out(row: DefectClass, shots: int) -> DefectClassOut:
+    return DefectClassOut(**DefectClassFields.model_validate(row).model_dump(), shots=shots)
+
+
+def _total(embeddings: Iterable[NDArray[np.float32]]) -> NDArray[np.float64]:
+    return embedding_sum(np.stack(list(embeddings)))
+
+
+def _check_count(uploads: Sequence[Upload]) -> None:
+    if len(uploads) > MAX_PHOTOS:
+        raise TooManyPhotos(
+            f"One request takes at most {MAX_PHOTOS} photos, not {len(uploads)}: send the rest afterwards."
+        )
+
+
+def _catalog_name_taken(name: str) -> CatalogNameTaken:
+    return CatalogNameTaken(f"There is a catalog named {name!r} already: choose another name.")
+
+
+def _class_name_taken(name: str) -> DefectClassNameTaken:
+    return DefectClassNameTaken(
+        f"This catalog has a defect class named {name!r} already: choose another name, or add the photos to that class."
+    )

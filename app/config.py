@@ -1,0 +1,75 @@
+"""The settings, all of them, read from the environment with the prefix HAJA_."""
+
+import ipaddress
+import os
+from typing import Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from app.database import checked_url
+from models.backbones import DEFAULT
+from models.engines import EngineName, Precision
+
+
+class Settings(BaseSettings):
+    """Typed settings; a combination that is unsafe is refused at start."""
+
+    model_config = SettingsConfigDict(env_prefix="HAJA_")
+
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    allow_unauthenticated: bool = Field(
+        default=False, description="Allow an address that others can reach, although nobody has to sign in."
+    )
+    database_url: str = Field(
+        "sqlite:///haja.db", description="`sqlite:///file` or `postgresql://user:password@host/name`."
+    )
+    database_timeout_s: float = Field(
+        5.0, gt=0, le=60, description="Seconds to wait for the database before answering 503."
+    )
+    backbone: str = Field(DEFAULT, description="A shipped checkpoint, a manifest's path, or `timm/NAME` (downloads).")
+    engine: EngineName = Field(
+        "auto", description="`torch`, `openvino`, or `auto`: torch with a GPU, OpenVINO without."
+    )
+    precision: Precision = Field(
+        "auto", description="`f32`, `bf16`, or `auto`: bf16 where the processor has it and embeddings stay the same."
+    )
+    max_photo_bytes: int = Field(32_000_000, gt=0, description="Largest photo, in bytes.")
+    max_photo_pixels: int = Field(64_000_000, gt=0, description="Largest photo, in pixels as its header declares them.")
+    max_request_bytes: int = Field(200_000_000, gt=0, description="Largest request body, in bytes as received.")
+    decode_threads: int = Field(
+        default_factory=lambda: os.cpu_count() or 1,
+        ge=1,
+        description="Threads that decode photos; default: one a core.",
+    )
+    batch_size: int = Field(8, ge=1, description="Most photos in one forward pass.")
+    queue_size: int = Field(64, ge=1, description="Photos in work or waiting before new ones are answered 429.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least severe line that is logged."
+    )
+
+    @field_validator("database_url")
+    @classmethod
+    def _choose_driver(cls, value: str) -> str:
+        return checked_url(value)
+
+    @model_validator(mode="after")
+    def _refuse_unsafe(self) -> Self:
+        if self.max_photo_bytes > self.max_request_bytes:
+            raise ValueError("HAJA_MAX_PHOTO_BYTES is above HAJA_MAX_REQUEST_BYTES: no such photo could ever arrive")
+        if not self.allow_unauthenticated and not _is_loopback(self.host):
+            raise ValueError(
+                f"HAJA_HOST={self.host} can be reached by others, and nobody has to sign in: keep 127.0.0.1, "
+                "or set HAJA_ALLOW_UNAUTHENTICATED=true where something else guards the service"
+            )
+        return self
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

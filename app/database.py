@@ -1,0 +1,215 @@
+"""The database: engine, sessions, SQLite's settings. The only module that knows which database it is."""
+
+import asyncio
+import errno
+import sqlite3
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import uuid_utils.compat
+from sqlalchemy import DateTime, Dialect, MetaData, TypeDecorator, event, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import URL, Connection, make_url
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    DisconnectionError,
+    InterfaceError,
+    InternalError,
+    OperationalError,
+)
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
+from sqlalchemy.orm import DeclarativeBase
+
+from app.errors import DatabaseUnavailable, HajaError, StorageFull
+
+new_id = uuid_utils.compat.uuid7
+"""Ids are UUIDs of version 7: they sort by the time they were made, so lists page by id alone."""
+
+DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+psycopg"}
+
+PAGE_BYTES = 16_384
+"""Larger than SQLite's 4,096, because most of what is stored is photos (read and written in long runs)."""
+
+
+Session = AsyncSession
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware time, kept and given back in UTC; SQLite itself forgets the zone."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """Time in Python -> time in the database."""
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """Time in the database -> time in Python."""
+        return None if value is None else value.replace(tzinfo=value.tzinfo or UTC)
+
+
+class Base(DeclarativeBase):
+    """Base of all tables. Constraints have names, so that a migration can speak of them."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(column_0_label)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {datetime: UtcDateTime}  # noqa: RUF012 - read by SQLAlchemy
+
+
+class Database:
+    """Sessions on one database. Errors of its own leave as `DatabaseUnavailable` or `StorageFull`."""
+
+    def __init__(self, url: str, timeout_s: float = 5.0) -> None:
+        parsed = make_url(url)
+        self._is_sqlite = parsed.get_backend_name() == "sqlite"
+        if self._is_sqlite:
+            arguments: dict[str, Any] = {"timeout": timeout_s}
+            self._engine = create_async_engine(existing_file(parsed), connect_args=arguments, pool_timeout=timeout_s)
+            prepare_sqlite(self._engine.sync_engine, parsed)
+        else:
+            arguments = {"connect_timeout": max(2, int(timeout_s))}
+            self._engine = create_async_engine(
+                parsed, connect_args=arguments, pool_timeout=timeout_s, pool_pre_ping=True, pool_size=10
+            )
+        # SQLite lets one writer in and makes the others poll; here they queue instead, in order.
+        self._writer = asyncio.Lock()
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncSession]:
+        """A session that sees one state of the database and changes nothing."""
+        engine = self._engine if self._is_sqlite else self._engine.execution_options(isolation_level="REPEATABLE READ")
+        async with _translated(), AsyncSession(engine, expire_on_commit=False) as session:
+            yield session
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[AsyncSession]:
+        """A session whose changes are on disk when the block ends, or undone when it raises."""
+        if not self._is_sqlite:
+            async with _translated(), AsyncSession(self._engine, expire_on_commit=False) as session, session.begin():
+                yield session
+            return
+        async with _translated(), self._writer:
+            immediate = self._engine.execution_options(begin="BEGIN IMMEDIATE")
+            async with AsyncSession(immediate, expire_on_commit=False) as session, session.begin():
+                yield session
+
+    async def ping(self) -> None:
+        """Raise `DatabaseUnavailable` unless the database answers."""
+        async with self.reading() as session:
+            await session.execute(text("SELECT 1"))
+
+    async def faults(self) -> list[str]:
+        """What SQLite's own integrity checks find; PostgreSQL checks itself."""
+        if not self._is_sqlite:
+            return []
+        async with self.reading() as session:
+            damaged = [row[0] for row in await session.execute(text("PRAGMA integrity_check")) if row[0] != "ok"]
+            dangling = [f"table {row[0]}, row {row[1]}: points at a missing row of {row[2]}"
+                        for row in await session.execute(text("PRAGMA foreign_key_check"))]  # fmt: skip
+        return damaged + dangling
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._engine.dispose()
+
+
+def checked_url(value: str) -> str:
+    """The URL of a database that Haja can use, with its driver.
+
+    Raises:
+        ValueError: another kind of database, or SQLite without a file.
+    """
+    try:
+        url = make_url(value)
+    except ArgumentError as error:
+        raise ValueError("it must look like sqlite:///haja.db or postgresql://user:password@host/name") from error
+    kind = url.get_backend_name()
+    if kind not in DRIVERS:
+        raise ValueError(f"the database must be sqlite or postgresql, not {kind}")
+    if kind == "sqlite" and url.database in {None, "", ":memory:"}:
+        raise ValueError("SQLite needs a file, because several connections share it: sqlite:///haja.db")
+    return url.set(drivername=DRIVERS[kind]).render_as_string(hide_password=False)
+
+
+async def insert_absent(session: AsyncSession, table: type[Base], rows: Sequence[dict[str, Any]]) -> None:
+    """Insert the rows whose primary key is not there yet."""
+    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+    await session.execute(dialect.insert(table).on_conflict_do_nothing(), rows)
+
+
+def existing_file(url: URL) -> URL:
+    """The same SQLite file, but never made anew: a service whose file vanished must say so, not start empty."""
+    assert url.database  # noqa: S101 - the settings refuse SQLite without a file
+    path = Path(url.database).absolute()
+    return url.set(database=f"file:{path}").update_query_dict({"mode": "rw", "uri": "true"})
+
+
+def prepare_sqlite(engine: Any, url: URL) -> None:
+    """Give every connection of a SQLite engine its settings, and let transactions begin when SQLAlchemy says so."""
+
+    @event.listens_for(engine, "connect")
+    def connect(connection: Any, record: Any) -> None:
+        connection.isolation_level = None  # the driver would begin transactions late and in the wrong mode
+        cursor = connection.cursor()
+        # FULL: an answer of 201 means that the photo is on the disk, also when the power goes.
+        for pragma in (f"page_size={PAGE_BYTES}", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+        record.info["file"] = _file_identity(url)
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql(connection.get_execution_options().get("begin", "BEGIN"))
+
+    @event.listens_for(engine, "checkout")
+    def checkout(_connection: Any, record: Any, _proxy: Any) -> None:
+        # A connection to a file that was moved away or replaced would go on writing where nobody reads.
+        if record.info.get("file") != _file_identity(url):
+            raise DisconnectionError
+
+
+def _file_identity(url: URL) -> tuple[int, int] | None:
+    try:
+        status = Path(url.database or "").stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+@asynccontextmanager
+async def _translated() -> AsyncIterator[None]:
+    try:
+        yield
+    except HajaError:
+        raise
+    except DBAPIError as error:
+        raise _translate(error) from error
+    except (PoolTimeout, DisconnectionError) as error:
+        raise DatabaseUnavailable from error
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise StorageFull from error
+        raise
+
+
+def _translate(error: DBAPIError) -> Exception:
+    cause = error.orig
+    full = (isinstance(cause, sqlite3.Error) and getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL) or (
+        getattr(cause, "sqlstate", None) == "53100"  # PostgreSQL: disk_full
+    )
+    if full:
+        return StorageFull()
+    # What remains of DBAPIError (IntegrityError, DataError, ProgrammingError) is a mistake of ours or a conflict.
+    return DatabaseUnavailable() if isinstance(error, OperationalError | InterfaceError | InternalError) else error

@@ -1,0 +1,28 @@
+"""Turning decoded photos into embeddings, however many callers there are."""
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.manifest import Manifest
+
+
+class Embedder(Protocol):
+    """Embeds photos one by one for many callers at once."""
+
+    backbone_id: str
+    manifest: Manifest
+
+    async def embed(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """uint8 [H, W, 3] at the transform's size -> float32 [D] of length 1.
+
+        Raises:
+            QueueFull: too many photos wait already.
+            EmbedderUnavailable: the forward pass failed on this photo, or the embedder was closed.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Fail those who wait and free what is held."""
+        ...

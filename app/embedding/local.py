@@ -1,0 +1,144 @@
+"""The embedder in this process: one thread that takes whatever waits as one batch."""
+
+import asyncio
+import queue
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+
+from app.errors import EmbedderUnavailable, QueueFull
+from app.metrics import Metrics
+from models.backbones import Backbone
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class _Caller:
+    pixels: NDArray[np.uint8]
+    future: "asyncio.Future[NDArray[np.float32]]"
+    loop: asyncio.AbstractEventLoop
+    since: float = field(default_factory=time.perf_counter)
+
+    def answer(self, result: NDArray[np.float32] | EmbedderUnavailable) -> None:
+        """Hand the result to the caller's event loop."""
+        # RuntimeError: the loop was closed, so nobody waits any more.
+        with suppress(RuntimeError):
+            self.loop.call_soon_threadsafe(self._set, result)
+
+    def _set(self, result: NDArray[np.float32] | EmbedderUnavailable) -> None:
+        if self.future.done():
+            return
+        if isinstance(result, EmbedderUnavailable):
+            self.future.set_exception(result)
+        else:
+            self.future.set_result(result)
+
+
+class LocalEmbedder:
+    """Micro-batching without waiting: a batch is what has queued up while the one before was in the forward pass."""
+
+    def __init__(self, backbone: Backbone, metrics: Metrics, batch_size: int, queue_size: int) -> None:
+        self.backbone_id = backbone.backbone_id
+        self.manifest = backbone.manifest
+        self._backbone = backbone
+        self._metrics = metrics
+        self._batch_size = batch_size
+        self._waiting: queue.Queue[_Caller | None] = queue.Queue(queue_size)
+        self._closed = False
+        self._thread = threading.Thread(target=self._work, name="embedder", daemon=True)
+        self._thread.start()
+        metrics.queue_depth.set_function(self._waiting.qsize)
+
+    async def embed(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Embed one photo; see `Embedder.embed`."""
+        if self._closed:
+            raise EmbedderUnavailable("The service is shutting down: send this request again in a few seconds.")
+        loop = asyncio.get_running_loop()
+        caller = _Caller(pixels, loop.create_future(), loop)
+        try:
+            self._waiting.put_nowait(caller)
+        except queue.Full:
+            raise QueueFull from None
+        return await caller.future
+
+    async def close(self) -> None:
+        """Fail those who wait, end the thread."""
+        self._closed = True
+        self._fail_waiting()
+        await asyncio.to_thread(self._waiting.put, None)
+        await asyncio.to_thread(self._thread.join)
+
+    def _work(self) -> None:
+        while True:
+            batch = self._next_batch()
+            if batch is None:
+                self._fail_waiting()
+                return
+            try:
+                self._serve(batch)
+            except BaseException:  # noqa: BLE001 - a thread that dies would leave every later caller hanging
+                _log.exception("embedder batch failed")
+                for caller in batch:
+                    caller.answer(_failed())
+
+    def _next_batch(self) -> list[_Caller] | None:
+        """Wait for a caller, take who else is there; None says to stop."""
+        batch: list[_Caller] = []
+        item = self._waiting.get()
+        while item is not None:
+            # A caller who gave up must not cost a forward pass.
+            if not item.future.cancelled():
+                batch.append(item)
+            if len(batch) == self._batch_size:
+                return batch
+            try:
+                item = self._waiting.get_nowait() if batch else self._waiting.get()
+            except queue.Empty:
+                return batch
+        if batch:
+            self._waiting.put(None)  # for the next round, after this batch is served
+        return batch or None
+
+    def _serve(self, batch: list[_Caller]) -> None:
+        self._metrics.batch_size.observe(len(batch))
+        started = time.perf_counter()
+        for caller in batch:
+            self._metrics.stage("queue").observe(started - caller.since)
+        try:
+            embeddings = self._backbone.embed(np.stack([caller.pixels for caller in batch]))
+        except Exception:
+            if len(batch) == 1:
+                raise
+            # One bad photo must not spoil its neighbours: each alone now.
+            _log.exception("forward pass failed; trying each photo of the batch alone", photos=len(batch))
+            for caller in batch:
+                self._serve_alone(caller)
+            return
+        self._metrics.stage("embed").observe(time.perf_counter() - started)
+        for caller, embedding in zip(batch, embeddings, strict=True):
+            caller.answer(embedding.copy())
+
+    def _serve_alone(self, caller: _Caller) -> None:
+        try:
+            caller.answer(self._backbone.embed(caller.pixels[np.newaxis])[0])
+        except Exception:  # noqa: BLE001 - whatever it was, this caller must hear of it
+            caller.answer(_failed())
+
+    def _fail_waiting(self) -> None:
+        with suppress(queue.Empty):
+            while True:
+                caller = self._waiting.get_nowait()
+                if caller is not None:
+                    caller.answer(EmbedderUnavailable("The service is shutting down: send this request again."))
+
+
+def _failed() -> EmbedderUnavailable:
+    return EmbedderUnavailable(
+        "The network failed on this photo; nothing was stored. Try again, or send another photo."
+    )

@@ -1,0 +1,186 @@
+"""Errors that a caller can act on: one base class, one shape of answer (RFC 9457, application/problem+json)."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, ClassVar
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+
+_log = structlog.get_logger(__name__)
+
+
+class Problem(BaseModel):
+    """What is wrong, for a program (`code`) and for a person (`detail`)."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "type": "about:blank",
+                "title": "Not Found",
+                "status": 404,
+                "code": "catalog-not-found",
+                "detail": "There is no catalog named 'roofs'. GET /v1/catalogs lists them.",
+                "request_id": "0199c2a5b7f07cc3",
+            }
+        }
+    )
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    code: str = Field(description="Stable: programs may depend on it.")
+    detail: str = Field(description="A sentence that says what to do.")
+    request_id: str | None = None
+    errors: list[dict[str, Any]] | None = Field(
+        None, description="Each field or photo that is at fault, where there are several."
+    )
+
+
+class HajaError(HTTPException):
+    """Base of every error with a code; an HTTPException, since FastAPI lets no other through while it reads a body."""
+
+    status: ClassVar[HTTPStatus]
+    code: ClassVar[str]
+
+    def __init__(
+        self, detail: str, headers: Mapping[str, str] | None = None, errors: list[dict[str, Any]] | None = None
+    ) -> None:
+        super().__init__(self.status.value, detail, headers)
+        self.errors = errors
+
+
+class RequestTooLarge(HajaError):
+    """More bytes than a request may have."""
+
+    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    code = "request-too-large"
+
+
+class CursorInvalid(HajaError):
+    """A list's cursor that this service did not give out."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    code = "cursor-invalid"
+
+
+class QueueFull(HajaError):
+    """More photos than the service takes in at a time."""
+
+    status = HTTPStatus.TOO_MANY_REQUESTS
+    code = "queue-full"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The service is busy with other photos: send this request again in a second.", {"Retry-After": "1"}
+        )
+
+
+class EmbedderUnavailable(HajaError):
+    """The embedder failed on this photo or stopped."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    code = "embedder-unavailable"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, {"Retry-After": "5"})
+
+
+class DatabaseUnavailable(HajaError):
+    """The database is locked, gone or out of reach."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    code = "database-unavailable"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The database cannot be reached or is locked, so nothing was stored: try again in a few seconds.",
+            {"Retry-After": "5"},
+        )
+
+
+class StorageFull(HajaError):
+    """No room left for the photo."""
+
+    status = HTTPStatus.INSUFFICIENT_STORAGE
+    code = "storage-full"
+
+    def __init__(self) -> None:
+        super().__init__("The service has no disk space left, so nothing was stored. Its operator must make room.")
+
+
+def answer(
+    status: int,
+    code: str,
+    detail: str,
+    headers: Mapping[str, str] | None = None,
+    errors: list[dict[str, Any]] | None = None,
+) -> JSONResponse:
+    """Put a problem into a response."""
+    problem = Problem(
+        title=HTTPStatus(status).phrase,
+        status=status,
+        code=code,
+        detail=detail,
+        request_id=structlog.contextvars.get_contextvars().get("request_id"),
+        errors=errors,
+    )
+    return JSONResponse(
+        problem.model_dump(exclude_none=True), status, headers=headers, media_type="application/problem+json"
+    )
+
+
+def install(app: FastAPI) -> None:
+    """Make every error of `app` a problem+json."""
+
+    async def http_error(_: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, HTTPException)  # noqa: S101 - Starlette calls this for nothing else
+        if isinstance(error, HajaError):
+            return answer(error.status_code, error.code, error.detail, error.headers, error.errors)
+        code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "-")
+        return answer(error.status_code, code, _SENTENCES.get(error.status_code, f"{error.detail}."), error.headers)
+
+    async def invalid(_: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, RequestValidationError)  # noqa: S101 - as above
+        faults = [
+            {"field": ".".join(str(part) for part in fault["loc"]), "fault": fault["msg"]} for fault in error.errors()
+        ]
+        detail = "; ".join(f"{fault['field']}: {fault['fault']}" for fault in faults)
+        return answer(
+            HTTPStatus.UNPROCESSABLE_ENTITY, "request-invalid", f"The request does not fit: {detail}.", errors=faults
+        )
+
+    async def unexpected(_: Request, error: Exception) -> JSONResponse:
+        _log.error("unexpected error", exc_info=error)
+        return answer(
+            HTTPStatus.INTERNAL_SERVER_ERROR,
+            "internal-error",
+            "The service failed in a way that it did not expect. Tell its operator the request_id.",
+        )
+
+    app.add_exception_handler(HTTPException, http_error)
+    app.add_exception_handler(RequestValidationError, invalid)
+    app.add_exception_handler(Exception, unexpected)
+
+
+_SENTENCES = {
+    400: "The request could not be read: its body is damaged or is not what its Content-Type says.",
+    404: "There is nothing at this address. /docs lists what there is.",
+    405: "This address does not take that method. /docs lists what it takes.",
+}
+
+
+def documented(*errors: type[HajaError]) -> dict[int | str, dict[str, Any]]:
+    """The errors of an endpoint for the API page, by status."""
+    responses: dict[int | str, dict[str, Any]] = {}
+    for status in sorted({error.status.value for error in errors}):
+        kinds = [error for error in errors if error.status.value == status]
+        responses[status] = {
+            "description": " ".join(f"`{kind.code}`: {kind.__doc__}" for kind in kinds),
+            "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        }
+    return responses

@@ -1,0 +1,1 @@
+"""One effect for one Idempotency-Key."""

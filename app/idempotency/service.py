@@ -1,0 +1,117 @@
+"""The same Idempotency-Key and body give the same answer once, however often they arrive.
+
+The key is written in the transaction of what it protects: a crash leaves both or neither, no key stays half used, and
+of two requests at the same time the second finds the first one's row and repeats its answer.
+"""
+
+import hashlib
+import json
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import Header, Request, Response, UploadFile
+from pydantic import BaseModel
+
+from app.database import Database, Session
+from app.errors import HajaError
+from app.idempotency import repository
+
+IdempotencyKeyHeader = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=255,
+        description="Chosen by the caller, kept for 30 days: the same key and content have their effect only once.",
+    ),
+]
+
+
+class IdempotencyKeyReused(HajaError):
+    """The key was used before, with another content."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    code = "idempotency-key-reused"
+
+
+class Once:
+    """One request under its key; without a key, every call does nothing."""
+
+    def __init__(self, database: Database, key: str | None, fingerprint: str) -> None:
+        self._database = database
+        self._key = key
+        self._fingerprint = fingerprint
+
+    async def claim(self, session: Session) -> None:
+        """First thing in the transaction of the effect. Raises `KeyTakenError` where another was quicker."""
+        if self._key is not None:
+            await repository.claim(session, self._key, self._fingerprint)
+
+    async def keep(self, session: Session, answer: BaseModel) -> None:
+        """Last thing in the transaction of the effect."""
+        if self._key is not None:
+            await repository.keep(session, self._key, answer.model_dump_json().encode())
+
+    async def respond(self, action: Callable[[], Awaitable[BaseModel]]) -> Response:
+        """Do `action` and answer 201, or repeat the answer that this key got before.
+
+        Raises:
+            IdempotencyKeyReused: the key belongs to another request.
+        """
+        if (earlier := await self._recall()) is not None:
+            return earlier
+        try:
+            answer = await action()
+        except repository.KeyTakenError:
+            if (earlier := await self._recall()) is None:
+                raise
+            return earlier
+        return _created(answer.model_dump_json().encode())
+
+    async def _recall(self) -> Response | None:
+        if self._key is None:
+            return None
+        async with self._database.reading() as session:
+            row = await repository.find(session, self._key)
+        if row is None:
+            return None
+        if row.fingerprint != self._fingerprint:
+            raise IdempotencyKeyReused(
+                "This Idempotency-Key was used for another request: choose a new one for each new request."
+            )
+        return _created(row.answer, {"Idempotency-Replayed": "true"})
+
+
+async def once(
+    request: Request, key: str | None, *content: str | BaseModel | UploadFile | list[UploadFile] | None
+) -> Once:
+    """Bind a request's key to what it asks for: its address and its parsed content.
+
+    The parsed content and not the bytes of the body, because a client that repeats a multipart request chooses
+    another boundary each time.
+    """
+    database: Database = request.app.state.database
+    if key is None:
+        return Once(database, None, "")
+    parts: list[Any] = [request.method, request.url.path, request.url.query]
+    for item in content:
+        if isinstance(item, BaseModel):
+            parts.append(item.model_dump(mode="json"))
+        elif isinstance(item, list):
+            parts.append([await _describe(upload) for upload in item])
+        elif isinstance(item, UploadFile):
+            parts.append(await _describe(item))
+        else:
+            parts.append(item)
+    return Once(database, key, hashlib.sha256(json.dumps(parts).encode()).hexdigest())
+
+
+async def _describe(upload: UploadFile) -> list[str | None]:
+    digest = hashlib.sha256(await upload.read())
+    await upload.seek(0)
+    return [upload.filename, digest.hexdigest()]
+
+
+def _created(answer: bytes, headers: dict[str, str] | None = None) -> Response:
+    return Response(answer, HTTPStatus.CREATED, headers, "application/json")

@@ -1,0 +1,1 @@
+"""Query photos, their classifications and the inspector's feedback."""

@@ -1,0 +1,92 @@
+"""Classifications and feedback over HTTP."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, File, Query, Request, Response, UploadFile
+
+from app import photos
+from app.catalogs.endpoints import UPLOAD, WRITE
+from app.catalogs.service import CatalogNotFound, DefectClassNotFound
+from app.errors import CursorInvalid, DatabaseUnavailable, documented
+from app.idempotency.service import IdempotencyKeyHeader, once
+from app.inspections import schemas, service
+from app.inspections.service import InspectionService
+from app.pagination import Cursor, Limit, Page, decode_cursor
+
+router = APIRouter(prefix="/v1", tags=["classifications"])
+
+
+def inspection_service(request: Request) -> InspectionService:
+    """The service of this app."""
+    return request.app.state.inspection_service  # type: ignore[no-any-return]
+
+
+Inspections = Annotated[InspectionService, Depends(inspection_service)]
+
+
+@router.post(
+    "/catalogs/{catalog}/classifications",
+    status_code=201,
+    response_model=schemas.ClassificationOut,
+    responses=documented(
+        CatalogNotFound,
+        service.CatalogEmpty,
+        photos.PhotoEmpty,
+        photos.PhotoDamaged,
+        photos.PhotoTypeUnsupported,
+        photos.PhotoTooLarge,
+        *UPLOAD,
+    ),
+)
+async def classify_photo(
+    catalog: str,
+    photo: Annotated[UploadFile, File(description="JPEG, PNG, WebP or HEIF.")],
+    inspections: Inspections,
+    request: Request,
+    top_k: Annotated[int, Query(ge=1, le=100, description="How many classes the answer names.")] = 5,
+    key: IdempotencyKeyHeader = None,
+) -> Response:
+    """Say what a photo shows, of the classes of this catalog, best first."""
+    request_once = await once(request, key, photo)
+    return await request_once.respond(lambda: inspections.classify(catalog, photo, top_k, request_once))
+
+
+@router.get("/classifications", responses=documented(CursorInvalid, DatabaseUnavailable))
+async def list_classifications(
+    inspections: Inspections,
+    catalog: Annotated[str | None, Query(description="Of this catalog only.")] = None,
+    unknown: Annotated[
+        bool | None, Query(description="Only those that were unknown, or only those that were not.")
+    ] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[schemas.ClassificationOut]:
+    """The history, newest first."""
+    return await inspections.list_classifications(catalog, unknown=unknown, before=decode_cursor(cursor), limit=limit)
+
+
+@router.get(
+    "/classifications/{classification_id}", responses=documented(service.ClassificationNotFound, DatabaseUnavailable)
+)
+async def get_classification(classification_id: UUID, inspections: Inspections) -> schemas.ClassificationOut:
+    """One answer again, as it was given."""
+    return await inspections.get(classification_id)
+
+
+@router.post(
+    "/classifications/{classification_id}/feedback",
+    status_code=201,
+    response_model=schemas.FeedbackOut,
+    responses=documented(service.ClassificationNotFound, DefectClassNotFound, service.FeedbackIncomplete, *WRITE),
+)
+async def give_feedback(
+    classification_id: UUID,
+    wanted: schemas.FeedbackCreate,
+    inspections: Inspections,
+    request: Request,
+    key: IdempotencyKeyHeader = None,
+) -> Response:
+    """Say what the photo really shows; the newest word counts."""
+    request_once = await once(request, key, wanted)
+    return await request_once.respond(lambda: inspections.give_feedback(classification_id, wanted, request_once))

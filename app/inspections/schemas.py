@@ -1,0 +1,119 @@
+"""What the classification endpoints take and give."""
+
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.catalogs.schemas import DefectClassName, Text
+
+Verdict = Literal["confirmed", "corrected", "unknown"]
+
+
+class Prediction(BaseModel):
+    """One class that the photo may show."""
+
+    defect_class: DefectClassName
+    probability: float = Field(description="Among the classes of this catalog; sums to 1 over all of them.")
+    similarity: float = Field(description="Cosine similarity of photo and prototype, -1 to 1.")
+
+
+class FeedbackCreate(BaseModel):
+    """The inspector's word on a classification."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "example": {
+                "verdict": "corrected",
+                "defect_class_id": "0199c2a5-b7f0-7cc3-9d0e-5d2f0a1b2c3d",
+                "note": "Rust from the rebar, not a stain",
+            }
+        },
+    )
+
+    verdict: Verdict = Field(
+        description="`confirmed`: the first prediction is right; `corrected`: it is `defect_class_id`; "
+        "`unknown`: it is no class of this catalog."
+    )
+    defect_class_id: UUID | None = Field(None, description="Needed for `corrected` only.")
+    note: Text = Field("", max_length=4000)
+
+
+class FeedbackOut(BaseModel):
+    """Feedback as it was stored."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: UUID
+    classification_id: UUID
+    verdict: Verdict
+    defect_class_id: UUID | None
+    defect_class_name: str | None
+    note: str
+    created_at: datetime
+
+
+class PhotoOut(BaseModel):
+    """A query photo."""
+
+    id: str = Field(description="SHA-256 of the photo: its address under /v1/photos.")
+    filename: str
+    width: int
+    height: int
+    taken_at: str | None = Field(description="ISO 8601, as the camera wrote it: with its zone or without.")
+    latitude: float | None
+    longitude: float | None
+
+
+class ClassificationOut(BaseModel):
+    """What a photo shows, best first."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "id": "0199c2a5-b7f0-7cc3-9d0e-5d2f0a1b2c3d",
+                "catalog": "default",
+                "catalog_version": 6,
+                "backbone_id": "efficientnet-lite0-imagenet@8f4335f0",
+                "predictions": [
+                    {
+                        "defect_class": {
+                            "id": "0199c2a5-aaaa-7cc3-9d0e-5d2f0a1b2c3d",
+                            "name": "hairline-crack",
+                            "title_ko": "미세 균열",
+                            "title_en": "Hairline crack",
+                            "severity": "low",
+                        },
+                        "probability": 0.71,
+                        "similarity": 0.83,
+                    }
+                ],
+                "unknown": False,
+                "threshold": 0.5,
+                "photo": {
+                    "id": "b5bb9d8014a0f9b1d61e21e796d78dccdf1352f23cd32812f4850b878ae4944c",
+                    "filename": "IMG_0042.jpg",
+                    "width": 4000,
+                    "height": 3000,
+                    "taken_at": "2026-11-22T09:30:00+09:00",
+                    "latitude": 37.5665,
+                    "longitude": 126.978,
+                },
+                "feedback": None,
+                "created_at": "2026-11-22T00:30:05Z",
+            }
+        }
+    )
+
+    id: UUID
+    catalog: str
+    catalog_version: int = Field(description="The catalog as it was when the photo was judged.")
+    backbone_id: str
+    predictions: list[Prediction]
+    unknown: bool = Field(description="True: the photo is too unlike every class of this catalog.")
+    threshold: float = Field(description="The similarity that the first prediction had to reach.")
+    photo: PhotoOut
+    feedback: FeedbackOut | None = Field(description="The inspector's newest word.")
+    created_at: datetime

@@ -1,0 +1,248 @@
+"""Judging query photos, and what inspectors say of the answers."""
+
+import asyncio
+import time
+from dataclasses import dataclass
+from http import HTTPStatus
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.archive.repository import ArchiveRepository
+from app.archive.tables import Photo
+from app.catalogs.prototype_cache import PrototypeIndex
+from app.catalogs.repository import CatalogRepository
+from app.catalogs.service import CatalogNotFound, CatalogService, DefectClassNotFound
+from app.database import Database, Session
+from app.errors import HajaError
+from app.idempotency.service import Once
+from app.inspections.repository import InspectionRepository
+from app.inspections.schemas import ClassificationOut, FeedbackCreate, FeedbackOut, PhotoOut, Prediction
+from app.inspections.tables import Classification, Feedback
+from app.intake import Intake, Upload
+from app.metrics import Metrics
+from app.pagination import Page, encode_cursor
+from models.manifest import Manifest
+from models.prototypes import probabilities, similarities
+
+
+class CatalogEmpty(HajaError):
+    """The catalog has no class with photos, so there is nothing to compare with."""
+
+    status = HTTPStatus.CONFLICT
+    code = "catalog-empty"
+
+
+class ClassificationNotFound(HajaError):
+    """No classification has this id."""
+
+    status = HTTPStatus.NOT_FOUND
+    code = "classification-not-found"
+
+
+class FeedbackIncomplete(HajaError):
+    """The verdict and the defect class do not go together."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    code = "feedback-incomplete"
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The best classes for a photo, best first, and whether it is none of them."""
+
+    predictions: list[Prediction]
+    unknown: bool
+    threshold: float
+
+
+class InspectionService:
+    """Classifications and feedback."""
+
+    def __init__(
+        self,
+        database: Database,
+        inspections: InspectionRepository,
+        catalogs: CatalogService,
+        catalog_rows: CatalogRepository,
+        archive: ArchiveRepository,
+        intake: Intake,
+        metrics: Metrics,
+    ) -> None:
+        self._database = database
+        self._inspections = inspections
+        self._catalogs = catalogs
+        self._catalog_rows = catalog_rows
+        self._archive = archive
+        self._intake = intake
+        self._metrics = metrics
+
+    async def classify(self, catalog_name: str, upload: Upload, top_k: int, once: Once) -> ClassificationOut:
+        """Judge one photo against one catalog and keep the answer."""
+        # Before the photo is decoded: a catalog that is missing or empty costs the caller no waiting.
+        await self._index(catalog_name)
+        received = await self._intake.take(upload)
+        # And once more after it: what was registered in the meantime counts.
+        catalog_id, index = await self._index(catalog_name)
+        started = time.perf_counter()
+        judgement = await asyncio.to_thread(judge, received.embedding, index, self._intake.embedder.manifest, top_k)
+        scored = time.perf_counter()
+        self._metrics.stage("score").observe(scored - started)
+        async with self._database.writing() as session:
+            await once.claim(session)
+            if not await self._catalog_rows.version(session, catalog_id):
+                raise CatalogNotFound("The catalog was deleted in the meantime.")
+            await self._archive.keep(session, [received])
+            row = await self._inspections.add_classification(
+                session,
+                {
+                    "catalog_id": catalog_id,
+                    "catalog_version": index.version,
+                    "backbone_id": self._intake.embedder.backbone_id,
+                    "photo_sha256": received.decoded.sha256,
+                    "filename": received.filename,
+                    "predictions": [prediction.model_dump(mode="json") for prediction in judgement.predictions],
+                    "unknown": judgement.unknown,
+                    "threshold": judgement.threshold,
+                },
+            )
+            decoded = received.decoded
+            photo = PhotoOut(
+                id=decoded.sha256,
+                filename=received.filename,
+                width=decoded.width,
+                height=decoded.height,
+                taken_at=decoded.taken_at.isoformat() if decoded.taken_at else None,
+                latitude=decoded.latitude,
+                longitude=decoded.longitude,
+            )
+            answer = _out(row, catalog_name, photo, None)
+            await once.keep(session, answer)
+        self._metrics.stage("store").observe(time.perf_counter() - scored)
+        return answer
+
+    async def get(self, classification_id: UUID) -> ClassificationOut:
+        """One classification, as it was answered."""
+        async with self._database.reading() as session:
+            row, catalog, photo = await self._classification(session, classification_id)
+            feedback = await self._inspections.newest_feedback(session, [row.id])
+        return _out(row, catalog, _photo_out(row, photo), feedback.get(row.id))
+
+    async def list_classifications(
+        self, catalog: str | None, *, unknown: bool | None, before: UUID | None, limit: int
+    ) -> Page[ClassificationOut]:
+        """A page of the history, newest first."""
+        async with self._database.reading() as session:
+            rows = await self._inspections.classifications(
+                session, catalog, unknown=unknown, before=before, limit=limit
+            )
+            page = rows[:limit]
+            feedback = await self._inspections.newest_feedback(session, [row.id for row, _, _ in page])
+        items = [_out(row, name, _photo_out(row, photo), feedback.get(row.id)) for row, name, photo in page]
+        return Page(items=items, next_cursor=encode_cursor(items[-1].id) if len(rows) > limit else None)
+
+    async def give_feedback(self, classification_id: UUID, wanted: FeedbackCreate, once: Once) -> FeedbackOut:
+        """Keep the inspector's word on a classification."""
+        async with self._database.writing() as session:
+            await once.claim(session)
+            row, _, _ = await self._classification(session, classification_id)
+            class_id, class_name = await self._meant(session, row, wanted)
+            feedback = await self._inspections.add_feedback(
+                session,
+                {
+                    "classification_id": row.id,
+                    "verdict": wanted.verdict,
+                    "defect_class_id": class_id,
+                    "defect_class_name": class_name,
+                    "note": wanted.note,
+                },
+            )
+            answer = FeedbackOut.model_validate(feedback)
+            await once.keep(session, answer)
+        return answer
+
+    async def _index(self, catalog_name: str) -> tuple[UUID, PrototypeIndex]:
+        catalog_id, index = await self._catalogs.index(catalog_name)
+        if not index.candidates:
+            raise CatalogEmpty(
+                f"The catalog {catalog_name!r} has no defect class with photos yet: register one with five photos "
+                f"by POST /v1/catalogs/{catalog_name}/defect-classes, then classify."
+            )
+        return catalog_id, index
+
+    async def _classification(self, session: Session, classification_id: UUID) -> tuple[Classification, str, Photo]:
+        found = await self._inspections.classification(session, classification_id)
+        if found is None:
+            raise ClassificationNotFound("There is no classification with this id. GET /v1/classifications lists them.")
+        return found[0], found[1], found[2]
+
+    async def _meant(
+        self, session: Session, row: Classification, wanted: FeedbackCreate
+    ) -> tuple[UUID | None, str | None]:
+        """The class that the feedback is about: its id where it still exists, and its name."""
+        if wanted.verdict == "unknown":
+            if wanted.defect_class_id is not None:
+                raise FeedbackIncomplete("The verdict 'unknown' names no defect class: leave defect_class_id out.")
+            return None, None
+        if wanted.verdict == "confirmed":
+            first = Prediction.model_validate(row.predictions[0]).defect_class
+            if wanted.defect_class_id not in {None, first.id}:
+                raise FeedbackIncomplete(
+                    "That class was not the first prediction: send the verdict 'corrected' instead."
+                )
+            still = await self._catalog_rows.defect_class(session, first.id)
+            return (first.id if still else None), first.name
+        if wanted.defect_class_id is None:
+            raise FeedbackIncomplete(
+                "The verdict 'corrected' needs defect_class_id: the class that the photo really shows."
+            )
+        defect_class = await self._catalog_rows.defect_class(session, wanted.defect_class_id)
+        if defect_class is None or defect_class.catalog_id != row.catalog_id:
+            raise DefectClassNotFound("The catalog of this classification has no defect class with this id.")
+        return defect_class.id, defect_class.name
+
+
+def judge(embedding: NDArray[np.float32], index: PrototypeIndex, manifest: Manifest, top_k: int) -> Judgement:
+    """Compare one embedding, float32 [D], with a catalog's prototypes."""
+    similarity = similarities(embedding[np.newaxis], index.matrix)[0, index.rows]
+    probability = probabilities(similarity, manifest.temperature)
+    best = np.argsort(-similarity, kind="stable")[:top_k]
+    predictions = [
+        Prediction(
+            defect_class=index.candidates[place].defect_class,
+            probability=float(probability[place]),
+            similarity=float(similarity[place]),
+        )
+        for place in best
+    ]
+    own = index.candidates[best[0]].threshold
+    threshold = manifest.unknown_similarity if own is None else own
+    return Judgement(predictions, predictions[0].similarity < threshold, threshold)
+
+
+def _out(row: Classification, catalog: str, photo: PhotoOut, feedback: Feedback | None) -> ClassificationOut:
+    return ClassificationOut(
+        id=row.id,
+        catalog=catalog,
+        catalog_version=row.catalog_version,
+        backbone_id=row.backbone_id,
+        predictions=[Prediction.model_validate(prediction) for prediction in row.predictions],
+        unknown=row.unknown,
+        threshold=row.threshold,
+        photo=photo,
+        feedback=None if feedback is None else FeedbackOut.model_validate(feedback),
+        created_at=row.created_at,
+    )
+
+
+def _photo_out(row: Classification, photo: Photo) -> PhotoOut:
+    return PhotoOut(
+        id=photo.sha256,
+        filename=row.filename,
+        width=photo.width,
+        height=photo.height,
+        taken_at=photo.taken_at,
+        latitude=photo.latitude,
+        longitude=photo.longitude,
+    )

@@ -1,0 +1,45 @@
+"""Classifications and what inspectors said of them."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import JSON, ForeignKey, Index, String, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.database import Base, new_id
+
+
+class Classification(Base):
+    """One query photo judged against one catalog, with what is needed to judge it the same way again.
+
+    `predictions` is kept as it was answered: classes that are renamed or removed later do not rewrite history.
+    """
+
+    __tablename__ = "classifications"
+    __table_args__ = (Index("ix_classifications_catalog", "catalog_id", "id"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    catalog_id: Mapped[UUID] = mapped_column(ForeignKey("catalogs.id", ondelete="CASCADE"))
+    catalog_version: Mapped[int]
+    backbone_id: Mapped[str] = mapped_column(String(128))
+    photo_sha256: Mapped[str] = mapped_column(ForeignKey("photos.sha256"), index=True)
+    filename: Mapped[str] = mapped_column(String(255))
+    predictions: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
+    unknown: Mapped[bool]
+    threshold: Mapped[float]
+    created_at: Mapped[datetime]
+
+
+class Feedback(Base):
+    """What an inspector says that a photo really shows; the newest word counts, the older ones stay."""
+
+    __tablename__ = "feedback"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    classification_id: Mapped[UUID] = mapped_column(ForeignKey("classifications.id", ondelete="CASCADE"), index=True)
+    verdict: Mapped[str] = mapped_column(String(16))
+    defect_class_id: Mapped[UUID | None] = mapped_column(ForeignKey("defect_classes.id", ondelete="SET NULL"))
+    defect_class_name: Mapped[str | None] = mapped_column(String(100))
+    note: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime]

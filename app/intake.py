@@ -1,0 +1,148 @@
+"""The way of every photo into the service: bytes -> checked pixels -> embedding, never on the event loop."""
+
+import asyncio
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app import photos
+from app.embedding import Embedder
+from app.errors import QueueFull
+from app.metrics import Metrics
+
+
+class Upload(Protocol):
+    """A file that a caller sent."""
+
+    @property
+    def filename(self) -> str | None:
+        """Its name at the caller's, for display only."""
+        ...
+
+    @property
+    def size(self) -> int | None:
+        """Bytes."""
+        ...
+
+    async def read(self) -> bytes:
+        """All of its bytes."""
+        ...
+
+
+@dataclass(frozen=True)
+class ReceivedPhoto:
+    """A photo that was decoded and embedded, ready to be kept. `embedding` is float32 [D] of length 1."""
+
+    filename: str
+    data: bytes
+    decoded: photos.DecodedPhoto
+    embedding: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A photo that was not taken, and why."""
+
+    filename: str
+    error: photos.PhotoError
+
+
+class Intake:
+    """Decodes on a few threads and embeds; takes in a bounded number of photos at a time."""
+
+    def __init__(
+        self, embedder: Embedder, metrics: Metrics, *, threads: int, queue_size: int, max_bytes: int, max_pixels: int
+    ) -> None:
+        self.embedder = embedder
+        self._metrics = metrics
+        self._pool = ThreadPoolExecutor(threads, "decode")
+        self._parallel = threads
+        self._queue_size = queue_size
+        self._max_bytes = max_bytes
+        self._max_pixels = max_pixels
+        self._in_work = 0
+
+    async def take(self, upload: Upload) -> ReceivedPhoto:
+        """Read, check, decode and embed one photo.
+
+        Raises:
+            PhotoError: the photo cannot be used.
+            QueueFull: too many photos are in work.
+            EmbedderUnavailable: the embedder failed.
+        """
+        with self._place():
+            filename = display_name(upload.filename)
+            if (upload.size or 0) > self._max_bytes:
+                raise photos.PhotoTooLarge(
+                    f"The photo has {(upload.size or 0) / 1e6:.1f} MB; at most {self._max_bytes / 1e6:.1f} are taken."
+                )
+            data = await upload.read()
+            started = time.perf_counter()
+            decoded = await asyncio.get_running_loop().run_in_executor(
+                self._pool, photos.decode, data, self.embedder.manifest.transform, self._max_pixels
+            )
+            self._metrics.stage("decode").observe(time.perf_counter() - started)
+            return ReceivedPhoto(filename, data, decoded, await self.embedder.embed(decoded.pixels))
+
+    async def take_all(self, uploads: Sequence[Upload]) -> list[ReceivedPhoto | Refused]:
+        """Take each photo; one that cannot be used does not keep the others out.
+
+        Raises:
+            QueueFull, EmbedderUnavailable: as `take`, for the whole request.
+        """
+        # A few at a time, so that one request of fifty photos leaves places to its neighbours.
+        turns = asyncio.Semaphore(self._parallel + 1)
+
+        async def one(upload: Upload) -> ReceivedPhoto | Refused:
+            async with turns:
+                try:
+                    return await self.take(upload)
+                except photos.PhotoError as error:
+                    return Refused(display_name(upload.filename), error)
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(one(upload)) for upload in uploads]
+        except ExceptionGroup as failures:
+            raise failures.exceptions[0] from None
+        return [task.result() for task in tasks]
+
+    async def thumbnail(self, data: bytes, side: int) -> bytes:
+        """Re-encode a kept photo as a small JPEG.
+
+        Raises:
+            QueueFull: too many photos are in work.
+        """
+        with self._place():
+            return await asyncio.get_running_loop().run_in_executor(
+                self._pool, photos.thumbnail, data, side, self._max_pixels
+            )
+
+    async def close(self) -> None:
+        """End the threads and the embedder."""
+        await asyncio.to_thread(self._pool.shutdown, cancel_futures=True)
+        await self.embedder.close()
+
+    @contextmanager
+    def _place(self) -> Iterator[None]:
+        if self._in_work >= self._queue_size:
+            raise QueueFull
+        self._in_work += 1
+        self._metrics.photos_in_work.set(self._in_work)
+        try:
+            yield
+        finally:
+            self._in_work -= 1
+            self._metrics.photos_in_work.set(self._in_work)
+
+
+def display_name(filename: str | None) -> str:
+    """A caller's file name made fit to be shown: no folders, no control characters, at most 255 characters."""
+    base = (filename or "").replace("\\", "/").rsplit("/", 1)[-1]
+    return "".join(character for character in base if character.isprintable())[:255] or "photo"

@@ -1,0 +1,63 @@
+"""Whether what is stored agrees with itself: database, photo bytes, embeddings, prototypes."""
+
+import hashlib
+
+import numpy as np
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.archive.tables import Blob, Embedding, Photo
+from app.catalogs.repository import unpack
+from app.catalogs.tables import DefectClass, Prototype, SupportPhoto
+from app.database import Database
+from models.prototypes import embedding_sum
+
+
+async def find_faults(database: Database) -> list[str]:
+    """Every disagreement, as a sentence; none for a sound database."""
+    faults = await database.faults()
+    async with database.reading() as session:
+        return faults + await _photos(session) + await _prototypes(session)
+
+
+async def _photos(session: AsyncSession) -> list[str]:
+    faults = []
+    photos = set((await session.scalars(select(Photo.sha256))).all())
+    blobs = set((await session.scalars(select(Blob.sha256))).all())
+    faults += [f"photo {sha256}: its bytes are missing" for sha256 in sorted(photos - blobs)]
+    faults += [f"blob {sha256}: no photo owns it" for sha256 in sorted(blobs - photos)]
+    for sha256 in sorted(photos & blobs):  # one at a time: together they may be larger than the memory
+        data = await session.scalar(select(Blob.bytes).where(Blob.sha256 == sha256))
+        if hashlib.sha256(data or b"").hexdigest() != sha256:
+            faults.append(f"photo {sha256}: its bytes have changed")
+    return faults
+
+
+async def _prototypes(session: AsyncSession) -> list[str]:
+    faults = []
+    classes = (await session.execute(select(DefectClass.id, DefectClass.name))).all()
+    for class_id, name in classes:
+        supports = (
+            await session.scalars(select(SupportPhoto.photo_sha256).where(SupportPhoto.defect_class_id == class_id))
+        ).all()
+        prototypes = (await session.scalars(select(Prototype).where(Prototype.defect_class_id == class_id))).all()
+        if supports and not prototypes:
+            faults.append(f"class {name!r}: it has support photos and no prototype")
+        for prototype in prototypes:
+            vectors = (
+                await session.scalars(
+                    select(Embedding.vector).where(
+                        Embedding.photo_sha256.in_(supports), Embedding.backbone_id == prototype.backbone_id
+                    )
+                )
+            ).all()
+            if not len(vectors) == len(supports) == prototype.shots:
+                faults.append(
+                    f"class {name!r}: {len(supports)} support photos, {len(vectors)} embeddings, {prototype.shots} shots"
+                )
+            elif not np.array_equal(
+                embedding_sum(np.stack([np.frombuffer(vector, "<f4") for vector in vectors])),
+                unpack(prototype.embedding_sum),
+            ):
+                faults.append(f"class {name!r}: its prototype is not the mean of its embeddings")
+    return faults

@@ -1,0 +1,133 @@
+"""The app: everything is put together here, and nothing lives outside of it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+
+import app.archive.endpoints
+import app.catalogs.endpoints
+import app.inspections.endpoints
+import app.operations
+from app import errors, schema_version
+from app.archive.repository import ArchiveRepository
+from app.archive.service import ArchiveService
+from app.blobs import DatabaseBlobs
+from app.catalogs.repository import CatalogRepository
+from app.catalogs.service import CatalogService
+from app.config import Settings
+from app.database import Database
+from app.embedding.local import LocalEmbedder
+from app.idempotency.repository import forget_old
+from app.inspections.repository import InspectionRepository
+from app.inspections.service import InspectionService
+from app.intake import Intake
+from app.metrics import Metrics
+from app.middleware import LimitBody, Observe
+from models.backbones import Backbone, load_backbone
+
+
+class StartError(Exception):
+    """The service cannot start; the message says what to do."""
+
+
+class Services:
+    """The services of one process, without HTTP: the API and the command line use the same."""
+
+    def __init__(self, settings: Settings, backbone: Backbone, metrics: Metrics) -> None:
+        self.database = Database(settings.database_url, settings.database_timeout_s)
+        self.embedder = LocalEmbedder(backbone, metrics, settings.batch_size, settings.queue_size)
+        self.intake = Intake(
+            self.embedder,
+            metrics,
+            threads=settings.decode_threads,
+            queue_size=settings.queue_size,
+            max_bytes=settings.max_photo_bytes,
+            max_pixels=settings.max_photo_pixels,
+        )
+        self._catalog_rows = CatalogRepository()
+        archive_rows = ArchiveRepository(DatabaseBlobs())
+        self.archive = ArchiveService(self.database, archive_rows, self.intake)
+        self.catalogs = CatalogService(self.database, self._catalog_rows, archive_rows, self.intake)
+        self.inspections = InspectionService(
+            self.database, InspectionRepository(), self.catalogs, self._catalog_rows, archive_rows, self.intake, metrics
+        )
+
+    async def start(self) -> None:
+        """Check that the stored prototypes are this backbone's, and make what must always exist.
+
+        Raises:
+            StartError: the prototypes belong to another backbone.
+        """
+        async with self.database.writing() as session:
+            others = set(await self._catalog_rows.backbone_ids(session)) - {self.embedder.backbone_id}
+            if others:
+                raise StartError(
+                    f"The database holds prototypes of the backbone {', '.join(sorted(others))}, and HAJA_BACKBONE is "
+                    f"{self.embedder.backbone_id}: set it back, or use another database."
+                )
+            await self._catalog_rows.add_default_catalog(session)
+            await forget_old(session)
+
+    async def close(self) -> None:
+        """End threads and connections."""
+        await self.intake.close()
+        await self.database.close()
+
+
+@asynccontextmanager
+async def open_services(
+    settings: Settings, metrics: Metrics, backbone: Backbone | None = None
+) -> AsyncIterator[Services]:
+    """Bring an empty database to this version's schema, load the backbone, and give the services.
+
+    Raises:
+        SchemaError, StartError, CheckpointError: the service cannot start; the message says what to do.
+    """
+    schema_version.prepare(settings.database_url)
+    services = Services(
+        settings, backbone or load_backbone(settings.backbone, settings.engine, settings.precision), metrics
+    )
+    try:
+        await services.start()
+        yield services
+    finally:
+        await services.close()
+
+
+def create_app(settings: Settings, backbone: Backbone | None = None) -> FastAPI:
+    """Make the service. `backbone` saves loading it where several apps share a process."""
+    metrics = Metrics()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with open_services(settings, metrics, backbone) as services:
+            app.state.database = services.database
+            app.state.embedder = services.embedder
+            app.state.archive_service = services.archive
+            app.state.catalog_service = services.catalogs
+            app.state.inspection_service = services.inspections
+            yield
+
+    service = FastAPI(
+        title="Haja",
+        summary="Recognises a construction defect after about five photos.",
+        version="0.1.0",
+        lifespan=lifespan,
+        generate_unique_id_function=_operation_id,
+        responses={422: {"model": errors.Problem, "description": "`request-invalid`: the request does not fit."}},
+    )
+    service.state.metrics = metrics
+    errors.install(service)
+    service.add_middleware(LimitBody, max_bytes=settings.max_request_bytes)
+    service.add_middleware(Observe, metrics=metrics)
+    for part in (app.catalogs, app.inspections, app.archive):
+        service.include_router(part.endpoints.router)
+    service.include_router(app.operations.router)
+    return service
+
+
+def _operation_id(route: APIRoute) -> str:
+    # The function's name: client generators make method names of it, so it must not change with the address.
+    return route.name

@@ -1,0 +1,51 @@
+"""What an operator asks the service: is it alive, is it ready, how does it do."""
+
+import numpy as np
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel
+
+from app.database import Database
+from app.embedding import Embedder
+from app.errors import DatabaseUnavailable, EmbedderUnavailable, QueueFull, documented
+from app.metrics import Metrics
+from models.engines import probes
+
+router = APIRouter(tags=["operations"])
+
+
+class Health(BaseModel):
+    """A good answer; a bad one is a problem."""
+
+    status: str = "ok"
+
+
+class Readiness(Health):
+    """What the service would answer photos with."""
+
+    backbone_id: str
+
+
+@router.get("/livez")
+async def get_liveness() -> Health:
+    """The process answers; says nothing of database or network."""
+    return Health()
+
+
+@router.get("/readyz", responses=documented(DatabaseUnavailable, EmbedderUnavailable, QueueFull))
+async def get_readiness(request: Request) -> Readiness:
+    """Photos can be classified now: the database answers, and the network embeds a pattern as it should."""
+    database: Database = request.app.state.database
+    embedder: Embedder = request.app.state.embedder
+    await database.ping()
+    size = embedder.manifest.transform
+    embedding = await embedder.embed(probes(size.height, size.width, 1)[0])
+    if not np.isclose(np.linalg.norm(embedding), 1, atol=1e-3):
+        raise EmbedderUnavailable("The network gives vectors that are no embeddings; restart the service.")
+    return Readiness(backbone_id=embedder.backbone_id)
+
+
+@router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+async def get_metrics(request: Request) -> Response:
+    """Metrics for Prometheus."""
+    metrics: Metrics = request.app.state.metrics
+    return Response(metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")

@@ -1,0 +1,61 @@
+"""Lists in pages: the cursor is the last id of the page before, so a page costs the same wherever it is."""
+
+import base64
+import binascii
+from collections.abc import Sequence
+from typing import Annotated, Generic, Protocol, TypeVar
+from uuid import UUID
+
+from fastapi import Query
+from pydantic import BaseModel, Field
+
+from app.errors import CursorInvalid
+
+Item = TypeVar("Item")
+
+
+class HasId(Protocol):
+    """A row with the id that lists are sorted by."""
+
+    @property
+    def id(self) -> UUID:
+        """The id."""
+        ...
+
+
+Row = TypeVar("Row", bound=HasId)
+
+Limit = Annotated[int, Query(ge=1, le=200, description="Most items in this page.")]
+Cursor = Annotated[str | None, Query(max_length=64, description="`next_cursor` of the page before.")]
+
+
+class Page(BaseModel, Generic[Item]):
+    """One page of a list."""
+
+    items: list[Item]
+    next_cursor: str | None = Field(None, description="Pass it as `cursor` for the next page; null at the end.")
+
+
+def cut(rows: Sequence[Row], limit: int) -> tuple[Sequence[Row], str | None]:
+    """Cut `limit` + 1 rows that were read to a page and the cursor of the next one."""
+    page = rows[:limit]
+    return page, encode_cursor(page[-1].id) if len(rows) > limit else None
+
+
+def encode_cursor(last_id: UUID) -> str:
+    """Id -> cursor."""
+    return base64.urlsafe_b64encode(last_id.bytes).decode().rstrip("=")
+
+
+def decode_cursor(cursor: str | None) -> UUID | None:
+    """Cursor -> id.
+
+    Raises:
+        CursorInvalid: not a cursor of ours.
+    """
+    if cursor is None:
+        return None
+    try:
+        return UUID(bytes=base64.urlsafe_b64decode(cursor + "=="))
+    except (binascii.Error, ValueError) as error:
+        raise CursorInvalid("The cursor is not one that this service gave out: start the list without it.") from error

@@ -1,0 +1,20 @@
+"""Alembic's entry point: runs the migrations on the database that the caller names."""
+
+from alembic import context
+
+import app.archive.tables
+import app.catalogs.tables
+import app.idempotency.tables
+import app.inspections.tables  # noqa: F401 - each import brings its tables into the metadata
+from app.database import Base
+from app.schema_version import sync_engine
+
+engine = sync_engine(context.config.attributes["url"])
+try:
+    with engine.connect() as connection:
+        # SQLite changes a column by copying its table ("batch"); both databases do all of it in one transaction.
+        context.configure(connection, target_metadata=Base.metadata, render_as_batch=True, transactional_ddl=True)
+        with context.begin_transaction():
+            context.run_migrations()
+finally:
+    engine.dispose()
