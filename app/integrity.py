@@ -35,29 +35,19 @@ async def _photos(session: AsyncSession) -> list[str]:
 
 async def _prototypes(session: AsyncSession) -> list[str]:
     faults = []
-    classes = (await session.execute(select(DefectClass.id, DefectClass.name))).all()
-    for class_id, name in classes:
-        supports = (
-            await session.scalars(select(SupportPhoto.photo_sha256).where(SupportPhoto.defect_class_id == class_id))
-        ).all()
+    for class_id, name in (await session.execute(select(DefectClass.id, DefectClass.name))).tuples().all():
+        supports = select(SupportPhoto.photo_sha256).where(SupportPhoto.defect_class_id == class_id)
+        count = len((await session.scalars(supports)).all())
         prototypes = (await session.scalars(select(Prototype).where(Prototype.defect_class_id == class_id))).all()
-        if supports and not prototypes:
+        if count and not prototypes:
             faults.append(f"class {name!r}: it has support photos and no prototype")
         for prototype in prototypes:
-            vectors = (
-                await session.scalars(
-                    select(Embedding.vector).where(
-                        Embedding.photo_sha256.in_(supports), Embedding.backbone_id == prototype.backbone_id
-                    )
-                )
-            ).all()
-            if not len(vectors) == len(supports) == prototype.shots:
-                faults.append(
-                    f"class {name!r}: {len(supports)} support photos, {len(vectors)} embeddings, {prototype.shots} shots"
-                )
-            elif not np.array_equal(
-                embedding_sum(np.stack([np.frombuffer(vector, "<f4") for vector in vectors])),
-                unpack(prototype.embedding_sum),
-            ):
+            stored = select(Embedding.vector).where(
+                Embedding.photo_sha256.in_(supports), Embedding.backbone_id == prototype.backbone_id
+            )
+            vectors = [np.frombuffer(vector, "<f4") for vector in (await session.scalars(stored)).all()]
+            if not len(vectors) == count == prototype.shots:
+                faults.append(f"class {name!r}: {count} photos, {len(vectors)} embeddings, {prototype.shots} shots")
+            elif not np.array_equal(embedding_sum(np.stack(vectors)), unpack(prototype.embedding_sum)):
                 faults.append(f"class {name!r}: its prototype is not the mean of its embeddings")
     return faults

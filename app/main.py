@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
+from starlette.formparsers import MultiPartParser
 
 import app.archive.endpoints
 import app.catalogs.endpoints
@@ -26,6 +27,10 @@ from app.intake import Intake
 from app.metrics import Metrics
 from app.middleware import LimitBody, Observe
 from models.backbones import Backbone, load_backbone
+
+# Phone photos stay in memory while they arrive: in a temporary file, each 64 kB piece would cost a change of threads.
+# Starlette offers no other place to say so.
+MultiPartParser.spool_max_size = 8_000_000
 
 
 class StartError(Exception):

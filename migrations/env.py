@@ -15,6 +15,9 @@ try:
         # SQLite changes a column by copying its table ("batch"); both databases do all of it in one transaction.
         context.configure(connection, target_metadata=Base.metadata, render_as_batch=True, transactional_ddl=True)
         with context.begin_transaction():
+            if connection.dialect.name == "postgresql":
+                # Two services that start on one empty database take turns; SQLite's BEGIN IMMEDIATE does the same.
+                connection.exec_driver_sql("SELECT pg_advisory_xact_lock(4841)")
             context.run_migrations()
 finally:
     engine.dispose()

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Row, Select, select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.archive.tables import Photo
@@ -13,14 +14,21 @@ from app.catalogs.tables import Catalog
 from app.inspections.tables import Classification, Feedback
 
 
+class CatalogGoneError(Exception):
+    """The catalog was deleted."""
+
+
 class InspectionRepository:
     """Rows of the inspection slice."""
 
     async def add_classification(self, session: AsyncSession, fields: dict[str, Any]) -> Classification:
-        """Insert a classification."""
+        """Insert a classification. Raises `CatalogGoneError`."""
         row = Classification(created_at=datetime.now(UTC), **fields)
         session.add(row)
-        await session.flush()
+        try:
+            await session.flush()
+        except IntegrityError as error:
+            raise CatalogGoneError from error
         return row
 
     async def classification(

@@ -17,7 +17,7 @@ from app.catalogs.service import CatalogNotFound, CatalogService, DefectClassNot
 from app.database import Database, Session
 from app.errors import HajaError
 from app.idempotency.service import Once
-from app.inspections.repository import InspectionRepository
+from app.inspections.repository import CatalogGoneError, InspectionRepository
 from app.inspections.schemas import ClassificationOut, FeedbackCreate, FeedbackOut, PhotoOut, Prediction
 from app.inspections.tables import Classification, Feedback
 from app.intake import Intake, Upload
@@ -81,32 +81,31 @@ class InspectionService:
     async def classify(self, catalog_name: str, upload: Upload, top_k: int, once: Once) -> ClassificationOut:
         """Judge one photo against one catalog and keep the answer."""
         # Before the photo is decoded: a catalog that is missing or empty costs the caller no waiting.
-        await self._index(catalog_name)
-        received = await self._intake.take(upload)
-        # And once more after it: what was registered in the meantime counts.
         catalog_id, index = await self._index(catalog_name)
+        received = await self._intake.take(upload)
         started = time.perf_counter()
         judgement = await asyncio.to_thread(judge, received.embedding, index, self._intake.embedder.manifest, top_k)
         scored = time.perf_counter()
         self._metrics.stage("score").observe(scored - started)
         async with self._database.writing() as session:
             await once.claim(session)
-            if not await self._catalog_rows.version(session, catalog_id):
-                raise CatalogNotFound("The catalog was deleted in the meantime.")
             await self._archive.keep(session, [received])
-            row = await self._inspections.add_classification(
-                session,
-                {
-                    "catalog_id": catalog_id,
-                    "catalog_version": index.version,
-                    "backbone_id": self._intake.embedder.backbone_id,
-                    "photo_sha256": received.decoded.sha256,
-                    "filename": received.filename,
-                    "predictions": [prediction.model_dump(mode="json") for prediction in judgement.predictions],
-                    "unknown": judgement.unknown,
-                    "threshold": judgement.threshold,
-                },
-            )
+            try:
+                row = await self._inspections.add_classification(
+                    session,
+                    {
+                        "catalog_id": catalog_id,
+                        "catalog_version": index.version,
+                        "backbone_id": self._intake.embedder.backbone_id,
+                        "photo_sha256": received.decoded.sha256,
+                        "filename": received.filename,
+                        "predictions": [prediction.model_dump(mode="json") for prediction in judgement.predictions],
+                        "unknown": judgement.unknown,
+                        "threshold": judgement.threshold,
+                    },
+                )
+            except CatalogGoneError:
+                raise CatalogNotFound(f"The catalog {catalog_name!r} was deleted while the photo was judged.") from None
             decoded = received.decoded
             photo = PhotoOut(
                 id=decoded.sha256,

@@ -1,0 +1,224 @@
+"""The command `haja`: thin; it calls the same services as the API."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+from uuid import UUID
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.table import Table
+
+from app import demo as demonstration
+from app import integrity, logs, schema_version, server
+from app.catalogs.schemas import DefectClassCreate
+from app.catalogs.service import MAX_PHOTOS, NoUsablePhoto
+from app.config import Settings
+from app.database import Database
+from app.errors import HajaError
+from app.idempotency.service import Once
+from app.main import Services, StartError, open_services
+from app.metrics import Metrics
+from app.photos import PhotoError
+from app.schema_version import SchemaError
+from models.manifest import CheckpointError
+
+cli = typer.Typer(
+    help="Haja recognises a construction defect after about five photos. Settings: environment variables HAJA_*.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+out = Console()
+err = Console(stderr=True)
+
+CatalogOption = Annotated[str, typer.Option(help="Name of the catalog.")]
+
+
+@dataclass(frozen=True)
+class LocalFile:
+    """A file of this machine in the place of an uploaded one."""
+
+    path: Path
+
+    @property
+    def filename(self) -> str:
+        """Its name."""
+        return self.path.name
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return self.path.stat().st_size
+
+    async def read(self) -> bytes:
+        """All of its bytes."""
+        return await asyncio.to_thread(self.path.read_bytes)
+
+
+def main() -> None:
+    """Run the command; errors that a person can mend end it with a sentence, not with a traceback."""
+    try:
+        cli()
+    except ValidationError as error:
+        for fault in error.errors():
+            name = "HAJA_" + "_".join(str(part) for part in fault["loc"]).upper() if fault["loc"] else "Settings"
+            err.print(f"[red]{name}[/]: {fault['msg'].removeprefix('Value error, ')}", highlight=False)
+        raise SystemExit(2) from None
+    except (SchemaError, StartError, CheckpointError, HajaError) as error:
+        err.print(f"[red]{error.detail if isinstance(error, HajaError) else error}[/]", highlight=False)
+        raise SystemExit(1) from None
+
+
+@cli.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Instead of HAJA_HOST.")] = None,
+    port: Annotated[int | None, typer.Option(help="Instead of HAJA_PORT.")] = None,
+) -> None:
+    """Run the service; an empty database is set up first."""
+    given = {name: value for name, value in {"host": host, "port": port}.items() if value is not None}
+    settings = Settings(**given)  # type: ignore[arg-type]
+    logs.configure(settings.log_level)
+    out.print(f"Haja on http://{settings.host}:{settings.port} - the API page is /docs; Ctrl+C ends it.")
+    out.print("Nobody has to sign in: whoever reaches this address may read and change everything.")
+    server.serve(settings)
+
+
+@cli.command()
+def demo(
+    photos: Annotated[Path, typer.Option(help="Folder for the photos that it draws.")] = Path("demo-photos"),
+) -> None:
+    """Show the whole job: draw photos, start the service, register five defect types, classify new photos."""
+    logs.configure("error")
+    demonstration.run(out, photos)
+
+
+@cli.command()
+def migrate() -> None:
+    """Bring the database to the schema of this version. Back it up first."""
+    settings = _quiet_settings()
+    schema_version.upgrade(settings.database_url)
+    schema_version.prepare(settings.database_url)
+    out.print("The database has the schema of this version.")
+
+
+@cli.command("import")
+def import_folder(
+    folder: Annotated[Path, typer.Argument(help="Holds one folder per defect class.", exists=True, file_okay=False)],
+    catalog: CatalogOption = "default",
+) -> None:
+    """Register every folder of DIR as a defect class with the photos in it; classes that exist get them added."""
+    classes = {path: _files(path) for path in sorted(folder.iterdir()) if path.is_dir()}
+    classes = {path: files for path, files in classes.items() if files}
+    if not classes:
+        err.print(f"[red]{folder} holds no folder with files: it needs one folder per defect class.[/]")
+        raise typer.Exit(1)
+    accepted = asyncio.run(_with_services(lambda services: _import(services, catalog, classes)))
+    out.print(f"{accepted} photos are new in the catalog {catalog!r}.")
+
+
+@cli.command()
+def classify(
+    files: Annotated[list[Path], typer.Argument(help="Photos.", exists=True, dir_okay=False)],
+    catalog: CatalogOption = "default",
+    top_k: Annotated[int, typer.Option(help="How many classes to show.", min=1, max=100)] = 3,
+) -> None:
+    """Classify photos and keep the answers."""
+    if not asyncio.run(_with_services(lambda services: _classify(services, catalog, files, top_k))):
+        raise typer.Exit(1)
+
+
+@cli.command()
+def check() -> None:
+    """Check that database, photos and prototypes agree; exit code 1 where they do not."""
+    settings = _quiet_settings()
+    schema_version.prepare(settings.database_url)
+
+    async def find() -> list[str]:
+        database = Database(settings.database_url, settings.database_timeout_s)
+        try:
+            return await integrity.find_faults(database)
+        finally:
+            await database.close()
+
+    faults = asyncio.run(find())
+    for fault in faults:
+        out.print(fault, highlight=False, markup=False)
+    if faults:
+        raise typer.Exit(1)
+    out.print("Database, photos and prototypes agree.")
+
+
+def _quiet_settings() -> Settings:
+    settings = Settings()
+    logs.configure("error")
+    return settings
+
+
+async def _with_services(action: Callable[[Services], Coroutine[Any, Any, int]]) -> int:
+    async with open_services(_quiet_settings(), Metrics()) as services:
+        return await action(services)
+
+
+async def _import(services: Services, catalog: str, classes: dict[Path, list[Path]]) -> int:
+    once = Once(services.database, None, "")
+    existing: dict[str, UUID] = {}
+    cursor = None
+    while True:
+        page = await services.catalogs.list_defect_classes(catalog, cursor, MAX_PHOTOS)
+        existing |= {row.name: row.id for row in page.items}
+        if page.next_cursor is None:
+            break
+        cursor = page.items[-1].id
+    accepted = 0
+    with Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), console=out) as progress:
+        task = progress.add_task("photos", total=sum(len(files) for files in classes.values()))
+        for folder, files in classes.items():
+            for batch in _batches(files):
+                try:
+                    if folder.name in existing:
+                        done = await services.catalogs.add_support_photos(existing[folder.name], batch, once)
+                    else:
+                        wanted = DefectClassCreate(name=folder.name)
+                        done = await services.catalogs.register(catalog, wanted, batch, once)
+                        existing[folder.name] = done.id
+                    outcomes = [outcome.model_dump() for outcome in done.photos]
+                except NoUsablePhoto as error:
+                    outcomes = error.errors or []
+                for outcome in outcomes:
+                    accepted += outcome["status"] == "accepted"
+                    if outcome["status"] == "rejected":
+                        where = f"{folder.name}/{outcome['filename']}"
+                        progress.console.print(f"refused {where}: {outcome['problem']['detail']}", markup=False)
+                progress.advance(task, len(batch))
+    return accepted
+
+
+async def _classify(services: Services, catalog: str, files: list[Path], top_k: int) -> bool:
+    table = Table("photo", "unknown", *(f"{place}." for place in range(1, top_k + 1)))
+    sound = True
+    for file in files:
+        try:
+            answer = await services.inspections.classify(
+                catalog, LocalFile(file), top_k, Once(services.database, None, "")
+            )
+        except PhotoError as error:
+            sound = False
+            table.add_row(str(file), "", error.detail)
+            continue
+        cells = [f"{found.defect_class.name} {found.probability:.0%}" for found in answer.predictions]
+        table.add_row(str(file), "yes" if answer.unknown else "", *cells)
+    out.print(table)
+    return sound
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+
+
+def _batches(files: list[Path]) -> Iterator[list[LocalFile]]:
+    for start in range(0, len(files), MAX_PHOTOS):
+        yield [LocalFile(path) for path in files[start : start + MAX_PHOTOS]]
