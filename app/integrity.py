@@ -35,7 +35,7 @@ async def _photos(session: AsyncSession) -> list[str]:
 
 async def _prototypes(session: AsyncSession) -> list[str]:
     faults = []
-    for class_id, name in (await session.execute(select(DefectClass.id, DefectClass.name))).tuples().all():
+    for class_id, name in (await session.execute(select(DefectClass.id, DefectClass.name))).all():
         supports = select(SupportPhoto.photo_sha256).where(SupportPhoto.defect_class_id == class_id)
         count = len((await session.scalars(supports)).all())
         prototypes = (await session.scalars(select(Prototype).where(Prototype.defect_class_id == class_id))).all()

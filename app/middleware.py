@@ -53,7 +53,11 @@ class Observe:
 
 
 class LimitBody:
-    """Counts the bytes of a body as they arrive; what Content-Length says may be a lie or missing."""
+    """Counts the bytes of a body as they arrive; what Content-Length says may be a lie or missing.
+
+    An answer that is given before the body has come ends the connection: whoever goes on sending would otherwise be
+    listened to forever.
+    """
 
     def __init__(self, app: ASGIApp, max_bytes: int) -> None:
         self._app = app
@@ -61,27 +65,33 @@ class LimitBody:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one ASGI call."""
-        if scope["type"] != "http":
+        headers = dict(scope["headers"]) if scope["type"] == "http" else {}
+        if b"content-length" not in headers and b"transfer-encoding" not in headers:
             await self._app(scope, receive, send)
             return
-        declared = dict(scope["headers"]).get(b"content-length", b"0")
+        declared = headers.get(b"content-length", b"")
         received = 0
+        complete = declared == b"0"
 
         async def counted() -> Message:
-            nonlocal received
+            nonlocal received, complete
             if declared.isdigit() and int(declared) > self._max_bytes:
                 raise self._too_large()
             message = await receive()
             received += len(message.get("body", b""))
+            complete = not message.get("more_body", False)
             if received > self._max_bytes:
                 raise self._too_large()
             return message
 
-        await self._app(scope, counted, send)
+        async def answer(message: Message) -> None:
+            if message["type"] == "http.response.start" and not complete:
+                message["headers"] = [*message["headers"], (b"connection", b"close")]
+            await send(message)
+
+        await self._app(scope, counted, answer)
 
     def _too_large(self) -> RequestTooLarge:
-        # The rest of the body is not read, so this connection cannot carry another request.
         return RequestTooLarge(
-            f"The request is larger than {self._max_bytes / 1e6:.0f} MB: send fewer or smaller photos at a time.",
-            {"Connection": "close"},
+            f"The request is larger than {self._max_bytes / 1e6:.0f} MB: send fewer or smaller photos at a time."
         )
