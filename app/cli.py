@@ -82,9 +82,14 @@ def serve(
     given = {name: value for name, value in {"host": host, "port": port}.items() if value is not None}
     settings = Settings(**given)  # type: ignore[arg-type]
     logs.configure(settings.log_level)
-    out.print(f"Haja on http://{settings.host}:{settings.port} - the API page is /docs; Ctrl+C ends it.")
-    out.print("Nobody has to sign in: whoever reaches this address may read and change everything.")
-    server.serve(settings)
+
+    def greet(address: str) -> None:
+        out.print(
+            f"Haja runs on {address} - the page {address}/docs describes every call; Ctrl+C ends it.", soft_wrap=True
+        )
+        out.print("Nobody has to sign in: whoever reaches this address may read and change everything.", soft_wrap=True)
+
+    server.serve(settings, greet)
 
 
 @cli.command()

@@ -196,7 +196,8 @@ async def _translated() -> AsyncIterator[None]:
         raise
     except DBAPIError as error:
         raise _translate(error) from error
-    except (PoolTimeout, DisconnectionError) as error:
+    except (PoolTimeout, DisconnectionError, sqlite3.OperationalError) as error:
+        # sqlite3's own: raised while a new connection gets its settings, where SQLAlchemy does not wrap it.
         raise DatabaseUnavailable from error
     except OSError as error:
         if error.errno == errno.ENOSPC:

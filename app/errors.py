@@ -1,5 +1,6 @@
 """Errors that a caller can act on: one base class, one shape of answer (RFC 9457, application/problem+json)."""
 
+import errno
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, ClassVar
@@ -139,6 +140,8 @@ def install(app: FastAPI) -> None:
 
     async def http_error(_: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)  # noqa: S101 - Starlette calls this for nothing else
+        if isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.ENOSPC:
+            error = StorageFull()  # FastAPI calls it a bad request that an upload found no room
         if isinstance(error, HajaError):
             return answer(error.status_code, error.code, error.detail, error.headers, error.errors)
         code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "-")

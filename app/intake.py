@@ -62,7 +62,8 @@ class Intake:
         self.embedder = embedder
         self._metrics = metrics
         self._pool = ThreadPoolExecutor(threads, "decode")
-        self._parallel = threads
+        # A few of one request at a time, so that fifty photos leave places to its neighbours.
+        self._parallel = min(threads + 1, queue_size)
         self._queue_size = queue_size
         self._max_bytes = max_bytes
         self._max_pixels = max_pixels
@@ -96,8 +97,7 @@ class Intake:
         Raises:
             QueueFull, EmbedderUnavailable: as `take`, for the whole request.
         """
-        # A few at a time, so that one request of fifty photos leaves places to its neighbours.
-        turns = asyncio.Semaphore(self._parallel + 1)
+        turns = asyncio.Semaphore(self._parallel)
 
         async def one(upload: Upload) -> ReceivedPhoto | Refused:
             async with turns:

@@ -1,7 +1,9 @@
 """What happens to every request: an id, a bound on its body, a log line and metrics."""
 
+import asyncio
 import time
 import uuid
+from contextlib import suppress
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -52,6 +54,10 @@ class Observe:
         log("request", method=scope["method"], path=scope["path"], status=status, ms=round(seconds * 1000, 1))
 
 
+LINGER_S = 5
+"""How long the rest of a refused body is read and thrown away, for its sender to find the answer."""
+
+
 class LimitBody:
     """Counts the bytes of a body as they arrive; what Content-Length says may be a lie or missing.
 
@@ -85,9 +91,19 @@ class LimitBody:
             return message
 
         async def answer(message: Message) -> None:
-            if message["type"] == "http.response.start" and not complete:
+            if complete:
+                await send(message)
+            elif message["type"] == "http.response.start":
                 message["headers"] = [*message["headers"], (b"connection", b"close")]
-            await send(message)
+                await send(message)
+            elif message.get("more_body"):
+                await send(message)
+            else:
+                # Closed at once, the connection would be reset under a caller who still writes and has not read.
+                message["more_body"] = True
+                await send(message)
+                await _drain(receive)
+                await send({"type": "http.response.body"})
 
         await self._app(scope, counted, answer)
 
@@ -95,3 +111,10 @@ class LimitBody:
         return RequestTooLarge(
             f"The request is larger than {self._max_bytes / 1e6:.0f} MB: send fewer or smaller photos at a time."
         )
+
+
+async def _drain(receive: Receive) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(LINGER_S):
+            while (await receive()).get("more_body", False):
+                pass

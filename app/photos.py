@@ -171,8 +171,10 @@ def _pixels(image: Image.Image, size: tuple[int, int], turn: Image.Transpose | N
     """Decode to an upright RGB image that is at least `size` where the photo is."""
     try:
         if image.format in {"JPEG", "MPO"}:
-            # The size asked for must hold before the photo is turned upright.
-            image.draft(None, (max(size), max(size)) if turn else size)
+            # Half as much again as is needed: the decoder's own way of shrinking is coarser than the resize after it.
+            # Both sides alike, because the photo may be turned upright after it.
+            side = max(size) * 3 // 2
+            image.draft(None, (side, side))
         image.load()
         rgb = _rgb(image)
     except Exception as error:  # decoders raise OSError, SyntaxError, struct.error, ValueError, zlib.error ...
@@ -232,5 +234,6 @@ def _degrees(parts: tuple[float, float, float]) -> float:
 
 def _jpeg(image: Image.Image, quality: int) -> bytes:
     buffer = io.BytesIO()
+    image.info = {}  # Pillow would write the comment that it read
     image.save(buffer, "JPEG", quality=quality)
     return buffer.getvalue()

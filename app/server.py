@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import uvicorn
 import uvloop
@@ -17,14 +17,14 @@ GRACE_S = 30
 """On SIGTERM: no new connections, and this long for the requests that are under way."""
 
 
-def serve(settings: Settings) -> None:
-    """Serve until a signal ends it.
+def serve(settings: Settings, on_start: Callable[[str], None]) -> None:
+    """Serve until a signal ends it; `on_start` is told the address once photos can come.
 
     Raises:
         SchemaError, StartError, CheckpointError: the service cannot start; the message says what to do.
     """
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(settings, None, _Server))
+        runner.run(_serve(settings, None, lambda server: on_start(_address(settings, server))))
 
 
 @contextlib.contextmanager
@@ -36,18 +36,16 @@ def running(settings: Settings, backbone: Backbone | None = None) -> Iterator[st
     """
     started = threading.Event()
     failure: list[BaseException] = []
-    servers: list[_Server] = []
+    servers: list[uvicorn.Server] = []
 
-    class Announced(_Server):
-        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-            await super().startup(sockets)
-            servers.append(self)
-            started.set()
+    def announce(server: uvicorn.Server) -> None:
+        servers.append(server)
+        started.set()
 
     def work() -> None:
         try:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                runner.run(_serve(settings, backbone, Announced))
+                runner.run(_serve(settings, backbone, announce))
         except BaseException as error:  # noqa: BLE001 - told to the caller
             failure.append(error)
         finally:
@@ -60,20 +58,29 @@ def running(settings: Settings, backbone: Backbone | None = None) -> Iterator[st
         thread.join()
         raise RuntimeError("the service did not start") from (failure[0] if failure else None)
     try:
-        yield f"http://{settings.host}:{servers[0].port}"
+        yield _address(settings, servers[0])
     finally:
         servers[0].should_exit = True
         thread.join()
 
 
-class _Server(uvicorn.Server):
-    @property
-    def port(self) -> int:
-        """The port that it listens on, also where a free one was asked for."""
-        return int(self.servers[0].sockets[0].getsockname()[1])
+def _address(settings: Settings, server: uvicorn.Server) -> str:
+    # Asked of the socket, because port 0 takes a free one.
+    return f"http://{settings.host}:{server.servers[0].sockets[0].getsockname()[1]}"
 
 
-async def _serve(settings: Settings, backbone: Backbone | None, kind: type[_Server]) -> None:
+class _Announcing(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, on_start: Callable[[uvicorn.Server], None]) -> None:
+        super().__init__(config)
+        self._on_start = on_start
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._on_start(self)
+
+
+async def _serve(settings: Settings, backbone: Backbone | None, on_start: Callable[[uvicorn.Server], None]) -> None:
     app = create_app(settings, backbone)
     # Entered here and not by uvicorn, which would turn a clear error of ours into a traceback in its log.
     async with app.router.lifespan_context(app):
@@ -88,4 +95,4 @@ async def _serve(settings: Settings, backbone: Backbone | None, kind: type[_Serv
             server_header=False,
             timeout_graceful_shutdown=GRACE_S,
         )
-        await kind(config).serve()
+        await _Announcing(config, on_start).serve()

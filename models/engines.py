@@ -60,23 +60,27 @@ class TorchEngine:
 
 
 class OpenVinoEngine:
-    """The torch module converted to OpenVINO and compiled for this CPU, for any batch size."""
+    """The torch module converted to OpenVINO and compiled for this CPU."""
 
     name = "openvino"
 
-    def __init__(self, network: EmbeddingNetwork, height: int, width: int, precision: Float) -> None:
+    def __init__(self, model: openvino.Model, precision: Float) -> None:
         self.precision: Float = precision
+        self._compiled = openvino.Core().compile_model(
+            model, "CPU", {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY"}
+        )
+
+    @staticmethod
+    def convert(network: EmbeddingNetwork, height: int, width: int) -> openvino.Model:
+        """Translate the torch module, for any batch size."""
         with warnings.catch_warnings():
             # torch announces the end of the tracer that OpenVINO's converter still uses.
             warnings.simplefilter("ignore")
-            model = openvino.convert_model(
+            return openvino.convert_model(
                 network.cpu(),
                 example_input=torch.zeros(1, height, width, 3, dtype=torch.uint8),
                 input=[openvino.PartialShape([-1, height, width, 3])],
             )
-        self._compiled = openvino.Core().compile_model(
-            model, "CPU", {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY"}
-        )
 
     @staticmethod
     def has_bf16() -> bool:
@@ -102,7 +106,8 @@ def create_engine(
     if chosen == "torch":
         build, has_bf16 = (lambda kind: TorchEngine(network, kind)), TorchEngine.has_bf16
     else:
-        build, has_bf16 = (lambda kind: OpenVinoEngine(network, height, width, kind)), OpenVinoEngine.has_bf16
+        model = OpenVinoEngine.convert(network, height, width)
+        build, has_bf16 = (lambda kind: OpenVinoEngine(model, kind)), OpenVinoEngine.has_bf16
     if precision == "bf16":
         return build("bf16")
     exact = build("f32")

@@ -108,7 +108,7 @@ class CatalogRepository:
             .where(SupportPhoto.defect_class_id.in_(class_ids))
             .group_by(SupportPhoto.defect_class_id)
         )
-        return dict(rows)
+        return dict(iter(rows.all()))
 
     async def support_photo(self, session: AsyncSession, support_id: UUID) -> SupportPhoto | None:
         """The support photo with this id, or None."""
@@ -129,7 +129,7 @@ class CatalogRepository:
                 SupportPhoto.defect_class_id == class_id, SupportPhoto.photo_sha256.in_(sha256s)
             )
         )
-        return dict(rows)
+        return dict(iter(rows.all()))
 
     async def support_sha256s(self, session: AsyncSession, class_id: UUID) -> Sequence[str]:
         """The photos that support a class."""

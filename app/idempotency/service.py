@@ -6,12 +6,13 @@ of two requests at the same time the second finds the first one's row and repeat
 
 import hashlib
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import Header, Request, Response, UploadFile
+from fastapi import Header, Request, Response
 from pydantic import BaseModel
+from starlette.datastructures import UploadFile
 
 from app.database import Database, Session
 from app.errors import HajaError
@@ -63,7 +64,8 @@ class Once:
             return earlier
         try:
             answer = await action()
-        except repository.KeyTakenError:
+        except (repository.KeyTakenError, HajaError):
+            # The same request may have been quicker elsewhere, and its effect is what this one ran into.
             if (earlier := await self._recall()) is None:
                 raise
             return earlier
@@ -83,9 +85,7 @@ class Once:
         return _created(row.answer, {"Idempotency-Replayed": "true"})
 
 
-async def once(
-    request: Request, key: str | None, *content: str | BaseModel | UploadFile | list[UploadFile] | None
-) -> Once:
+async def once(request: Request, key: str | None, *content: BaseModel | UploadFile | Sequence[UploadFile]) -> Once:
     """Bind a request's key to what it asks for: its address and its parsed content.
 
     The parsed content and not the bytes of the body, because a client that repeats a multipart request chooses
@@ -98,12 +98,10 @@ async def once(
     for item in content:
         if isinstance(item, BaseModel):
             parts.append(item.model_dump(mode="json"))
-        elif isinstance(item, list):
-            parts.append([await _describe(upload) for upload in item])
         elif isinstance(item, UploadFile):
             parts.append(await _describe(item))
         else:
-            parts.append(item)
+            parts.append([await _describe(upload) for upload in item])
     return Once(database, key, hashlib.sha256(json.dumps(parts).encode()).hexdigest())
 
 
