@@ -50,8 +50,8 @@ class TorchEngine:
 
     def run(self, photos: NDArray[np.uint8]) -> NDArray[np.float32]:
         """uint8 [N, H, W, 3] -> float32 [N, D]."""
-        # A copy where numpy's array is read-only: torch warns about those.
-        batch = torch.from_numpy(photos if photos.flags.writeable else photos.copy()).to(self._device)
+        # torch takes no views that run backwards, and warns of arrays that cannot be written to.
+        batch = torch.from_numpy(np.require(photos, requirements=["C", "W"])).to(self._device)
         with (
             torch.inference_mode(),
             torch.autocast(self._device.type, torch.bfloat16, enabled=self.precision == "bf16"),
@@ -71,18 +71,6 @@ class OpenVinoEngine:
         )
 
     @staticmethod
-    def convert(network: EmbeddingNetwork, height: int, width: int) -> openvino.Model:
-        """Translate the torch module, for any batch size."""
-        with warnings.catch_warnings():
-            # torch announces the end of the tracer that OpenVINO's converter still uses.
-            warnings.simplefilter("ignore")
-            return openvino.convert_model(
-                network.cpu(),
-                example_input=torch.zeros(1, height, width, 3, dtype=torch.uint8),
-                input=[openvino.PartialShape([-1, height, width, 3])],
-            )
-
-    @staticmethod
     def has_bf16() -> bool:
         """Whether this CPU computes in bf16 natively."""
         return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
@@ -91,6 +79,18 @@ class OpenVinoEngine:
         """uint8 [N, H, W, 3] -> float32 [N, D]."""
         embeddings: NDArray[np.float32] = self._compiled(photos)[0]
         return embeddings
+
+
+def _to_openvino(network: EmbeddingNetwork, height: int, width: int) -> openvino.Model:
+    """Translate the torch module, for any batch size."""
+    with warnings.catch_warnings():
+        # torch announces the end of the tracer that OpenVINO's converter still uses.
+        warnings.simplefilter("ignore")
+        return openvino.convert_model(
+            network.cpu(),
+            example_input=torch.zeros(1, height, width, 3, dtype=torch.uint8),
+            input=[openvino.PartialShape([-1, height, width, 3])],
+        )
 
 
 def create_engine(
@@ -106,7 +106,7 @@ def create_engine(
     if chosen == "torch":
         build, has_bf16 = (lambda kind: TorchEngine(network, kind)), TorchEngine.has_bf16
     else:
-        model = OpenVinoEngine.convert(network, height, width)
+        model = _to_openvino(network, height, width)
         build, has_bf16 = (lambda kind: OpenVinoEngine(model, kind)), OpenVinoEngine.has_bf16
     if precision == "bf16":
         return build("bf16")

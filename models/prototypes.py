@@ -13,8 +13,9 @@ GRID = 2.0**-30
 
 def l2_normalise(vectors: NDArray[np.floating]) -> NDArray[np.float32]:
     """Scale each vector [..., D] to Euclidean length 1; a zero vector stays zero."""
-    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    unit: NDArray[np.float32] = (vectors / np.maximum(lengths, np.finfo(np.float32).tiny)).astype(np.float32)
+    exact = vectors.astype(np.float64)
+    lengths = np.linalg.norm(exact, axis=-1, keepdims=True)
+    unit: NDArray[np.float32] = (exact / np.maximum(lengths, np.finfo(np.float64).tiny)).astype(np.float32)
     return unit
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib.util
+from collections.abc import Callable
 from pathlib import Path
 
 import safetensors.torch
@@ -45,10 +46,16 @@ def _read(path: Path, weights: Weights) -> dict[str, torch.Tensor]:
     if hashlib.sha256(data).hexdigest() != weights.sha256:
         raise CheckpointError(f"The weights {path} are not those of the manifest: their SHA-256 differs.")
     if path.suffix == ".safetensors":
-        return {name: tensor.float() for name, tensor in safetensors.torch.load(data).items()}
+        return _parse(lambda: {name: tensor.float() for name, tensor in safetensors.torch.load(data).items()}, path)
     # weights_only keeps torch from running anything that the file may hold.
-    loaded: dict[str, torch.Tensor] = torch.load(path, map_location="cpu", weights_only=True)
-    return loaded
+    return _parse(lambda: torch.load(path, map_location="cpu", weights_only=True), path)
+
+
+def _parse(read: Callable[[], dict[str, torch.Tensor]], path: Path) -> dict[str, torch.Tensor]:
+    try:
+        return read()
+    except Exception as error:  # each format has errors of its own
+        raise CheckpointError(f"The weights {path} are damaged: {error}") from error
 
 
 def _renamed(state: dict[str, torch.Tensor], network: torch.nn.Module) -> dict[str, torch.Tensor]:
