@@ -38,10 +38,15 @@ class Settings(BaseSettings):
     max_photo_bytes: int = Field(32_000_000, gt=0, description="Largest photo, in bytes.")
     max_photo_pixels: int = Field(64_000_000, gt=0, description="Largest photo, in pixels as its header declares them.")
     max_request_bytes: int = Field(200_000_000, gt=0, description="Largest request body, in bytes as received.")
+    embed_threads: int = Field(
+        default_factory=lambda: max(1, (os.cpu_count() or 1) // 2),
+        ge=0,
+        description="CPU threads of OpenVINO, 0 for all; default: half the cores, the others decode.",
+    )
     decode_threads: int = Field(
         default_factory=lambda: os.cpu_count() or 1,
         ge=1,
-        description="Threads that decode photos; default: one a core.",
+        description="Threads that decode photos; default: all cores.",
     )
     batch_size: int = Field(8, ge=1, description="Most photos in one forward pass.")
     queue_size: int = Field(64, ge=1, description="Photos in work or waiting before new ones are answered 429.")

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import nn
 
 from models.engines import Engine, EngineName, Precision, create_engine, probes
 from models.manifest import CHECKPOINTS, CheckpointError, Manifest, Transform, read_manifest
@@ -48,17 +49,21 @@ class Backbone:
         return self.engine.run(photos)
 
 
-def load_backbone(name: str = DEFAULT, engine: EngineName = "auto", precision: Precision = "auto") -> Backbone:
+def load_backbone(
+    name: str = DEFAULT, engine: EngineName = "auto", precision: Precision = "auto", threads: int = 0
+) -> Backbone:
     """Load a backbone by name.
 
     `name` is a checkpoint of ours (`efficientnet-lite0-imagenet`), the path of a manifest (`/srv/mine.json`), or
     `timm/` and the name of any pretrained network of timm, which timm downloads from its hub.
 
+    `threads` is how many CPU threads OpenVINO may use, 0 for all.
+
     Raises:
         CheckpointError: no such checkpoint or network, or files that do not fit each other.
     """
     if name.startswith(TIMM_PREFIX):
-        return timm_backbone(name.removeprefix(TIMM_PREFIX), engine, precision)
+        return timm_backbone(name.removeprefix(TIMM_PREFIX), engine, precision, threads)
     path = Path(name) if name.endswith(".json") else CHECKPOINTS / f"{name}.json"
     if not path.is_file():
         shipped = ", ".join(sorted(file.stem for file in CHECKPOINTS.glob("*.json")))
@@ -68,11 +73,16 @@ def load_backbone(name: str = DEFAULT, engine: EngineName = "auto", precision: P
     manifest = read_manifest(path)
     features = create_features(manifest.architecture)
     load_weights(features, manifest)
-    return _assemble(manifest, features, engine, precision)
+    return _assemble(manifest, features, engine, precision, threads)
 
 
 def timm_backbone(
-    architecture: str, engine: EngineName = "auto", precision: Precision = "auto", *, pretrained: bool = True
+    architecture: str,
+    engine: EngineName = "auto",
+    precision: Precision = "auto",
+    threads: int = 0,
+    *,
+    pretrained: bool = True,
 ) -> Backbone:
     """Make a backbone of any network of timm, with its pretrained weights or random ones.
 
@@ -92,13 +102,15 @@ def timm_backbone(
         temperature=0.05,
         unknown_similarity=0.0,
     )
-    return _assemble(manifest, features, engine, precision)
+    return _assemble(manifest, features, engine, precision, threads)
 
 
-def _assemble(manifest: Manifest, features: object, engine: EngineName, precision: Precision) -> Backbone:
-    network = EmbeddingNetwork(features, manifest.transform).eval()  # type: ignore[arg-type]
+def _assemble(
+    manifest: Manifest, features: nn.Module, engine: EngineName, precision: Precision, threads: int
+) -> Backbone:
+    network = EmbeddingNetwork(features, manifest.transform).eval()
     size = manifest.transform
-    return Backbone(manifest, create_engine(network, size.height, size.width, engine, precision))
+    return Backbone(manifest, create_engine(network, size.height, size.width, engine, precision, threads))
 
 
 def _identify(manifest: Manifest) -> str:

@@ -64,10 +64,16 @@ class OpenVinoEngine:
 
     name = "openvino"
 
-    def __init__(self, model: openvino.Model, precision: Float) -> None:
+    def __init__(self, model: openvino.Model, precision: Float, threads: int) -> None:
         self.precision: Float = precision
         self._compiled = openvino.Core().compile_model(
-            model, "CPU", {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY"}
+            model,
+            "CPU",
+            {
+                "INFERENCE_PRECISION_HINT": precision,
+                "PERFORMANCE_HINT": "LATENCY",
+                "INFERENCE_NUM_THREADS": threads,
+            },
         )
 
     @staticmethod
@@ -94,12 +100,18 @@ def _to_openvino(network: EmbeddingNetwork, height: int, width: int) -> openvino
 
 
 def create_engine(
-    network: EmbeddingNetwork, height: int, width: int, name: EngineName = "auto", precision: Precision = "auto"
+    network: EmbeddingNetwork,
+    height: int,
+    width: int,
+    name: EngineName = "auto",
+    precision: Precision = "auto",
+    threads: int = 0,
 ) -> Engine:
     """Build the engine for this machine, or the one that is asked for.
 
     `auto` takes torch where there is a GPU and OpenVINO elsewhere, and bf16 where the processor has it and the
-    embeddings of the probes stay within a cosine of `BF16_COSINE` of their f32 embeddings.
+    embeddings of the probes stay within a cosine of `BF16_COSINE` of their f32 embeddings. `threads` is how many CPU
+    threads OpenVINO may use, 0 for all; torch keeps its own count.
     """
     chosen = name if name != "auto" else ("torch" if torch.cuda.is_available() else "openvino")
     build: Callable[[Float], Engine]
@@ -107,7 +119,7 @@ def create_engine(
         build, has_bf16 = (lambda kind: TorchEngine(network, kind)), TorchEngine.has_bf16
     else:
         model = _to_openvino(network, height, width)
-        build, has_bf16 = (lambda kind: OpenVinoEngine(model, kind)), OpenVinoEngine.has_bf16
+        build, has_bf16 = (lambda kind: OpenVinoEngine(model, kind, threads)), OpenVinoEngine.has_bf16
     if precision == "bf16":
         return build("bf16")
     exact = build("f32")
