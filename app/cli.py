@@ -11,7 +11,7 @@ import typer
 from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from app import demo as demonstration
 from app import integrity, logs, schema_version, server
@@ -106,7 +106,6 @@ def migrate() -> None:
     """Bring the database to the schema of this version. Back it up first."""
     settings = _quiet_settings()
     schema_version.upgrade(settings.database_url)
-    schema_version.prepare(settings.database_url)
     out.print("The database has the schema of this version.")
 
 
@@ -203,7 +202,7 @@ async def _import(services: Services, catalog: str, classes: dict[Path, list[Pat
 
 
 async def _classify(services: Services, catalog: str, files: list[Path], top_k: int) -> bool:
-    table = Table("photo", "unknown", *(f"{place}." for place in range(1, top_k + 1)))
+    table = Table(Column("photo", overflow="fold"), "unknown", *(f"{place}." for place in range(1, top_k + 1)))
     sound = True
     for file in files:
         try:

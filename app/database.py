@@ -15,6 +15,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, Connection, make_url
 from sqlalchemy.exc import (
     ArgumentError,
+    DatabaseError,
     DBAPIError,
     DisconnectionError,
     InterfaceError,
@@ -114,6 +115,14 @@ class Database:
         """What SQLite's own integrity checks find; PostgreSQL checks itself."""
         if not self._is_sqlite:
             return []
+        try:
+            return await self._sqlite_faults()
+        except DatabaseUnavailable as error:
+            if isinstance(error.__cause__, DatabaseError) and not isinstance(error.__cause__, OperationalError):
+                return [f"the database file is damaged: {error.__cause__.orig}"]
+            raise
+
+    async def _sqlite_faults(self) -> list[str]:
         async with self.reading() as session:
             damaged = [row[0] for row in await session.execute(text("PRAGMA integrity_check")) if row[0] != "ok"]
             dangling = [f"table {row[0]}, row {row[1]}: points at a missing row of {row[2]}"
@@ -146,7 +155,7 @@ def checked_url(value: str) -> str:
 async def insert_absent(session: AsyncSession, table: type[Base], rows: Sequence[dict[str, Any]]) -> None:
     """Insert the rows whose primary key is not there yet."""
     dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-    await session.execute(dialect.insert(table).on_conflict_do_nothing(), rows)
+    await session.execute(dialect.insert(table.__table__).on_conflict_do_nothing(), rows)
 
 
 def existing_file(url: URL) -> URL:
@@ -213,4 +222,5 @@ def _translate(error: DBAPIError) -> Exception:
     if full:
         return StorageFull()
     # What remains of DBAPIError (IntegrityError, DataError, ProgrammingError) is a mistake of ours or a conflict.
-    return DatabaseUnavailable() if isinstance(error, OperationalError | InterfaceError | InternalError) else error
+    unusable = isinstance(error, OperationalError | InterfaceError | InternalError) or type(error) is DatabaseError
+    return DatabaseUnavailable() if unusable else error

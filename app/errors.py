@@ -55,6 +55,13 @@ class HajaError(HTTPException):
         self.errors = errors
 
 
+class RequestInvalid(HajaError):
+    """The request does not fit; `errors` says why, field by field."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    code = "request-invalid"
+
+
 class RequestTooLarge(HajaError):
     """More bytes than a request may have."""
 
@@ -127,7 +134,7 @@ def answer(
         status=status,
         code=code,
         detail=detail,
-        request_id=structlog.contextvars.get_contextvars().get("request_id"),
+        request_id=_request_id(),
         errors=errors,
     )
     return JSONResponse(
@@ -154,7 +161,7 @@ def install(app: FastAPI) -> None:
         ]
         detail = "; ".join(f"{fault['field']}: {fault['fault']}" for fault in faults)
         return answer(
-            HTTPStatus.UNPROCESSABLE_ENTITY, "request-invalid", f"The request does not fit: {detail}.", errors=faults
+            HTTPStatus.UNPROCESSABLE_ENTITY, RequestInvalid.code, f"The request does not fit: {detail}.", errors=faults
         )
 
     async def unexpected(_: Request, error: Exception) -> JSONResponse:
@@ -163,6 +170,8 @@ def install(app: FastAPI) -> None:
             HTTPStatus.INTERNAL_SERVER_ERROR,
             "internal-error",
             "The service failed in a way that it did not expect. Tell its operator the request_id.",
+            # Starlette sends this one from outside of our middleware, which puts the id on all others.
+            {"X-Request-ID": _request_id() or ""},
         )
 
     app.add_exception_handler(HTTPException, http_error)
@@ -177,13 +186,25 @@ _SENTENCES = {
 }
 
 
+def _request_id() -> str | None:
+    request_id: str | None = structlog.contextvars.get_contextvars().get("request_id")
+    return request_id
+
+
 def documented(*errors: type[HajaError]) -> dict[int | str, dict[str, Any]]:
     """The errors of an endpoint for the API page, by status."""
     responses: dict[int | str, dict[str, Any]] = {}
-    for status in sorted({error.status.value for error in errors}):
-        kinds = [error for error in errors if error.status.value == status]
+    every = (RequestInvalid, *errors)
+    for status in sorted({error.status.value for error in every}):
+        kinds = [error for error in every if error.status.value == status]
         responses[status] = {
             "description": " ".join(f"`{kind.code}`: {kind.__doc__}" for kind in kinds),
             "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
         }
     return responses
+
+
+def with_problem_schema(document: dict[str, Any]) -> dict[str, Any]:
+    """Add the schema that `documented` refers to; FastAPI adds only those of answers in plain JSON."""
+    document["components"]["schemas"].setdefault("Problem", Problem.model_json_schema())
+    return document

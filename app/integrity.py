@@ -1,6 +1,7 @@
 """Whether what is stored agrees with itself: database, photo bytes, embeddings, prototypes."""
 
 import hashlib
+from collections.abc import Sequence
 
 import numpy as np
 from sqlalchemy import select
@@ -15,9 +16,10 @@ from models.prototypes import embedding_sum
 
 async def find_faults(database: Database) -> list[str]:
     """Every disagreement, as a sentence; none for a sound database."""
-    faults = await database.faults()
+    if faults := await database.faults():
+        return faults  # what a damaged database says of its contents means nothing
     async with database.reading() as session:
-        return faults + await _photos(session) + await _prototypes(session)
+        return await _photos(session) + await _prototypes(session)
 
 
 async def _photos(session: AsyncSession) -> list[str]:
@@ -45,9 +47,17 @@ async def _prototypes(session: AsyncSession) -> list[str]:
             stored = select(Embedding.vector).where(
                 Embedding.photo_sha256.in_(supports), Embedding.backbone_id == prototype.backbone_id
             )
-            vectors = [np.frombuffer(vector, "<f4") for vector in (await session.scalars(stored)).all()]
+            vectors = (await session.scalars(stored)).all()
             if not len(vectors) == count == prototype.shots:
                 faults.append(f"class {name!r}: {count} photos, {len(vectors)} embeddings, {prototype.shots} shots")
-            elif not np.array_equal(embedding_sum(np.stack(vectors)), unpack(prototype.embedding_sum)):
+            elif not _is_sum(prototype.embedding_sum, vectors):
                 faults.append(f"class {name!r}: its prototype is not the mean of its embeddings")
     return faults
+
+
+def _is_sum(total: bytes, vectors: Sequence[bytes]) -> bool:
+    sizes = {len(vector) for vector in vectors}
+    if sizes != {len(total) // 2} or len(total) % 8:  # float32 each, float64 together
+        return False
+    embeddings = np.stack([np.frombuffer(vector, "<f4") for vector in vectors])
+    return np.array_equal(embedding_sum(embeddings), unpack(total))

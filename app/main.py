@@ -124,7 +124,7 @@ def create_app(settings: Settings, backbone: Backbone | None = None) -> FastAPI:
         version="0.1.0",
         lifespan=lifespan,
         generate_unique_id_function=_operation_id,
-        responses={422: {"model": errors.Problem, "description": "`request-invalid`: the request does not fit."}},
+        responses=errors.documented(),
     )
     service.state.metrics = metrics
     errors.install(service)
@@ -133,6 +133,7 @@ def create_app(settings: Settings, backbone: Backbone | None = None) -> FastAPI:
     for part in (app.catalogs, app.inspections, app.archive):
         service.include_router(part.endpoints.router)
     service.include_router(app.operations.router)
+    service.openapi = lambda: errors.with_problem_schema(FastAPI.openapi(service))  # type: ignore[method-assign]
     return service
 
 

@@ -28,6 +28,8 @@ class Observe:
             await self._app(scope, receive, send)
             return
         request_id = uuid.uuid4().hex[:16]
+        # Never unbound: each request is a task with a context of its own, and what Starlette answers to an unexpected
+        # error it answers after this has ended.
         structlog.contextvars.bind_contextvars(request_id=request_id)
         started = time.perf_counter()
         status = 500
@@ -43,7 +45,6 @@ class Observe:
             await self._app(scope, receive, answer)
         finally:
             self._record(scope, status, time.perf_counter() - started)
-            structlog.contextvars.unbind_contextvars("request_id")
 
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
         # The route's pattern, not the address: ids would give every request a time series of its own.

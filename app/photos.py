@@ -3,6 +3,7 @@
 import hashlib
 import importlib.util
 import io
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
@@ -42,6 +43,11 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_SIGNATURE = re.compile(
+    rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|RIFF.{4}WEBP" + (rb"|.{4}ftyp(hei|hev|mif1|msf1)" if HAS_HEIF else b""), re.DOTALL
+)
+"""How photos begin, by which one that breaks off in its header is told from a file of another kind."""
+
 _PAPER = (255, 255, 255)
 
 
@@ -154,11 +160,13 @@ def _open(data: bytes, max_pixels: int) -> Image.Image:
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
     except UnidentifiedImageError as error:
+        if _SIGNATURE.match(data):
+            raise _damaged() from error
         raise PhotoTypeUnsupported(
             "This is no photo that Haja reads: send JPEG, PNG or WebP" + (", or HEIF." if HAS_HEIF else ".")
         ) from error
     except Exception as error:  # a damaged header can raise nearly anything in a decoder
-        raise PhotoDamaged("The photo is damaged and cannot be read: send the original file again.") from error
+        raise _damaged() from error
     width, height = image.size
     if width * height > max_pixels:
         raise PhotoTooLarge(
@@ -178,15 +186,11 @@ def _pixels(image: Image.Image, size: tuple[int, int], turn: Image.Transpose | N
         image.load()
         rgb = _rgb(image)
     except Exception as error:  # decoders raise OSError, SyntaxError, struct.error, ValueError, zlib.error ...
-        raise PhotoDamaged(
-            "The photo is damaged and cannot be decoded to its end: send the original file again."
-        ) from error
+        raise _damaged() from error
     return rgb if turn is None else rgb.transpose(turn)
 
 
 def _rgb(image: Image.Image) -> Image.Image:
-    if image.mode == "RGB":
-        return image
     if image.mode.startswith("I"):  # 16 bits a pixel, which convert() would clip instead of scaling
         values = np.asarray(image).astype(np.uint32)
         return Image.fromarray((values >> 8).clip(0, 255).astype(np.uint8)).convert("RGB")
@@ -209,7 +213,7 @@ def _taken_at(exif: Image.Exif) -> datetime | None:
         fields = exif.get_ifd(ExifTags.IFD.Exif)
         local = str(fields[ExifTags.Base.DateTimeOriginal]).strip("\0 ")
         offset = str(fields.get(ExifTags.Base.OffsetTimeOriginal, "")).strip("\0 ")
-        if offset:
+        if re.fullmatch(r"Z|[+-]\d\d:\d\d", offset):
             return datetime.strptime(local + offset, "%Y:%m:%d %H:%M:%S%z")
         return datetime.strptime(local, "%Y:%m:%d %H:%M:%S")  # noqa: DTZ007 - the camera gave no zone
     except Exception:  # noqa: BLE001 - absent or damaged
@@ -230,6 +234,10 @@ def _place(exif: Image.Exif) -> tuple[float | None, float | None]:
 def _degrees(parts: tuple[float, float, float]) -> float:
     degrees, minutes, seconds = (float(part) for part in parts)
     return degrees + minutes / 60 + seconds / 3600
+
+
+def _damaged() -> PhotoDamaged:
+    return PhotoDamaged("The photo is damaged and cannot be read to its end: send the original file again.")
 
 
 def _jpeg(image: Image.Image, quality: int) -> bytes:

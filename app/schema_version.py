@@ -24,27 +24,23 @@ def prepare(url: str) -> None:
     Raises:
         SchemaError: the database is newer, older or somebody else's, or cannot be reached.
     """
-    current, empty = _look(url)
+    current = _known_revision(url)
     head = _script().get_current_head()
-    if current == head:
-        return
-    if current is None and empty:
-        upgrade(url)
-        return
     if current is None:
-        raise SchemaError("The database holds tables, but not Haja's: set HAJA_DATABASE_URL to an empty database.")
-    if current not in {revision.revision for revision in _script().walk_revisions()}:
+        upgrade(url)
+    elif current != head:
         raise SchemaError(
-            f"The database was written by a newer version of Haja (schema {current}; this one knows up to {head}): "
-            "install that version, or set HAJA_DATABASE_URL to another database."
+            f"The database has an older schema ({current} instead of {head}): back it up, then run `haja migrate`."
         )
-    raise SchemaError(
-        f"The database has an older schema ({current} instead of {head}): back it up, then run `haja migrate`."
-    )
 
 
 def upgrade(url: str, revision: str = "head") -> None:
-    """Bring the schema up to `revision`."""
+    """Bring the schema up to `revision`.
+
+    Raises:
+        SchemaError: the database is newer or somebody else's, or cannot be reached.
+    """
+    _known_revision(url)
     alembic.command.upgrade(_config(url), revision)
 
 
@@ -63,17 +59,26 @@ def sync_engine(url: str) -> Engine:
     return engine
 
 
-def _look(url: str) -> tuple[str | None, bool]:
+def _known_revision(url: str) -> str | None:
+    """The revision of a database that is Haja's, or None for an empty one."""
     engine = sync_engine(url)
     try:
         with engine.connect() as connection:
             current = MigrationContext.configure(connection).get_current_revision()
-            return current, not inspect(connection).get_table_names()
+            tables = inspect(connection).get_table_names()
     except DBAPIError as error:
         shown = make_url(url).render_as_string(hide_password=True)
         raise SchemaError(f"The database {shown} cannot be opened: {str(error.orig).strip()}.") from error
     finally:
         engine.dispose()
+    if current is None and set(tables) - {"alembic_version"}:
+        raise SchemaError("The database holds tables, but not Haja's: set HAJA_DATABASE_URL to an empty database.")
+    if current not in {None, *(revision.revision for revision in _script().walk_revisions())}:
+        raise SchemaError(
+            f"The database was written by a newer version of Haja (schema {current}; this one knows up to "
+            f"{_script().get_current_head()}): install that version, or set HAJA_DATABASE_URL to another database."
+        )
+    return current
 
 
 def _config(url: str) -> alembic.config.Config:

@@ -1,0 +1,1 @@
+"""Speed, memory and accuracy, each benchmark runnable alone: `python -m benchmarks.NAME`. Nothing imports this."""

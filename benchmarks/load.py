@@ -1,0 +1,184 @@
+"""The load: one thread and one kept connection a caller, which sends prebuilt requests and reads the status.
+
+It shares the cores with the service, so it does as little as it can: a request is three pieces of memory that the
+kernel takes in one call, and of the answer only the status line and the length are looked at.
+"""
+
+import socket
+import struct
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from benchmarks.pictures import unique_start
+from benchmarks.service import Service
+
+RAMP_S = 3.0
+"""Longer than one answer takes where many callers wait, so that the window sees the steady state."""
+_TIMEOUT = struct.pack("ll", 60, 0)
+_BOUNDARY = b"haja-benchmark-boundary"
+_HEAD = (
+    b"--" + _BOUNDARY + b'\r\nContent-Disposition: form-data; name="photo"; filename="query.jpg"\r\n'
+    b"Content-Type: image/jpeg\r\n\r\n"
+)
+_TAIL = b"\r\n--" + _BOUNDARY + b"--\r\n"
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What callers got within the measured window."""
+
+    callers: int
+    seconds: float
+    latencies_ms: list[float]
+    errors: Counter[str]
+    generator_cpu_s: float
+    service_cpu_s: float
+
+    @property
+    def rate(self) -> float:
+        """Photos classified per second."""
+        return len(self.latencies_ms) / self.seconds
+
+    def percentile(self, percent: float) -> float:
+        """A percentile of the latency, in ms."""
+        return float(np.percentile(self.latencies_ms, percent)) if self.latencies_ms else float("nan")
+
+
+class Connection:
+    """One keep-alive connection that sends photos to be classified."""
+
+    def __init__(self, service: Service, catalog: str = "default") -> None:
+        self._service = service
+        self._line = (
+            f"POST /v1/catalogs/{catalog}/classifications HTTP/1.1\r\nHost: {service.host}:{service.port}\r\n"
+            f"Content-Type: multipart/form-data; boundary={_BOUNDARY.decode()}\r\nContent-Length: "
+        ).encode()
+        self._socket: socket.socket | None = None
+
+    def classify(self, base: bytes) -> int:
+        """Send one unique photo, the picture of which is `base`; the answer's status.
+
+        Raises:
+            OSError: the connection broke; the next call opens another.
+        """
+        try:
+            connection = self._socket = self._socket or self._connect()
+            start = _HEAD + unique_start()
+            length = len(start) + len(base) - 2 + len(_TAIL)
+            pieces: list[bytes | memoryview] = [
+                self._line + b"%d\r\n\r\n" % length + start,
+                memoryview(base)[2:],
+                _TAIL,
+            ]
+            sent = connection.sendmsg(pieces)
+            whole = sum(map(len, pieces))
+            if sent < whole:  # only after a signal: the socket blocks
+                connection.sendall(b"".join(pieces)[sent:])
+            return _read_status(connection)
+        except OSError:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+    def _connect(self) -> socket.socket:
+        connection = socket.create_connection((self._service.host, self._service.port))
+        # Python's own timeout would make the socket non-blocking, and wake the thread for every piece that fits.
+        connection.settimeout(None)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _TIMEOUT)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _TIMEOUT)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return connection
+
+
+def for_seconds(service: Service, bases: Sequence[bytes], callers: int, seconds: float) -> Answers:
+    """Keep `callers` busy; counts what is answered in a window of `seconds` after the ramp."""
+    begin = time.perf_counter() + RAMP_S
+    end = begin + seconds
+    notes = _Notes()
+    threads = _start(service, bases, callers, notes, lambda: time.perf_counter() < end)
+    time.sleep(max(begin - time.perf_counter(), 0))
+    generator, server = time.process_time(), service.cpu_s()
+    time.sleep(max(end - time.perf_counter(), 0))
+    generator, server = time.process_time() - generator, service.cpu_s() - server
+    for thread in threads:
+        thread.join()
+    inside = [latency for finished, latency in notes.good if begin <= finished < end]
+    return Answers(callers, seconds, inside, notes.errors, generator, server)
+
+
+def for_count(service: Service, bases: Sequence[bytes], callers: int, count: int) -> Answers:
+    """Classify `count` photos."""
+    left = iter(range(count))
+    notes = _Notes()
+    started = time.perf_counter()
+    generator, server = time.process_time(), service.cpu_s()
+    for thread in _start(service, bases, callers, notes, lambda: next(left, None) is not None):
+        thread.join()
+    seconds = time.perf_counter() - started
+    latencies = [latency for _, latency in notes.good]
+    return Answers(callers, seconds, latencies, notes.errors, time.process_time() - generator, service.cpu_s() - server)
+
+
+@dataclass
+class _Notes:
+    """Appending is atomic in CPython; the counter is only touched by who failed."""
+
+    good: list[tuple[float, float]] = field(default_factory=list)
+    errors: Counter[str] = field(default_factory=Counter)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+def _start(
+    service: Service, bases: Sequence[bytes], callers: int, notes: _Notes, more: Callable[[], bool]
+) -> list[threading.Thread]:
+    def call(number: int) -> None:
+        connection = Connection(service)
+        turn = number
+        while more():
+            started = time.perf_counter()
+            try:
+                status = connection.classify(bases[turn % len(bases)])
+                fault = None if status == 201 else f"HTTP {status}"
+            except OSError as error:
+                fault = type(error).__name__
+            finished = time.perf_counter()
+            if fault is None:
+                notes.good.append((finished, 1000 * (finished - started)))
+            else:
+                with notes.lock:
+                    notes.errors[fault] += 1
+            turn += 1
+        connection.close()
+
+    threads = [threading.Thread(target=call, args=(number,), name=f"caller-{number}") for number in range(callers)]
+    for thread in threads:
+        thread.start()
+    return threads
+
+
+def _read_status(connection: socket.socket) -> int:
+    """Read one whole answer."""
+    data = connection.recv(65536)
+    while data and (end := data.find(b"\r\n\r\n")) < 0:
+        data += connection.recv(65536)
+    if not data:
+        raise ConnectionResetError("the service closed the connection")
+    head = data[:end].lower()
+    length = int(head.split(b"content-length:", 1)[1].split(b"\r\n", 1)[0])
+    missing = end + 4 + length - len(data)
+    while missing > 0:
+        piece = connection.recv(min(missing, 65536))
+        if not piece:
+            raise ConnectionResetError("the service closed the connection within an answer")
+        missing -= len(piece)
+    return int(head.split(b" ", 2)[1])

@@ -1,0 +1,1 @@
+"""Faults from outside: a database that is locked, gone or full, and requests that lie."""

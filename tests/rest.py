@@ -1,0 +1,89 @@
+"""What every test of the REST interface says: send photos, expect a problem, count rows."""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from typing import Any
+
+import httpx
+from sqlalchemy.engine import make_url
+
+from app.config import Settings
+
+CLASSES = "/v1/catalogs/default/defect-classes"
+CLASSIFICATIONS = "/v1/catalogs/default/classifications"
+
+
+def files(contents: Sequence[bytes], field: str = "photos") -> list[tuple[str, tuple[str, bytes, str]]]:
+    """Photos as httpx sends them; they are named 0.jpg, 1.jpg, ..."""
+    return [(field, (f"{number}.jpg", data, "image/jpeg")) for number, data in enumerate(contents)]
+
+
+async def register(
+    client: httpx.AsyncClient, name: str, contents: Sequence[bytes], catalog: str = "default", **fields: str
+) -> dict[str, Any]:
+    """Register a class; its answer."""
+    address = f"/v1/catalogs/{catalog}/defect-classes"
+    return created(await client.post(address, data={"name": name, **fields}, files=files(contents)))
+
+
+async def classify(client: httpx.AsyncClient, data: bytes, catalog: str = "default", **query: int) -> dict[str, Any]:
+    """Classify a photo; its answer."""
+    address = f"/v1/catalogs/{catalog}/classifications"
+    return created(await client.post(address, params=query, files=files([data], "photo")))
+
+
+def created(answer: httpx.Response) -> dict[str, Any]:
+    """The body of a 201."""
+    assert answer.status_code == 201, answer.text
+    body: dict[str, Any] = answer.json()
+    return body
+
+
+def problem(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
+    """The body of an error in the one shape that errors have."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    body: dict[str, Any] = answer.json()
+    assert body["status"] == status
+    assert body["code"] == code
+    assert body["type"] == "about:blank"
+    assert body["title"]
+    assert body["detail"].endswith(".")
+    assert body["request_id"] == answer.headers["x-request-id"]
+    return body
+
+
+def database_file(settings: Settings) -> str:
+    """The path of the SQLite file."""
+    path = make_url(settings.database_url).database
+    assert path
+    return path
+
+
+def connect(settings: Settings) -> sqlite3.Connection:
+    """A connection of its own to the service's database; every statement commits by itself."""
+    return sqlite3.connect(database_file(settings), isolation_level=None, timeout=10)
+
+
+def row_counts(settings: Settings) -> dict[str, int]:
+    """How many rows each table has."""
+    with closing(connect(settings)) as connection:
+        names = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        counts = {name: connection.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0] for name in names}  # noqa: S608
+    assert {"catalogs", "photos", "blobs", "idempotency_keys"} <= counts.keys()
+    return counts
+
+
+@contextmanager
+def nothing_stored(settings: Settings) -> Iterator[None]:
+    """Fail when the block changes the number of rows of any table."""
+    before = row_counts(settings)
+    yield
+    assert row_counts(settings) == before
+
+
+async def still_answers(client: httpx.AsyncClient, data: bytes) -> None:
+    """A neighbour's photo is classified as if nothing had happened."""
+    answer = await classify(client, data)
+    assert answer["predictions"]
