@@ -194,7 +194,7 @@ def _request_id() -> str | None:
 def documented(*errors: type[HajaError]) -> dict[int | str, dict[str, Any]]:
     """The errors of an endpoint for the API page, by status."""
     responses: dict[int | str, dict[str, Any]] = {}
-    every = (RequestInvalid, *errors)
+    every: tuple[type[HajaError], ...] = (RequestInvalid, *errors)
     for status in sorted({error.status.value for error in every}):
         kinds = [error for error in every if error.status.value == status]
         responses[status] = {

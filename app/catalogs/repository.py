@@ -24,6 +24,8 @@ class CatalogRepository:
 
     async def catalog(self, session: AsyncSession, name: str) -> Catalog | None:
         """The catalog of this name, or None."""
+        if "\0" in name:
+            return None  # PostgreSQL refuses even to compare such a text
         return await session.scalar(select(Catalog).where(Catalog.name == name))
 
     async def catalogs(self, session: AsyncSession, after: UUID | None, limit: int) -> Sequence[Catalog]:

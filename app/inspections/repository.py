@@ -41,6 +41,8 @@ class InspectionRepository:
         self, session: AsyncSession, catalog: str | None, *, unknown: bool | None, before: UUID | None, limit: int
     ) -> Sequence[Row[Classification, str, Photo]]:
         """Classifications, newest first, before an id; one more than `limit`."""
+        if catalog is not None and "\0" in catalog:
+            return []  # PostgreSQL refuses even to compare such a text
         query = _whole().order_by(Classification.id.desc()).limit(limit + 1)
         if catalog is not None:
             query = query.where(Catalog.name == catalog)

@@ -30,7 +30,7 @@ def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], backbone: Backbone) -> Run:
     """Call `haja` in this process: exit code, output, errors. The backbone is the one that is loaded already."""
     monkeypatch.setattr(app.main, "load_backbone", lambda *_: backbone)
-    monkeypatch.setattr(app.cli.logs, "configure", lambda _level: None)  # pytest's own capture stays in place
+    monkeypatch.setattr("app.cli.logs.configure", lambda _level: None)  # pytest's own capture stays in place
     monkeypatch.setattr(app.cli, "out", Console(width=200))
     monkeypatch.setattr(app.cli, "err", Console(width=400, stderr=True))
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
@@ -20,7 +21,7 @@ TRANSFORM = Transform(48, 64, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 LIMIT = 64_000_000
 
 # What must have been done to upright pixels for a camera to write this orientation.
-LAID = {
+LAID: dict[int, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
     1: lambda upright: upright,
     2: lambda upright: upright[:, ::-1],
     3: lambda upright: upright[::-1, ::-1],
@@ -200,7 +201,7 @@ def test_encoding_and_decoding_leads_back() -> None:
 
 class TestTimeAndPlace:
     @staticmethod
-    def _photo(time: Any = None, offset: Any = None, gps: dict[int, Any] | None = None) -> DecodedPhoto:
+    def _photo(time: Any = None, offset: Any = None, gps: dict[Any, Any] | None = None) -> DecodedPhoto:
         exif = Image.Exif()
         fields = exif.get_ifd(ExifTags.IFD.Exif)
         if time is not None:

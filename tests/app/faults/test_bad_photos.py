@@ -138,6 +138,6 @@ async def test_a_damaged_multipart_body_is_refused(client: httpx.AsyncClient, se
 async def test_a_body_of_another_type_is_refused(client: httpx.AsyncClient, settings: Settings, kind: str) -> None:
     await register(client, "crack", [photo()])
     with nothing_stored(settings):
-        answer = await client.post(CLASSIFICATIONS, content=photo(), headers={"Content-Type": kind.encode("latin-1")})
+        answer = await client.post(CLASSIFICATIONS, content=photo(), headers={b"Content-Type": kind.encode("latin-1")})
         assert answer.status_code in {400, 422}
         problem(answer, answer.status_code, {400: "bad-request", 422: "request-invalid"}[answer.status_code])

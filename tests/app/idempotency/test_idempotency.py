@@ -106,13 +106,13 @@ async def test_without_a_key_or_with_another_one_every_request_counts(
 
 async def test_a_request_that_failed_does_not_use_its_key_up(client: httpx.AsyncClient, settings: Settings) -> None:
     await register(client, "crack", [photo()])
-    taken = {"url": CLASSES, "data": {"name": "crack"}, "files": files([photo(seed=3)])}
+    taken: dict[str, Any] = {"url": CLASSES, "data": {"name": "crack"}, "files": files([photo(seed=3)])}
     with nothing_stored(settings):
         problem(await client.post(**taken, headers=KEY), 409, "defect-class-name-taken")
-        broken = {"url": CLASSES, "data": {"name": "rust"}, "files": files([b"GIF89a"])}
+        broken: dict[str, Any] = {"url": CLASSES, "data": {"name": "rust"}, "files": files([b"GIF89a"])}
         problem(await client.post(**broken, headers=KEY), 422, "no-usable-photo")
         problem(await client.post("/v1/catalogs", json={"name": "default"}, headers=KEY), 409, "catalog-name-taken")
-    good = {"url": CLASSES, "data": {"name": "rust"}, "files": files([photo("rust")])}
+    good: dict[str, Any] = {"url": CLASSES, "data": {"name": "rust"}, "files": files([photo("rust")])}
     assert created(await client.post(**good, headers=KEY))["name"] == "rust"
 
 

@@ -26,7 +26,8 @@ async def test_the_answer_is_what_the_formula_says(client: httpx.AsyncClient, ba
     answer = await classify(client, photo("rust", 9))
 
     def embed(data: bytes) -> NDArray[np.float32]:
-        return backbone.embed(decode(data, backbone.transform, 10**9).pixels[np.newaxis])[0]
+        embedding: NDArray[np.float32] = backbone.embed(decode(data, backbone.transform, 10**9).pixels[np.newaxis])[0]
+        return embedding
 
     query = embed(photo("rust", 9))
     means = {
