@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
+from fastapi_offline import FastAPIOffline
 from starlette.formparsers import MultiPartParser
 
 import app.archive.endpoints
@@ -118,7 +119,9 @@ def create_app(settings: Settings, backbone: Backbone | None = None) -> FastAPI:
             app.state.inspection_service = services.inspections
             yield
 
-    service = FastAPI(
+    # Its pages bring their scripts along: FastAPI's own load them from another site, which an offline laptop lacks.
+    service = FastAPIOffline(
+        redoc_url=None,
         title="Haja",
         summary="Recognises a construction defect after about five photos.",
         version="0.1.0",

@@ -20,7 +20,7 @@ from app.errors import (
 from app.idempotency.service import IdempotencyKeyHeader, IdempotencyKeyReused, once
 from app.pagination import Cursor, Limit, Page, decode_cursor
 
-router = APIRouter(prefix="/v1", tags=["catalogs"])
+router = APIRouter(prefix="/v1")
 
 PhotoFiles = Annotated[list[UploadFile], File(description="1 to 50 photos: JPEG, PNG, WebP or HEIF.")]
 WRITE: tuple[type[HajaError], ...] = (DatabaseUnavailable, StorageFull, IdempotencyKeyReused, RequestTooLarge)
@@ -40,6 +40,7 @@ Catalogs = Annotated[CatalogService, Depends(catalog_service)]
     status_code=201,
     response_model=schemas.CatalogOut,
     responses=documented(service.CatalogNameTaken, *WRITE),
+    tags=["catalogs"],
 )
 async def create_catalog(
     wanted: schemas.CatalogCreate, catalogs: Catalogs, request: Request, key: IdempotencyKeyHeader = None
@@ -49,13 +50,15 @@ async def create_catalog(
     return await request_once.respond(lambda: catalogs.create_catalog(wanted, request_once))
 
 
-@router.get("/catalogs", responses=documented(CursorInvalid, DatabaseUnavailable))
+@router.get("/catalogs", responses=documented(CursorInvalid, DatabaseUnavailable), tags=["catalogs"])
 async def list_catalogs(catalogs: Catalogs, limit: Limit = 50, cursor: Cursor = None) -> Page[schemas.CatalogOut]:
     """All catalogs, oldest first."""
     return await catalogs.list_catalogs(decode_cursor(cursor), limit)
 
 
-@router.get("/catalogs/{catalog}", responses=documented(service.CatalogNotFound, DatabaseUnavailable))
+@router.get(
+    "/catalogs/{catalog}", responses=documented(service.CatalogNotFound, DatabaseUnavailable), tags=["catalogs"]
+)
 async def get_catalog(catalog: str, catalogs: Catalogs) -> schemas.CatalogOut:
     """One catalog."""
     return await catalogs.get_catalog(catalog)
@@ -70,6 +73,7 @@ async def get_catalog(catalog: str, catalogs: Catalogs) -> schemas.CatalogOut:
         DatabaseUnavailable,
         StorageFull,
     ),
+    tags=["catalogs"],
 )
 async def change_catalog(catalog: str, change: schemas.CatalogChange, catalogs: Catalogs) -> schemas.CatalogOut:
     """Rename or describe a catalog; only the fields that are sent change."""
@@ -80,6 +84,7 @@ async def change_catalog(catalog: str, change: schemas.CatalogChange, catalogs: 
     "/catalogs/{catalog}",
     status_code=204,
     responses=documented(service.CatalogNotFound, service.DefaultCatalogProtected, DatabaseUnavailable),
+    tags=["catalogs"],
 )
 async def delete_catalog(catalog: str, catalogs: Catalogs) -> None:
     """Delete a catalog with all its classes, photos and classifications."""

@@ -168,6 +168,11 @@ class TestDescription:
         assert page.status_code == 200
         assert page.headers["content-type"].startswith("text/html")
         assert "/openapi.json" in page.text
+        # Offline it must work too: nothing comes from another site.
+        assert "http://" not in page.text
+        assert "https://" not in page.text
+        for address in re.findall(r'(?:src|href)="([^"]+)"', page.text):
+            assert (await client.get(address)).status_code == 200, address
 
 
 def _operations(openapi: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
