@@ -86,6 +86,7 @@ class Database:
             )
         # SQLite lets one writer in and makes the others poll; here they queue instead, in order.
         self._writer = asyncio.Lock()
+        self._timeout_s = timeout_s
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:
@@ -101,10 +102,23 @@ class Database:
             async with _translated(), AsyncSession(self._engine, expire_on_commit=False) as session, session.begin():
                 yield session
             return
-        async with _translated(), self._writer:
+        async with _translated(), self._turn_to_write():
             immediate = self._engine.execution_options(begin="BEGIN IMMEDIATE")
             async with AsyncSession(immediate, expire_on_commit=False) as session, session.begin():
                 yield session
+
+    @asynccontextmanager
+    async def _turn_to_write(self) -> AsyncIterator[None]:
+        try:
+            # Bounded, or those behind a writer that waits for another program would wait for all before them.
+            async with asyncio.timeout(self._timeout_s):
+                await self._writer.acquire()
+        except TimeoutError as error:
+            raise DatabaseUnavailable from error
+        try:
+            yield
+        finally:
+            self._writer.release()
 
     async def ping(self) -> None:
         """Raise `DatabaseUnavailable` unless the database answers."""

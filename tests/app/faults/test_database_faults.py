@@ -1,5 +1,6 @@
 """A database that is locked, gone or full: said as such, nothing half stored, and well again without a restart."""
 
+import asyncio
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -64,6 +65,17 @@ class TestLocked:
             assert (await remote.get("/v1/classifications")).json()["items"] == []
             other.execute("ROLLBACK")
         created(await remote.post(CLASSIFICATIONS, files=files([photo()], "photo"), headers=headers))
+
+    async def test_no_writer_waits_for_all_the_writers_before_it(
+        self, remote: httpx.AsyncClient, settings: Settings
+    ) -> None:
+        with closing(connect(settings)) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            # One after the other, each with its own wait for the lock, a hundred of them would take thirty seconds.
+            async with asyncio.timeout(20):
+                sent = [remote.post("/v1/catalogs", json={"name": f"c{number}"}) for number in range(100)]
+                for answer in await asyncio.gather(*sent):
+                    problem(answer, 503, "database-unavailable")
 
 
 class TestGone:
