@@ -172,7 +172,7 @@ async def _import(services: Services, catalog: str, classes: dict[Path, list[Pat
     existing: dict[str, UUID] = {}
     cursor = None
     while True:
-        page = await services.catalogs.list_defect_classes(catalog, cursor, MAX_PHOTOS)
+        page = await services.catalogs.list_defect_classes(catalog, cursor, limit=200)
         existing |= {row.name: row.id for row in page.items}
         if page.next_cursor is None:
             break

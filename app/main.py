@@ -82,11 +82,6 @@ class Services:
         await self.database.close()
 
 
-def _load(settings: Settings) -> Backbone:
-    """Load the backbone that the settings ask for."""
-    return load_backbone(settings.backbone, settings.engine, settings.precision, settings.embed_threads)
-
-
 @asynccontextmanager
 async def open_services(
     settings: Settings, metrics: Metrics, backbone: Backbone | None = None
@@ -97,7 +92,9 @@ async def open_services(
         SchemaError, StartError, CheckpointError: the service cannot start; the message says what to do.
     """
     schema_version.prepare(settings.database_url)
-    services = Services(settings, backbone or _load(settings), metrics)
+    if backbone is None:
+        backbone = load_backbone(settings.backbone, settings.engine, settings.precision, settings.embed_threads)
+    services = Services(settings, backbone, metrics)
     try:
         await services.start()
         yield services

@@ -1,5 +1,7 @@
 """What an operator asks the service: is it alive, is it ready, how does it do."""
 
+import asyncio
+
 import numpy as np
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
@@ -38,7 +40,8 @@ async def get_readiness(request: Request) -> Readiness:
     embedder: Embedder = request.app.state.embedder
     await database.ping()
     size = embedder.manifest.transform
-    embedding = await embedder.embed(probes(size.height, size.width, 1)[0])
+    pattern = (await asyncio.to_thread(probes, size.height, size.width, 1))[0]
+    embedding = await embedder.embed(pattern)
     if not np.isclose(np.linalg.norm(embedding), 1, atol=1e-3):
         raise EmbedderUnavailable("The network gives vectors that are no embeddings; restart the service.")
     return Readiness(backbone_id=embedder.backbone_id)

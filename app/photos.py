@@ -43,6 +43,8 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_SIDEWAYS = {_TURNS[orientation] for orientation in (5, 6, 7, 8)}
+
 _SIGNATURE = re.compile(
     rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|RIFF.{4}WEBP" + (rb"|.{4}ftyp(hei|hev|mif1|msf1)" if HAS_HEIF else b""), re.DOTALL
 )
@@ -104,7 +106,7 @@ class DecodedPhoto:
 def decode(data: bytes, transform: Transform, max_pixels: int) -> DecodedPhoto:
     """Decode a photo for the embedder. Support photos, query photos and evaluation all pass through here.
 
-    A JPEG is decoded at an eighth, a quarter or half of its size where that is still at least the transform's.
+    A JPEG is decoded at an eighth, a quarter or half of its size where that is still well above the transform's.
     Transparency shows white paper beneath; of an animation the first frame counts.
 
     Raises:
@@ -113,9 +115,9 @@ def decode(data: bytes, transform: Transform, max_pixels: int) -> DecodedPhoto:
     image = _open(data, max_pixels)
     exif = _exif(image)
     turn = _TURNS.get(exif.get(ExifTags.Base.Orientation, 1))
-    width, height = image.size if turn is None or turn.value in _UPRIGHT else image.size[::-1]
+    width, height = image.size[::-1] if turn in _SIDEWAYS else image.size
     media_type = MEDIA_TYPES[image.format or ""]
-    small = _pixels(image, (transform.width, transform.height), turn)
+    small = _pixels(image, max(transform.width, transform.height), turn)
     latitude, longitude = _place(exif)
     return DecodedPhoto(
         pixels=np.asarray(small.resize((transform.width, transform.height), Image.Resampling.BICUBIC)),
@@ -137,7 +139,7 @@ def thumbnail(data: bytes, side: int, max_pixels: int) -> bytes:
     """
     image = _open(data, max_pixels)
     turn = _TURNS.get(_exif(image).get(ExifTags.Base.Orientation, 1))
-    small = _pixels(image, (side, side), turn)
+    small = _pixels(image, side, turn)
     small.thumbnail((side, side), Image.Resampling.BICUBIC)
     return _jpeg(small, quality=85)
 
@@ -145,13 +147,6 @@ def thumbnail(data: bytes, side: int, max_pixels: int) -> bytes:
 def encode_jpeg(pixels: NDArray[np.uint8], quality: int = 90) -> bytes:
     """Encode uint8 [H, W, 3] as a JPEG file."""
     return _jpeg(Image.fromarray(pixels), quality)
-
-
-_UPRIGHT = {
-    Image.Transpose.FLIP_LEFT_RIGHT.value,
-    Image.Transpose.ROTATE_180.value,
-    Image.Transpose.FLIP_TOP_BOTTOM.value,
-}
 
 
 def _open(data: bytes, max_pixels: int) -> Image.Image:
@@ -175,14 +170,12 @@ def _open(data: bytes, max_pixels: int) -> Image.Image:
     return image
 
 
-def _pixels(image: Image.Image, size: tuple[int, int], turn: Image.Transpose | None) -> Image.Image:
-    """Decode to an upright RGB image that is at least `size` where the photo is."""
+def _pixels(image: Image.Image, side: int, turn: Image.Transpose | None) -> Image.Image:
+    """Decode to an upright RGB image whose sides are at least `side` where the photo's are."""
     try:
         if image.format in {"JPEG", "MPO"}:
             # Half as much again as is needed: the decoder's own way of shrinking is coarser than the resize after it.
-            # Both sides alike, because the photo may be turned upright after it.
-            side = max(size) * 3 // 2
-            image.draft(None, (side, side))
+            image.draft(None, (side * 3 // 2, side * 3 // 2))
         image.load()
         rgb = _rgb(image)
     except Exception as error:  # decoders raise OSError, SyntaxError, struct.error, ValueError, zlib.error ...

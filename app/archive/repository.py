@@ -20,12 +20,13 @@ class ArchiveRepository:
     def __init__(self, blobs: DatabaseBlobs) -> None:
         self._blobs = blobs
 
-    async def keep(self, session: AsyncSession, photos: Sequence[ReceivedPhoto]) -> None:
-        """Store photos and their bytes; those that are stored already stay as they are."""
+    async def keep(self, session: AsyncSession, photos: Sequence[ReceivedPhoto]) -> dict[str, Photo]:
+        """Store photos and their bytes; those that are stored already stay as they are. What is known of each by id."""
         now = datetime.now(UTC)
         await self._blobs.put(session, {photo.decoded.sha256: photo.data for photo in photos})
         rows = {photo.decoded.sha256: _row(photo, now) for photo in photos}
         await insert_absent(session, Photo, list(rows.values()))
+        return {sha256: Photo(**row) for sha256, row in rows.items()}
 
     async def keep_embeddings(self, session: AsyncSession, backbone_id: str, photos: Sequence[ReceivedPhoto]) -> None:
         """Store the embeddings of kept photos."""

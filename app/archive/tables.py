@@ -18,9 +18,8 @@ class Photo(Base):
     byte_size: Mapped[int]
     width: Mapped[int]
     height: Mapped[int]
-    taken_at: Mapped[str | None] = mapped_column(
-        String(32)
-    )  # ISO 8601, as the camera wrote it: with its zone or without
+    # ISO 8601, as the camera wrote it: with its zone or without
+    taken_at: Mapped[str | None] = mapped_column(String(32))
     latitude: Mapped[float | None]
     longitude: Mapped[float | None]
     created_at: Mapped[datetime]

@@ -110,7 +110,7 @@ class PrototypeCache:
             self._entries.popitem(last=False)
         async with entry.lock:
             since = 0 if entry.index is None else entry.index.version
-            if entry.index is None or since < version:
+            if since < version:
                 await self._refresh(entry, catalog_id, since)
         assert entry.index is not None  # noqa: S101 - merge() has set it
         return entry.index

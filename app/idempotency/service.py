@@ -4,6 +4,7 @@ The key is written in the transaction of what it protects: a crash leaves both o
 of two requests at the same time the second finds the first one's row and repeats its answer.
 """
 
+import asyncio
 import hashlib
 import json
 from collections.abc import Awaitable, Callable, Sequence
@@ -106,7 +107,7 @@ async def once(request: Request, key: str | None, *content: BaseModel | UploadFi
 
 
 async def _describe(upload: UploadFile) -> list[str | None]:
-    digest = hashlib.sha256(await upload.read())
+    digest = await asyncio.to_thread(hashlib.sha256, await upload.read())
     await upload.seek(0)
     return [upload.filename, digest.hexdigest()]
 

@@ -22,7 +22,7 @@ from app.inspections.schemas import ClassificationOut, FeedbackCreate, FeedbackO
 from app.inspections.tables import Classification, Feedback
 from app.intake import Intake, Upload
 from app.metrics import Metrics
-from app.pagination import Page, encode_cursor
+from app.pagination import Page, cut
 from models.manifest import Manifest
 from models.prototypes import probabilities, similarities
 
@@ -89,7 +89,7 @@ class InspectionService:
         self._metrics.stage("score").observe(scored - started)
         async with self._database.writing() as session:
             await once.claim(session)
-            await self._archive.keep(session, [received])
+            kept = await self._archive.keep(session, [received])
             try:
                 row = await self._inspections.add_classification(
                     session,
@@ -106,17 +106,7 @@ class InspectionService:
                 )
             except CatalogGoneError:
                 raise CatalogNotFound(f"The catalog {catalog_name!r} was deleted while the photo was judged.") from None
-            decoded = received.decoded
-            photo = PhotoOut(
-                id=decoded.sha256,
-                filename=received.filename,
-                width=decoded.width,
-                height=decoded.height,
-                taken_at=decoded.taken_at.isoformat() if decoded.taken_at else None,
-                latitude=decoded.latitude,
-                longitude=decoded.longitude,
-            )
-            answer = _out(row, catalog_name, photo, None)
+            answer = _out(row, catalog_name, kept[received.decoded.sha256], None)
             await once.keep(session, answer)
         self._metrics.stage("store").observe(time.perf_counter() - scored)
         return answer
@@ -126,7 +116,7 @@ class InspectionService:
         async with self._database.reading() as session:
             row, catalog, photo = await self._classification(session, classification_id)
             feedback = await self._inspections.newest_feedback(session, [row.id])
-        return _out(row, catalog, _photo_out(row, photo), feedback.get(row.id))
+        return _out(row, catalog, photo, feedback.get(row.id))
 
     async def list_classifications(
         self, catalog: str | None, *, unknown: bool | None, before: UUID | None, limit: int
@@ -136,10 +126,10 @@ class InspectionService:
             rows = await self._inspections.classifications(
                 session, catalog, unknown=unknown, before=before, limit=limit
             )
-            page = rows[:limit]
-            feedback = await self._inspections.newest_feedback(session, [row.id for row, _, _ in page])
-        items = [_out(row, name, _photo_out(row, photo), feedback.get(row.id)) for row, name, photo in page]
-        return Page(items=items, next_cursor=encode_cursor(items[-1].id) if len(rows) > limit else None)
+            feedback = await self._inspections.newest_feedback(session, [row.id for row, _, _ in rows])
+        items = [_out(row, name, photo, feedback.get(row.id)) for row, name, photo in rows]
+        page, cursor = cut(items, limit)
+        return Page(items=list(page), next_cursor=cursor)
 
     async def give_feedback(self, classification_id: UUID, wanted: FeedbackCreate, once: Once) -> FeedbackOut:
         """Keep the inspector's word on a classification."""
@@ -220,7 +210,7 @@ def judge(embedding: NDArray[np.float32], index: PrototypeIndex, manifest: Manif
     return Judgement(predictions, predictions[0].similarity < threshold, threshold)
 
 
-def _out(row: Classification, catalog: str, photo: PhotoOut, feedback: Feedback | None) -> ClassificationOut:
+def _out(row: Classification, catalog: str, photo: Photo, feedback: Feedback | None) -> ClassificationOut:
     return ClassificationOut(
         id=row.id,
         catalog=catalog,
@@ -229,7 +219,7 @@ def _out(row: Classification, catalog: str, photo: PhotoOut, feedback: Feedback 
         predictions=[Prediction.model_validate(prediction) for prediction in row.predictions],
         unknown=row.unknown,
         threshold=row.threshold,
-        photo=photo,
+        photo=_photo_out(row, photo),
         feedback=None if feedback is None else FeedbackOut.model_validate(feedback),
         created_at=row.created_at,
     )
