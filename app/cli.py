@@ -21,6 +21,7 @@ from app.config import Settings
 from app.database import Database
 from app.errors import HajaError
 from app.idempotency.service import Once
+from app.learning import learning
 from app.main import Services, StartError, open_services
 from app.metrics import Metrics
 from app.photos import PhotoError
@@ -32,6 +33,7 @@ cli = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+cli.add_typer(learning)
 out = Console()
 err = Console(stderr=True)
 

@@ -64,6 +64,16 @@ def load_backbone(
     """
     if name.startswith(TIMM_PREFIX):
         return timm_backbone(name.removeprefix(TIMM_PREFIX), engine, precision, threads)
+    manifest, features = load_features(name)
+    return _assemble(manifest, features, engine, precision, threads)
+
+
+def load_features(name: str) -> tuple[Manifest, nn.Module]:
+    """Load a checkpoint's network, float32 [N, 3, H, W] -> float32 [N, D], by its name or the path of its manifest.
+
+    Raises:
+        CheckpointError: no such checkpoint, or files that do not fit each other.
+    """
     path = Path(name) if name.endswith(".json") else CHECKPOINTS / f"{name}.json"
     if not path.is_file():
         shipped = ", ".join(sorted(file.stem for file in CHECKPOINTS.glob("*.json")))
@@ -73,7 +83,7 @@ def load_backbone(
     manifest = read_manifest(path)
     features = create_features(manifest.architecture)
     load_weights(features, manifest)
-    return _assemble(manifest, features, engine, precision, threads)
+    return manifest, features
 
 
 def timm_backbone(

@@ -31,8 +31,11 @@ class EpisodeSampler:
     ways:    classes in an episode
     shots:   support photos of a class, or one number for each of the `ways` classes
     queries: query photos of a class, never support photos of the same episode
-    sources: class name -> source. When given, all classes of an episode share one source, drawn evenly among the
-             sources that have enough classes; when not, an episode mixes sources.
+    sources: class name -> source. When given, the classes of an episode share one source, drawn in proportion to
+             its classes among the sources that have enough; when not, an episode mixes sources.
+    inside:  share of the episodes, 0..1, whose classes share a source where `sources` is given; the others mix.
+    fewest_ways: a source with fewer than `ways` classes, but this many, gives episodes of all its classes;
+             0 leaves such sources out.
 
     Raises ValueError, naming the class or source, where the photos cannot fill an episode.
     """
@@ -43,6 +46,8 @@ class EpisodeSampler:
     queries: int
     seed: int = 0
     sources: Mapping[str, str] | None = None
+    inside: float = 1.0
+    fewest_ways: int = 0
     _pools: list[list[str]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -69,20 +74,27 @@ class EpisodeSampler:
         by_source: dict[str, list[str]] = {}
         for name in self.labels:
             by_source.setdefault(self.sources[name] if self.sources else "all sources", []).append(name)
-        pools = [names for names in by_source.values() if len(names) >= self.ways]
+        needed = self.fewest_ways or self.ways
+        pools = [names for names in by_source.values() if len(names) >= needed]
         if not pools:
             counts = ", ".join(f"{source} has {len(names)}" for source, names in by_source.items()) or "there are none"
-            raise ValueError(f"An episode needs {self.ways} classes: {counts}.")
+            raise ValueError(f"An episode needs {needed} classes: {counts}.")
         return pools
+
+    def _pool(self, random: np.random.Generator) -> list[str]:
+        if self.sources and random.random() >= self.inside:
+            return list(self.labels)
+        sizes = np.array([len(names) for names in self._pools])
+        return self._pools[random.choice(len(sizes), p=sizes / sizes.sum())]
 
     def draw(self, number: int) -> Episode:
         """Episode `number` (0, 1, ...) of this seed, its support and query photos shuffled."""
         random = np.random.default_rng([self.seed, number])
-        pool = self._pools[random.integers(len(self._pools))]
-        classes = tuple(pool[i] for i in random.choice(len(pool), self.ways, replace=False))
+        pool = self._pool(random)
+        classes = tuple(pool[i] for i in random.choice(len(pool), min(self.ways, len(pool)), replace=False))
         support: list[tuple[int, int]] = []
         queries: list[tuple[int, int]] = []
-        for label, (name, shots) in enumerate(zip(classes, self._shots, strict=True)):
+        for label, (name, shots) in enumerate(zip(classes, self._shots[: len(classes)], strict=True)):
             photos = random.choice(np.asarray(self.labels[name]), shots + self.queries, replace=False)
             support += [(int(photo), label) for photo in photos[:shots]]
             queries += [(int(photo), label) for photo in photos[shots:]]

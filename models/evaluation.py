@@ -8,12 +8,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.data import LabelledImages, stack_images
+from models.data import Image, LabelledImages, stack_images
 from models.episodes import EpisodeSampler
 from models.learners import Learner
 from models.training import Prepare
 
-BATCH = 256
+BATCH = 64
 
 
 @dataclass(frozen=True)
@@ -58,28 +58,29 @@ class Evaluation:
 def evaluate(
     learner: Learner,
     data: LabelledImages,
-    ways: int,
+    ways: int | None,
     shots: int | Sequence[int],
     queries: int = 10,
     episodes: int = 1000,
     seed: int = 0,
-    inside_one_source: bool = False,
-    prepare: Prepare = stack_images,
+    source: str | None = None,
+    encoded: Tensor | None = None,
 ) -> Evaluation:
     """Scores `learner` on `episodes` episodes of `data`: `ways` classes, `shots` support, `queries` query photos each.
 
-    The same seed gives the same episodes, whatever the learner. `prepare` must not be random: every image is prepared
-    and encoded once, then shared by all episodes.
+    The same seed gives the same episodes, whatever the learner.
+    ways: None for all classes. source: all classes are of this one; None mixes sources.
+    encoded: what `encode` answered for this learner and data, where several evaluations share it.
     Raises ValueError where the data cannot fill the episodes.
     """
-    sources = data.source_of() if inside_one_source else None
-    sampler = EpisodeSampler(data.indices(), ways, shots, queries, seed, sources)
-    position = {name: label for label, name in enumerate(data.classes)}
+    indices = {name: each for name, each in data.indices().items() if source in {None, data.source_of()[name]}}
+    sampler = EpisodeSampler(indices, ways or len(indices), shots, queries, seed)
+    position = {name: label for label, name in enumerate(indices)}
     accuracies = np.zeros(episodes)
     confusion = np.zeros((len(position), len(position)), dtype=np.int64)
     learner.eval()
     with torch.no_grad():
-        encoded = _encode(learner, data, prepare)
+        encoded = encode(learner, data.images) if encoded is None else encoded
         for number in range(episodes):
             episode = sampler.draw(number)
             labels = torch.from_numpy(episode.support_labels).to(encoded.device)
@@ -88,7 +89,7 @@ def evaluate(
             accuracies[number] = (answers == episode.query_labels).mean()
             names = np.array([position[name] for name in episode.classes])
             np.add.at(confusion, (names[episode.query_labels], names[answers]), 1)
-    return Evaluation(accuracies, confusion, data.classes)
+    return Evaluation(accuracies, confusion, list(indices))
 
 
 def paired_difference(first: Evaluation, second: Evaluation) -> Interval:
@@ -102,7 +103,24 @@ def paired_difference(first: Evaluation, second: Evaluation) -> Interval:
     return interval(first.accuracies - second.accuracies)
 
 
-def _encode(learner: Learner, data: LabelledImages, prepare: Prepare) -> Tensor:
+@torch.no_grad()
+def encode(learner: Learner, images: Sequence[Image], prepare: Prepare = stack_images) -> Tensor:
+    """Images -> what the learner's episodes are made of, [n, ...]. `prepare` must not be random."""
     device = next(learner.parameters()).device
-    batches = (data.images[start : start + BATCH] for start in range(0, len(data.images), BATCH))
+    learner.eval()
+    batches = (images[start : start + BATCH] for start in range(0, len(images), BATCH))
     return torch.cat([learner.encode(prepare(batch).to(device)) for batch in batches])
+
+
+def validation_score(learner: Learner, data: LabelledImages, prepare: Prepare = stack_images) -> float:
+    """One number to choose weights by: accuracy, 0..1, of 100 episodes of all classes of each source at 1 and 5 shots.
+
+    Raises ValueError where a class has fewer than 15 photos, or a source one class only.
+    """
+    encoded = encode(learner, data.images, prepare)
+    found = [
+        evaluate(learner, data, None, shots, episodes=100, source=source, encoded=encoded).accuracy.mean
+        for source in dict.fromkeys(data.sources)
+        for shots in (1, 5)
+    ]
+    return float(np.mean(found))

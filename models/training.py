@@ -17,14 +17,17 @@ import torch
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
+from models.allocator import keep_freed_memory
 from models.data import Image, LabelledImages, stack_images
 from models.distributed import Workers, join_workers, local_device
 from models.episodes import Episode, EpisodeSampler
 from models.learners import Learner
-from models.resume import load_facts, load_run, load_weights, replace_file, save_run, save_weights
+from models.resume import load_facts, load_run, save_run
+from models.tensors import fill, read_tensors, replace_file, write_tensors
 
 Prepare = Callable[[Sequence[Image]], Tensor]
-"""n images of the data set -> float32 [n, C, H, W]; the place for resizing, normalisation and augmentation."""
+"""n images of the data set -> what the learner's backbone takes: float32 [n, C, H, W] for Conv-4, uint8 [n, H, W, 3]
+for a checkpoint's network. The place for resizing and augmentation."""
 
 OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,
@@ -40,7 +43,11 @@ class TrainingConfig:
 
     An update is one step of the optimizer, on `episodes_per_update` episodes of `ways` classes, `shots` support and
     `queries` query photos each. Every `save_every` updates a row is logged, and the run saved.
-    schedule: 'constant', or 'linear' from learning_rate to 0. clip_norm: largest gradient norm, 0 for no limit.
+    backbone: what the method trains: 'conv4', new, or the name of a checkpoint to start from.
+    schedule: 'constant', or 'linear' from learning_rate to 0, after `warm_up` updates in which it rises from 0.
+    clip_norm: largest gradient norm, 0 for no limit. inside, fewest_ways: see EpisodeSampler.
+    view_side: pixels a side of the random views that photos are trained on; 0 where images are taken as they are.
+    runs: so many runs, with `seed` and the numbers after it, whose weights are averaged in the end.
     """
 
     method: str
@@ -49,14 +56,19 @@ class TrainingConfig:
     queries: int
     updates: int
     learning_rate: float
+    backbone: str = "conv4"
     episodes_per_update: int = 1
     optimizer: str = "adam"
     schedule: str = "constant"
     weight_decay: float = 0.0
     clip_norm: float = 0.0
-    inside_one_source: bool = False
+    warm_up: int = 0
+    inside: float = 0.0
+    fewest_ways: int = 0
     save_every: int = 100
     seed: int = 0
+    runs: int = 1
+    view_side: int = 0
     options: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -64,7 +76,7 @@ class TrainingConfig:
             raise ValueError(f"optimizer is one of {', '.join(OPTIMIZERS)}, not '{self.optimizer}'.")
         if self.schedule not in SCHEDULES:
             raise ValueError(f"schedule is one of {', '.join(SCHEDULES)}, not '{self.schedule}'.")
-        for name in ("updates", "episodes_per_update", "save_every"):
+        for name in ("updates", "episodes_per_update", "save_every", "runs"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is at least 1, not {getattr(self, name)}.")
         if not self.learning_rate > 0:
@@ -100,16 +112,20 @@ def train(
     prepare: Prepare = stack_images,
     validate: Callable[[Learner], float] | None = None,
     on_progress: Callable[[Progress], None] = lambda _: None,
+    on_update: Callable[[int], None] = lambda _: None,
 ) -> Learner:
     """Trains `learner` and answers it in evaluation mode; goes on where an interrupted run in `folder` stopped.
 
+    on_update hears of every update done, on_progress of every row of the log.
     Writes to `folder`: log.csv, run.safetensors (to resume) and weights.safetensors: the weights with the highest
     validate(learner) where that is given (0 or more), which are the ones answered, and otherwise the last.
     Uses the GPU where there is one (bfloat16 autocast, compiled backbone), and every process that torchrun started;
     these must see the same `folder`.
 
-    Raises ValueError where `folder` holds a run with other settings, or the data cannot fill the episodes.
+    Raises ValueError where `folder` holds a run with other settings, or the data cannot fill the episodes, and
+    CheckpointError where the run in it is damaged.
     """
+    keep_freed_memory()
     workers, device = join_workers(), local_device()
     run_file, weights_file = folder / "run.safetensors", folder / "weights.safetensors"
     _refuse_other_run(run_file, config)
@@ -132,11 +148,11 @@ def train(
     losses, accuracies, started = [], [], time.perf_counter() - seconds
     for update in range(done, config.updates):
         for group in optimizer.param_groups:
-            group["lr"] = config.learning_rate * SCHEDULES[config.schedule](update / config.updates)
+            group["lr"] = _learning_rate(config, update)
         torch.manual_seed((sampler.seed << 32) + update)
         first = update * config.episodes_per_update
         episodes = [sampler.draw(first + number) for number in range(config.episodes_per_update)]
-        loss, accuracy = meta_loss(learner, episodes, data.images, prepare, device)
+        loss, accuracy = meta_loss(learner, episodes, data, prepare, device)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         workers.average_gradients(parameters)
@@ -146,6 +162,7 @@ def train(
         losses.append(loss.detach())
         accuracies.append(accuracy)
 
+        on_update(update + 1)
         finished = update + 1 == config.updates
         if (update + 1) % config.save_every == 0 or finished:
             score = _validated(learner, validate)
@@ -154,32 +171,34 @@ def train(
             if log is not None:
                 log.add(progress)
                 if (finished and score is None) or (score is not None and score > best):
-                    save_weights(weights_file, learner)
+                    write_tensors(weights_file, learner.state_dict())
                     best = best if score is None else score
                 facts = {"config": asdict(config), "update": update + 1, "best": best, "seconds": progress.seconds}
                 save_run(run_file, learner, optimizer, facts)
                 on_progress(progress)
     workers.wait()
-    load_weights(weights_file, learner)
+    fill(weights_file, learner, read_tensors(weights_file)[0])
     return learner.eval()
 
 
 def meta_loss(
-    learner: Learner, episodes: Sequence[Episode], images: Sequence[Image], prepare: Prepare, device: torch.device
+    learner: Learner, episodes: Sequence[Episode], data: LabelledImages, prepare: Prepare, device: torch.device
 ) -> tuple[Tensor, Tensor]:
     """Mean loss of several episodes, a scalar, and their mean query accuracy.
 
     All images go through the backbone at once; only then are the episodes told apart.
     """
     sizes = [len(part) for episode in episodes for part in (episode.support, episode.queries)]
-    wanted = [images[i] for episode in episodes for part in (episode.support, episode.queries) for i in part]
+    wanted = [data.images[i] for episode in episodes for part in (episode.support, episode.queries) for i in part]
     # The backbone alone runs in half precision: distances and inner gradient steps need all their digits.
     with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
         encoded = torch.split(learner.encode(prepare(wanted).to(device)).float(), sizes)
     total, correct = torch.zeros((), device=device), torch.zeros((), device=device)
     for number, episode in enumerate(episodes):
-        labels = torch.from_numpy(episode.support_labels).to(device)
-        targets = torch.from_numpy(episode.query_labels).to(device)
+        both = (episode.support_labels, episode.query_labels)
+        if learner.base_labels:
+            both = (data.labels[episode.support], data.labels[episode.queries])
+        labels, targets = (torch.from_numpy(each).to(device) for each in both)
         loss, scores = learner.episode_loss(encoded[2 * number], labels, encoded[2 * number + 1], targets)
         total = total + loss
         correct += (scores.argmax(dim=1) == targets).float().mean()
@@ -187,10 +206,16 @@ def meta_loss(
 
 
 def _sampler(config: TrainingConfig, data: LabelledImages, workers: Workers) -> EpisodeSampler:
-    sources = data.source_of() if config.inside_one_source else None
+    sources = data.source_of() if config.inside else None
     # Processes must not draw the same episodes: each has a seed of its own.
     seed = config.seed * workers.count + workers.rank
-    return EpisodeSampler(data.indices(), config.ways, config.shots, config.queries, seed, sources)
+    size = (config.ways, config.shots, config.queries, seed)
+    return EpisodeSampler(data.indices(), *size, sources, config.inside, config.fewest_ways)
+
+
+def _learning_rate(config: TrainingConfig, update: int) -> float:
+    warmth = min(1.0, (update + 1) / config.warm_up) if config.warm_up else 1.0
+    return config.learning_rate * warmth * SCHEDULES[config.schedule](update / config.updates)
 
 
 def _refuse_other_run(run_file: Path, config: TrainingConfig) -> None:

@@ -2,13 +2,12 @@
 
 import hashlib
 import importlib.util
-from collections.abc import Callable
 from pathlib import Path
 
-import safetensors.torch
 import torch
 
 from models.manifest import CheckpointError, Manifest, Weights
+from models.tensors import fill, read_tensors
 
 
 def load_weights(network: torch.nn.Module, manifest: Manifest) -> None:
@@ -21,12 +20,7 @@ def load_weights(network: torch.nn.Module, manifest: Manifest) -> None:
         raise CheckpointError(f"The manifest {manifest.name} names no weights.")
     path = _locate(manifest.weights, manifest.folder)
     state = _read(path, manifest.weights)
-    try:
-        network.load_state_dict(state if path.suffix == ".safetensors" else _renamed(state, network))
-    except RuntimeError as error:
-        raise CheckpointError(
-            f"The weights {path.name} do not fit the network {manifest.architecture}: {error}"
-        ) from error
+    fill(path, network, state if path.suffix == ".safetensors" else _renamed(state, network))
 
 
 def _locate(weights: Weights, folder: Path) -> Path:
@@ -46,16 +40,13 @@ def _read(path: Path, weights: Weights) -> dict[str, torch.Tensor]:
     if hashlib.sha256(data).hexdigest() != weights.sha256:
         raise CheckpointError(f"The weights {path} are not those of the manifest: their SHA-256 differs.")
     if path.suffix == ".safetensors":
-        return _parse(lambda: {name: tensor.float() for name, tensor in safetensors.torch.load(data).items()}, path)
-    # weights_only keeps torch from running anything that the file may hold.
-    return _parse(lambda: torch.load(path, map_location="cpu", weights_only=True), path)
-
-
-def _parse(read: Callable[[], dict[str, torch.Tensor]], path: Path) -> dict[str, torch.Tensor]:
+        return {name: tensor.float() for name, tensor in read_tensors(path)[0].items()}
     try:
-        return read()
-    except Exception as error:  # each format has errors of its own
+        # weights_only keeps torch from running anything that the file may hold.
+        state: dict[str, torch.Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a damaged pickle can raise nearly anything
         raise CheckpointError(f"The weights {path} are damaged: {error}") from error
+    return state
 
 
 def _renamed(state: dict[str, torch.Tensor], network: torch.nn.Module) -> dict[str, torch.Tensor]:

@@ -21,12 +21,14 @@ class Learner(nn.Module):
                looks at the other queries of the batch, so its figures do not carry over to one photo at a time.
     any_ways:  whether a trained learner accepts episodes with any number of classes. Otherwise its output layer has
                as many units as the training episodes had classes.
+    base_labels: whether training episodes carry the labels of the whole data set instead of the episode's 0..N-1.
     backbone:  what each image passes through on its own, whatever the episode is; nn.Identity where the whole network
                adapts.
     """
 
     inductive: ClassVar[bool]
     any_ways: ClassVar[bool]
+    base_labels: ClassVar[bool] = False
 
     def __init__(self, backbone: nn.Module) -> None:
         super().__init__()

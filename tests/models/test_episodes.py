@@ -66,3 +66,26 @@ def test_too_few_classes_are_refused() -> None:
 def test_impossible_shapes_are_refused(ways: int, shots: int | list[int], queries: int) -> None:
     with pytest.raises(ValueError, match=r"episode|shots"):
         EpisodeSampler(LABELS, ways, shots, queries)
+
+
+def test_a_share_of_the_episodes_is_inside_one_source() -> None:
+    def share(inside: float) -> float:
+        sampler = EpisodeSampler(LABELS, 2, 1, 1, sources=SOURCES, inside=inside)
+        drawn = [{SOURCES[name] for name in sampler.draw(number).classes} for number in range(400)]
+        return sum(len(sources) == 1 for sources in drawn) / len(drawn)
+
+    assert share(1.0) == 1
+    # Across sources two of six classes are of one source by chance in 2 of 5 draws.
+    assert 0.33 < share(0.0) < 0.47
+    assert 0.62 < share(0.5) < 0.78
+
+
+def test_a_small_source_gives_all_its_classes_where_that_is_allowed() -> None:
+    sources = {**SOURCES, "f": "site3", "e": "site3"}
+    sampler = EpisodeSampler(LABELS, 3, 1, 1, sources=sources, fewest_ways=2)
+    drawn = {frozenset(sampler.draw(number).classes) for number in range(50)}
+    assert drawn == {frozenset("abc"), frozenset("ef")}
+    episode = next(each for each in map(sampler.draw, range(50)) if len(each.classes) == 2)
+    assert sorted(episode.support_labels) == sorted(episode.query_labels) == [0, 1]
+    with pytest.raises(ValueError, match="needs 4 classes"):
+        EpisodeSampler(LABELS, 5, 1, 1, sources=sources, fewest_ways=4)

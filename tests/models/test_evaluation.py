@@ -34,9 +34,10 @@ def test_a_perfect_and_a_constant_learner(toy_images: LabelledImages) -> None:
     assert 0.1 < constant.recall["source0/class0"] < 0.6
 
 
-def test_inside_one_source_no_class_is_taken_for_one_of_another(toy_images: LabelledImages) -> None:
-    inside = evaluate(AlwaysFirst(), toy_images, 3, 1, queries=2, episodes=100, inside_one_source=True)
-    assert inside.confusion[:4, 4:].sum() == inside.confusion[4:, :4].sum() == 0
+def test_inside_one_source_only_its_classes_are_drawn(toy_images: LabelledImages) -> None:
+    inside = evaluate(AlwaysFirst(), toy_images, 3, 1, queries=2, episodes=100, source="source1")
+    assert inside.classes == toy_images.classes[4:]
+    assert inside.confusion.sum() == 100 * 3 * 2
     across = evaluate(AlwaysFirst(), toy_images, 3, 1, queries=2, episodes=100)
     assert across.confusion[:4, 4:].sum() > 0
 

@@ -3,7 +3,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from models.resume import load_facts, load_run, load_weights, save_run, save_weights
+from models.manifest import CheckpointError
+from models.resume import load_facts, load_run, save_run
+from models.tensors import fill, read_tensors, write_tensors
 
 
 def stepped(inputs: int = 3) -> tuple[torch.nn.Module, torch.optim.Optimizer]:
@@ -32,11 +34,11 @@ def test_damaged_and_foreign_files_are_refused(tmp_path: Path) -> None:
     learner, optimizer = stepped()
     path = tmp_path / "weights.safetensors"
     assert load_facts(path) is None
-    save_weights(path, learner)
-    with pytest.raises(ValueError, match="weights only"):
+    write_tensors(path, learner.state_dict())
+    with pytest.raises(CheckpointError, match="weights only"):
         load_run(path, learner, optimizer)
-    with pytest.raises(ValueError, match="does not fit this architecture"):
-        load_weights(path, stepped(inputs=4)[0])
+    with pytest.raises(CheckpointError, match="does not fit this architecture"):
+        fill(path, stepped(inputs=4)[0], read_tensors(path)[0])
     path.write_bytes(path.read_bytes()[:-3])
-    with pytest.raises(ValueError, match="cannot be read"):
-        load_weights(path, learner)
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        read_tensors(path)

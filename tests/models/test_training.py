@@ -15,6 +15,7 @@ from models.data import LabelledImages
 from models.evaluation import evaluate
 from models.learners import Learner
 from models.learners.methods import build_learner
+from models.manifest import CheckpointError
 from models.resume import load_facts
 from models.training import Progress, TrainingConfig, read_config, train
 
@@ -109,7 +110,7 @@ def test_a_run_with_other_settings_is_not_overwritten(toy_images: LabelledImages
 def test_a_damaged_checkpoint_is_not_overwritten(toy_images: LabelledImages, tmp_path: Path) -> None:
     run(toy_images, tmp_path)
     (tmp_path / "run.safetensors").write_bytes(b"half a file")
-    with pytest.raises(ValueError, match="cannot be read"):
+    with pytest.raises(CheckpointError, match="cannot be read"):
         run(toy_images, tmp_path)
     assert (tmp_path / "run.safetensors").read_bytes() == b"half a file"
 
@@ -135,7 +136,7 @@ def test_the_best_validated_weights_are_kept(toy_images: LabelledImages, tmp_pat
 
 
 def test_it_learns_the_toy_images(toy_images: LabelledImages, tmp_path: Path) -> None:
-    config = replace(CONFIG, updates=60, episodes_per_update=2, clip_norm=1.0, inside_one_source=True)
+    config = replace(CONFIG, updates=60, episodes_per_update=2, clip_norm=1.0, inside=1.0)
     learner = run(toy_images, tmp_path, config)
     assert evaluate(learner, toy_images, 3, 2, queries=4, episodes=50).accuracy.mean > 0.8
 

@@ -1,0 +1,228 @@
+"""The commands of the learning side: meta-training a network, and evaluating one on classes that it never saw."""
+
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from app import photos
+from models.augmentation import stack_photos
+from models.checkpoint_writer import write_checkpoint
+from models.confusion_picture import draw_confusion
+from models.data import Image, LabelledImages, read_image_folder, small_omniglot, stack_images
+from models.evaluation import Evaluation, encode, evaluate, paired_difference, validation_score
+from models.learners import Learner
+from models.learners.cosine_prototypical import CosinePrototypicalNetwork
+from models.learners.methods import CONV4, build_learner
+from models.learners.pretrained import PretrainedBackbone
+from models.manifest import Transform
+from models.meta_training import WEIGHTS, load_learner, meta_train
+from models.training import Prepare, TrainingConfig, read_config
+from models.training import Progress as Row
+
+MARGIN = 1.45
+"""Photos are kept so much larger than the random views of them, which show down to half of a photo."""
+
+learning = typer.Typer()
+out = Console()
+err = Console(stderr=True)
+
+DataOption = Annotated[
+    Path, typer.Option(help="Folder of <source>/<class>/*.jpg; for the Omniglot configurations, of Omniglot's zips.")
+]
+
+
+@learning.command("meta-train")
+def train_command(
+    config_file: Annotated[Path, typer.Argument(metavar="CONFIG", help="Such as models/configs/defects.toml.")],
+    data: DataOption,
+    run: Annotated[Path, typer.Option(help="Folder of this run; the same command goes on where it was stopped.")],
+    validation: Annotated[
+        Path | None,
+        typer.Option(help="Folder like --data of classes to choose the best weights by; they are not trained on."),
+    ] = None,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="Manifest to write, NAME.json; the weights go beside it. Needs --validation.")
+    ] = None,
+) -> None:
+    """Meta-train as a configuration says; with --checkpoint, write what `haja serve` loads."""
+    with _sentences():
+        config = read_config(config_file)
+        if checkpoint is not None and (validation is None or config.backbone == CONV4):
+            raise ValueError("--checkpoint needs --validation, and a configuration that starts from a checkpoint.")
+        if checkpoint is not None and checkpoint.exists():
+            raise ValueError(f"The checkpoint {checkpoint} exists and is not overwritten: choose another name.")
+        training = training_images(config, data)
+        chosen_by = None if validation is None else _test_images(PretrainedBackbone(config.backbone), validation)
+        learner = _with_progress(config, training, chosen_by, run)
+        out.print(f"The learner is in {run / WEIGHTS}.")
+        if checkpoint is not None and chosen_by is not None:
+            write_checkpoint(checkpoint, learner, chosen_by)
+            out.print(f"The checkpoint {checkpoint} is ready: HAJA_BACKBONE={checkpoint} serves it.")
+
+
+@learning.command("evaluate")
+def evaluate_command(
+    model: Annotated[str, typer.Argument(help="A checkpoint's name or manifest, or the folder of a finished run.")],
+    data: DataOption,
+    against: Annotated[str | None, typer.Option(help="A second model, compared on the same episodes.")] = None,
+    shots: Annotated[list[int], typer.Option(help="Support photos of a class; may be given several times.")] = [  # noqa: B006
+        1,
+        5,
+        10,
+        20,
+    ],
+    ways: Annotated[
+        int | None, typer.Option(help="Classes in an episode; all of the source where it has fewer or none is given.")
+    ] = None,
+    queries: Annotated[int, typer.Option(min=1, help="Query photos of a class.")] = 10,
+    episodes: Annotated[int, typer.Option(min=30, help="Episodes for each figure.")] = 1000,
+    pictures: Annotated[Path | None, typer.Option(help="Folder for a confusion matrix of each figure.")] = None,
+) -> None:
+    """Accuracy on classes that training never showed, inside one source, with 95 % intervals."""
+    with _sentences():
+        learners = [_load(name, ways, shots) for name in (model, against) if name is not None]
+        images = [_test_images(learner.backbone, data) for learner in learners]
+        encoded = [encode(each, of.images, unchanged(each)) for each, of in zip(learners, images, strict=True)]
+        table = Table("source", "ways", "shots", "accuracy %", *(["more than the second"] if against else []))
+        recalls = Table("class", "shots", "recall %")
+        too_few = []
+        for source in _sources(learners[0], images[0]):
+            count = sum(source in {None, each} for each in images[0].sources)
+            among = min(ways or count, count)
+            for shot in shots:
+                settings = {"queries": queries, "episodes": episodes, "source": source}
+                try:
+                    found = [
+                        evaluate(each, of, among, shot, encoded=vectors, **settings)  # type: ignore[arg-type]
+                        for each, of, vectors in zip(learners, images, encoded, strict=True)
+                    ]
+                except ValueError as error:
+                    too_few.append(f"{source or 'all'}, {shot} shots: {error}")
+                    continue
+                difference = [str(paired_difference(*found))] if against else []
+                table.add_row(source or "all", str(among), str(shot), str(found[0].accuracy), *difference)
+                for name, recall in found[0].recall.items() if source else ():
+                    recalls.add_row(name, str(shot), f"{100 * recall:.1f}")
+                if pictures is not None:
+                    _draw(found[0], pictures / f"{source or 'all'}_{among}way_{shot}shot.png")
+    out.print(table)
+    if recalls.row_count:
+        out.print(recalls)
+    out.print(f"± is the 95 % interval over {episodes:,} episodes of {queries} queries a class.")
+    for sentence in too_few:
+        err.print(sentence, highlight=False)
+    if not table.row_count:
+        raise typer.Exit(1)
+
+
+@contextmanager
+def _sentences() -> Iterator[None]:
+    """What a person can mend ends the command with a sentence; a photo that was left out is told and no more."""
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = lambda message, *_, **__: err.print(str(message), highlight=False)
+            warnings.simplefilter("always")
+            yield
+    except (ValueError, OSError) as error:
+        err.print(f"[red]{error}[/]", highlight=False)
+        raise typer.Exit(1) from None
+
+
+def training_images(config: TrainingConfig, data: Path) -> LabelledImages:
+    """What a configuration trains on: photos somewhat larger than its views, or Omniglot.
+
+    Raises what `read_image_folder` and `read_omniglot` raise.
+    """
+    if config.backbone == CONV4:
+        return _omniglot(data)[0]
+    side = round(MARGIN * config.view_side)
+    return read_photos(data, replace(PretrainedBackbone(config.backbone).manifest.transform, height=side, width=side))
+
+
+def _test_images(backbone: object, data: Path) -> LabelledImages:
+    if isinstance(backbone, PretrainedBackbone):
+        return read_photos(data, backbone.manifest.transform)
+    return _omniglot(data)[1]
+
+
+def read_photos(folder: Path, transform: Transform) -> LabelledImages:
+    """Photos laid out as <folder>/<source>/<class>/*.jpg, decoded as the service does, to the transform's size.
+
+    Raises what `read_image_folder` raises.
+    """
+
+    def decode(data: bytes) -> Image:
+        try:
+            return photos.decode(data, transform, max_pixels=100_000_000).pixels
+        except photos.PhotoError as error:
+            raise ValueError(error.detail) from error
+
+    return read_image_folder(folder, decode)
+
+
+def _omniglot(archives: Path) -> tuple[LabelledImages, LabelledImages]:
+    return small_omniglot(archives, Path(tempfile.gettempdir()) / "haja_omniglot")
+
+
+def _load(name: str, ways: int | None, shots: list[int]) -> Learner:
+    if not Path(name).is_dir():
+        return CosinePrototypicalNetwork(PretrainedBackbone(name)).eval()
+    config, learner = load_learner(Path(name))
+    if not learner.any_ways and (ways, shots) != (config.ways, [config.shots]):
+        raise ValueError(
+            f"The learner in {name} was trained for one kind of episode: --ways {config.ways} --shots {config.shots}."
+        )
+    return learner
+
+
+def unchanged(learner: Learner) -> Prepare:
+    """How images that are not augmented are handed to a learner."""
+    return stack_photos if isinstance(learner.backbone, PretrainedBackbone) else stack_images
+
+
+def _sources(learner: Learner, images: LabelledImages) -> list[str | None]:
+    """Photos are told apart inside one source; the alphabets of Omniglot are mixed, as in all its papers."""
+    return [*dict.fromkeys(images.sources)] if isinstance(learner.backbone, PretrainedBackbone) else [None]
+
+
+def _draw(found: Evaluation, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    names = [name.rpartition("/")[2] for name in found.classes]
+    path.write_bytes(draw_confusion(found.confusion, names, f"{path.stem}: {found.accuracy} %"))
+
+
+def _with_progress(
+    config: TrainingConfig, training: LabelledImages, chosen_by: LabelledImages | None, run: Path
+) -> Learner:
+    def validate(learner: Learner) -> float:
+        return validation_score(learner, chosen_by, unchanged(learner))  # type: ignore[arg-type]
+
+    if chosen_by is not None:
+        # Also finds out, before any time is spent, that the validation photos can fill their episodes.
+        out.print(f"validation before training {validate(build_learner(config)):.1%}")
+    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
+    with Progress(TextColumn("{task.description}"), *columns, console=out) as progress:
+        tasks = [
+            progress.add_task(f"run {number + 1} of {config.runs}", total=config.updates, start=False)
+            for number in range(config.runs)
+        ]
+
+        def on_update(number: int, update: int) -> None:
+            progress.start_task(tasks[number])
+            progress.update(tasks[number], completed=update)
+
+        def on_progress(number: int, row: Row) -> None:
+            chosen = "" if row.validation is None else f", validation {row.validation:.1%}"
+            figures = f"loss {row.loss:.3f}, accuracy {row.accuracy:.1%}{chosen}"
+            progress.console.print(f"run {number + 1}, update {row.update}: {figures}", highlight=False)
+
+        return meta_train(config, training, run, None if chosen_by is None else validate, on_progress, on_update)

@@ -1,0 +1,126 @@
+"""Whole configurations: their runs, their average, and the checkpoint that comes of them."""
+
+import hashlib
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from models.augmentation import stack_photos
+from models.backbones import load_backbone
+from models.checkpoint_writer import write_checkpoint
+from models.data import LabelledImages
+from models.evaluation import validation_score
+from models.learners.methods import build_learner
+from models.learners.pretrained import PretrainedBackbone
+from models.manifest import CheckpointError, read_manifest
+from models.meta_training import load_learner, meta_train
+from models.training import Progress, TrainingConfig
+
+START = "efficientnet-lite0-imagenet"
+CONFIG = TrainingConfig(
+    "cosine_prototypical", 3, 2, 2, updates=2, learning_rate=1e-3, backbone=START, fewest_ways=2, inside=0.5,
+    save_every=1, runs=2, view_side=32,
+)  # fmt: skip
+TOY = TrainingConfig("prototypical", 3, 2, 2, updates=4, learning_rate=1e-2, save_every=2, options={"channels": 4})
+
+
+@pytest.fixture(scope="module")
+def coloured() -> LabelledImages:
+    """Two sources of three and two classes, each class a colour with noise, 15 photos of 224 x 224."""
+    random = np.random.default_rng(0)
+    photos = [
+        np.clip(random.integers(0, 256, 3) + random.integers(-30, 30, (224, 224, 3)), 0, 255).astype(np.uint8)
+        for _ in range(5)
+        for _ in range(15)
+    ]
+    names = ["a/1", "a/2", "a/3", "b/1", "b/2"]
+    return LabelledImages(photos, np.repeat(np.arange(5), 15), names, [name[0] for name in names])
+
+
+def test_the_runs_are_averaged_and_the_learner_comes_back(coloured: LabelledImages, tmp_path: Path) -> None:
+    rows: list[tuple[int, Progress]] = []
+    updates: list[tuple[int, int]] = []
+    learner = meta_train(
+        CONFIG, coloured, tmp_path,
+        on_progress=lambda run, row: rows.append((run, row)), on_update=lambda *each: updates.append(each),
+    )  # fmt: skip
+    assert updates == [(run, row.update) for run, row in rows] == [(0, 1), (0, 2), (1, 1), (1, 2)]
+    runs = [load_file(tmp_path / f"run{number}" / "weights.safetensors") for number in (0, 1)]
+    for name, tensor in learner.state_dict().items():
+        wanted = (runs[0][name] + runs[1][name]) / 2 if tensor.is_floating_point() else runs[0][name]
+        torch.testing.assert_close(tensor, wanted)
+    config, again = load_learner(tmp_path)
+    assert config == CONFIG
+    torch.testing.assert_close(again.state_dict(), learner.state_dict(), rtol=0, atol=0)
+    # Batch norm keeps the statistics that it came with, also while it trains.
+    start = build_learner(CONFIG).state_dict()
+    statistics = [name for name in start if name.endswith(("running_mean", "running_var"))]
+    assert statistics
+    assert all(torch.equal(start[name], learner.state_dict()[name]) for name in statistics)
+
+
+def test_a_finished_call_is_read_and_not_repeated(toy_images: LabelledImages, tmp_path: Path) -> None:
+    first = meta_train(TOY, toy_images, tmp_path)
+    updates: list[int] = []
+    again = meta_train(TOY, toy_images, tmp_path, on_update=lambda _, update: updates.append(update))
+    assert updates == []
+    torch.testing.assert_close(first.state_dict(), again.state_dict(), rtol=0, atol=0)
+
+
+def test_other_settings_leave_a_run_as_it_was(toy_images: LabelledImages, tmp_path: Path) -> None:
+    meta_train(TOY, toy_images, tmp_path)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.*") if path.is_file()}
+    with pytest.raises(ValueError, match="other settings"):
+        meta_train(replace(TOY, learning_rate=0.1), toy_images, tmp_path)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*.*") if path.is_file()} == before
+
+
+def test_a_folder_without_a_finished_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        load_learner(tmp_path)
+
+
+def test_what_is_written_is_what_was_trained(coloured: LabelledImages, tmp_path: Path) -> None:
+    learner = meta_train(replace(CONFIG, runs=1), coloured, tmp_path / "run")
+    manifest = tmp_path / "made" / "mine.json"
+    trained = learner.backbone(stack_photos(coloured.images[:8])).detach()
+    write_checkpoint(manifest, learner, coloured)
+    weights = tmp_path / "made" / "mine.safetensors"
+    assert read_manifest(manifest).weights.sha256 == hashlib.sha256(weights.read_bytes()).hexdigest()  # type: ignore[union-attr]
+    assert weights.stat().st_size < 8_000_000
+    served = load_backbone(str(manifest), engine="torch", precision="f32")
+    similarity = (served.embed(np.stack(coloured.images[:8])) * trained.numpy()).sum(axis=1)
+    assert similarity.min() > 0.9999
+    assert 0 < served.manifest.temperature < 1
+    assert -1 <= served.manifest.unknown_similarity < 1
+    assert sorted(path.name for path in manifest.parent.iterdir()) == ["mine.json", "mine.safetensors"]
+
+
+def test_the_backbone_must_have_come_from_a_checkpoint(coloured: LabelledImages, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="started from a checkpoint"):
+        write_checkpoint(tmp_path / "mine.json", build_learner(TOY), coloured)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_checkpoint_is_checked_when_training_starts_from_it(tmp_path: Path) -> None:
+    fields = json.loads((Path(__file__).parents[2] / "models" / "checkpoints" / f"{START}.json").read_text("utf-8"))
+    damaged = tmp_path / "mine.json"
+    damaged.write_text(json.dumps(fields | {"architecture": "resnet18"}))
+    with pytest.raises(CheckpointError, match="tensors where the network has"):
+        build_learner(replace(CONFIG, backbone=str(damaged)))
+    damaged.write_text(json.dumps(fields | {"weights": fields["weights"] | {"sha256": "0" * 64}}))
+    with pytest.raises(CheckpointError, match="SHA-256 differs"):
+        build_learner(replace(CONFIG, backbone=str(damaged)))
+    with pytest.raises(ValueError, match="backbone conv4 only"):
+        build_learner(replace(CONFIG, method="maml", options={"inner_rate": 0.1, "inner_steps": 1}))
+
+
+def test_the_validation_score_is_perfect_on_colours(coloured: LabelledImages) -> None:
+    learner = build_learner(CONFIG)
+    assert isinstance(learner.backbone, PretrainedBackbone)
+    assert validation_score(learner, coloured, stack_photos) > 0.9
