@@ -15,7 +15,7 @@ from models.manifest import CHECKPOINTS, CheckpointError, Manifest, Transform, r
 from models.network import EmbeddingNetwork, create_features
 from models.weights import load_weights
 
-DEFAULT = "efficientnet-lite0-imagenet"
+DEFAULT = "efficientnet-lite0-haja"
 TIMM_PREFIX = "timm/"
 
 
@@ -54,7 +54,7 @@ def load_backbone(
 ) -> Backbone:
     """Load a backbone by name.
 
-    `name` is a checkpoint of ours (`efficientnet-lite0-imagenet`), the path of a manifest (`/srv/mine.json`), or
+    `name` is a checkpoint of ours (`efficientnet-lite0-haja`), the path of a manifest (`/srv/mine.json`), or
     `timm/` and the name of any pretrained network of timm, which timm downloads from its hub.
 
     `threads` is how many CPU threads OpenVINO may use, 0 for all.

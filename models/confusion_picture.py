@@ -1,30 +1,52 @@
 """A confusion matrix as a picture."""
 
+import importlib.util
 import io
+import warnings
 from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
 
 import numpy as np
+from matplotlib import font_manager, rc_context
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+
+FONT_PACKAGE = "koreanize_matplotlib"
 
 
 def draw_confusion(confusion: NDArray[np.int64], classes: Sequence[str], title: str) -> bytes:
     """A PNG in which each row, a true class, shows in per cent how its queries were answered.
 
-    confusion: [C, C] counts, rows the truth; classes: C names; title: a line above, in plain text.
+    confusion: [C, C] counts, rows the truth; classes: C names, Latin or Korean; title: a line above, in plain text.
     """
     shown = confusion.sum(axis=1, keepdims=True)
     share = 100 * np.divide(confusion, shown, out=np.zeros(confusion.shape), where=shown > 0)
     side = 2.5 + 0.7 * len(classes)
-    figure = Figure(figsize=(side + 1, side), layout="constrained")
-    axes = figure.add_subplot(xlabel="answer", ylabel="truth")
-    axes.set_title(title, parse_math=False)
-    axes.imshow(share, cmap="Blues", vmin=0, vmax=100)
-    names = [name.replace("$", r"\$") for name in classes]  # a dollar sign would start a formula
-    axes.set_xticks(range(len(names)), names, rotation=45, ha="right")
-    axes.set_yticks(range(len(names)), names)
-    for (row, column), value in np.ndenumerate(share):
-        axes.text(column, row, f"{value:.0f}", ha="center", va="center", color="white" if value > 55 else "black")  # noqa: PLR2004
     picture = io.BytesIO()
-    figure.savefig(picture, format="png", dpi=110)
+    with rc_context({"font.family": [_korean_font(), "DejaVu Sans"]}), warnings.catch_warnings():
+        # A sign that no font has is drawn as a box, which is enough.
+        warnings.filterwarnings("ignore", message="Glyph .* missing")
+        figure = Figure(figsize=(side + 1, side), layout="constrained")
+        axes = figure.add_subplot(xlabel="answer", ylabel="truth")
+        axes.set_title(title, parse_math=False)
+        axes.imshow(share, cmap="Blues", vmin=0, vmax=100)
+        names = [name.replace("$", r"\$") for name in classes]  # a dollar sign would start a formula
+        axes.set_xticks(range(len(names)), names, rotation=45, ha="right")
+        axes.set_yticks(range(len(names)), names)
+        for (row, column), value in np.ndenumerate(share):
+            colour = "white" if value > 55 else "black"  # noqa: PLR2004
+            axes.text(column, row, f"{value:.0f}", ha="center", va="center", color=colour)
+        figure.savefig(picture, format="png", dpi=110)
     return picture.getvalue()
+
+
+@cache
+def _korean_font() -> str:
+    """The name of a font with Hangul, which matplotlib's own fonts lack. Only the package's file is used."""
+    package = importlib.util.find_spec(FONT_PACKAGE)
+    assert package is not None  # noqa: S101 - a dependency
+    assert package.origin is not None  # noqa: S101
+    path = Path(package.origin).parent / "fonts" / "NanumGothic.ttf"
+    font_manager.fontManager.addfont(path)
+    return font_manager.FontProperties(fname=path).get_name()

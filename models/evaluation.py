@@ -1,6 +1,7 @@
 """How well a learner tells apart classes that it has never seen, with intervals, and two learners side by side."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,8 +80,8 @@ def evaluate(
     accuracies = np.zeros(episodes)
     confusion = np.zeros((len(position), len(position)), dtype=np.int64)
     learner.eval()
-    with torch.no_grad():
-        encoded = encode(learner, data.images) if encoded is None else encoded
+    encoded = encode(learner, data.images) if encoded is None else encoded
+    with torch.no_grad(), _one_thread():
         for number in range(episodes):
             episode = sampler.draw(number)
             labels = torch.from_numpy(episode.support_labels).to(encoded.device)
@@ -101,6 +102,17 @@ def paired_difference(first: Evaluation, second: Evaluation) -> Interval:
     if first.classes != second.classes or len(first.accuracies) != len(second.accuracies):
         raise ValueError("Only evaluations on the same episodes of the same classes can be compared in pairs.")
     return interval(first.accuracies - second.accuracies)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """An episode is so small that several threads spend their time waiting for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @torch.no_grad()

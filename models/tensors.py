@@ -23,6 +23,7 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, st
     """Writes a file and puts it in the place of an older one at once."""
     partial = path.with_suffix(".partial")
     save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, partial, metadata)
+    partial.chmod(0o644)  # safetensors makes files that only their owner can read
     replace_file(path, partial)
 
 

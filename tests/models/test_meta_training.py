@@ -34,8 +34,8 @@ def coloured() -> LabelledImages:
     """Two sources of three and two classes, each class a colour with noise, 15 photos of 224 x 224."""
     random = np.random.default_rng(0)
     photos = [
-        np.clip(random.integers(0, 256, 3) + random.integers(-30, 30, (224, 224, 3)), 0, 255).astype(np.uint8)
-        for _ in range(5)
+        np.clip(colour + random.integers(-30, 30, (224, 224, 3)), 0, 255).astype(np.uint8)
+        for colour in random.integers(0, 256, (5, 3))
         for _ in range(15)
     ]
     names = ["a/1", "a/2", "a/3", "b/1", "b/2"]

@@ -6,6 +6,7 @@ from models.learners.methods import METHODS, build_learner
 from models.training import TrainingConfig
 
 OPTIONS: dict[str, dict[str, float]] = {
+    "base_classifier": {"classes": 3},
     "lstm_meta_learner": {"inner_steps": 2, "inner_rate": 0.1},
     "maml": {"inner_rate": 0.4, "inner_steps": 1, "inner_steps_test": 2},
     "fomaml": {"inner_rate": 0.4, "inner_steps": 1, "inner_steps_test": 2},
@@ -48,7 +49,7 @@ def test_the_same_seed_gives_the_same_weights() -> None:
 
 
 def test_unknown_methods_and_options_are_named() -> None:
-    with pytest.raises(ValueError, match=r"method is one of siamese.* not 'meta'"):
+    with pytest.raises(ValueError, match=r"method is one of .*siamese.* not 'meta'"):
         build_learner(TrainingConfig("meta", 3, 2, 2, updates=1, learning_rate=0.1))
     with pytest.raises(ValueError, match=r"options of snail .*'depth'"):
         build_learner(TrainingConfig("snail", 3, 2, 2, updates=1, learning_rate=0.1, options={"depth": 3}))
