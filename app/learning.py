@@ -15,7 +15,7 @@ from rich.table import Table
 
 from app import photos
 from models.augmentation import stack_photos
-from models.checkpoint_writer import write_checkpoint
+from models.checkpoint_writer import require_photos, write_checkpoint
 from models.confusion_picture import draw_confusion
 from models.data import Image, LabelledImages, read_image_folder, small_omniglot, stack_images
 from models.evaluation import Evaluation, encode, evaluate, paired_difference, validation_score
@@ -62,6 +62,8 @@ def train_command(
             raise ValueError(f"The checkpoint {checkpoint} exists and is not overwritten: choose another name.")
         training = training_images(config, data)
         chosen_by = None if validation is None else _test_images(PretrainedBackbone(config.backbone), validation)
+        if checkpoint is not None and chosen_by is not None:
+            require_photos(chosen_by)
         learner = _with_progress(config, training, chosen_by, run)
         out.print(f"The learner is in {run / WEIGHTS}.")
         if checkpoint is not None and chosen_by is not None:

@@ -1,7 +1,8 @@
-"""Fits the two numbers of a checkpoint's manifest that read its similarities, on training sources only.
+"""What the numbers of a checkpoint's manifest are worth: probabilities, and photos of classes that are not registered.
 
-`temperature` by the least negative log likelihood, `unknown_similarity` so that few true photos are refused; then
-reports what both do on the validation sources, which had no part in the fit.
+    python -m benchmarks.calibration
+
+writes CALIBRATION.md. The numbers are fitted on other sources than the one that each row reports on.
 """
 
 import argparse
@@ -14,195 +15,190 @@ from numpy.typing import NDArray
 
 from benchmarks import ceiling, draws, report, sources
 from benchmarks.report import Section
-from benchmarks.sources import Source
-from models.backbones import Backbone
-from models.prototypes import probabilities
+from models.calibration import EPISODES, QUERIES, REFUSED, Calibration, Judged, calibrate, judge
+from models.prototypes import embedding_sum, expected_similarity, probabilities, prototype, similarities
 
-SHOTS = 5
-REFUSED = 0.05
+SHOTS = (1, 5, 10, 20)
+WAYS = (3, 5, 10, 17)
 BINS = 15
+RESAMPLES = 200
 REPORT = report.HERE / "CALIBRATION.md"
 
+Classes = list[NDArray[np.float32]]
 
-@dataclass(frozen=True)
-class Judged:
-    """Queries of all draws from one source: similarities float32 [Q, C], labels int64 [Q].
+PROBABILITIES = f"""Expected calibration error of the best prediction (ECE, {BINS} equal bins, Guo et al. 2017), per
+cent; ± is the 95 % interval from {RESAMPLES} resamplings of the episodes. *Plain softmax*: of the cosines as they are
+(temperature 1), which is nearly flat. *One temperature*: the best single one of 5-shot episodes. *By shots*: the
+manifest's form, temperature + temperature_per_shot / shots. All three for a source are fitted on the other three
+sources, so a row says what a new site can expect."""
 
-    `strangers` float32 [S] are the best similarities of photos whose class was held out of the catalog; `registered`
-    float32 [Q'] those of the true photos in the same catalogs.
-    """
-
-    name: str
-    similarity: NDArray[np.float32]
-    labels: NDArray[np.int64]
-    strangers: NDArray[np.float32]
-    registered: NDArray[np.float32]
-
-    @property
-    def best(self) -> NDArray[np.float32]:
-        """The best similarity of each true photo: what `unknown` is decided by."""
-        best: NDArray[np.float32] = self.similarity.max(axis=1)
-        return best
-
-    def nll(self, temperature: float) -> float:
-        """Mean negative log likelihood of the truth."""
-        truth = probabilities(self.similarity, temperature)[np.arange(len(self.labels)), self.labels]
-        return float(-np.log(np.maximum(truth, 1e-12)).mean())
-
-    def calibration_error(self, temperature: float) -> float:
-        """Expected calibration error of the best prediction, 15 equal bins (Guo et al., ICML 2017)."""
-        probability = probabilities(self.similarity, temperature)
-        sure, right = probability.max(axis=1), probability.argmax(axis=1) == self.labels
-        place = np.minimum((sure * BINS).astype(int), BINS - 1)
-        gaps = [abs(float(sure[place == bin_].mean() - right[place == bin_].mean())) * float((place == bin_).mean())
-                for bin_ in np.unique(place)]  # fmt: skip
-        return sum(gaps)
-
-    def refused(self, threshold: float) -> float:
-        """Share of true photos that would be called unknown."""
-        return float((self.best < threshold).mean())
-
-    def caught(self, threshold: float) -> float:
-        """Share of photos of an unregistered class that are called unknown."""
-        return float((self.strangers < threshold).mean()) if len(self.strangers) else float("nan")
-
-    def separation(self) -> float:
-        """How often a true photo is more similar than one of an unregistered class (AUROC); 0.5 is chance."""
-        if not len(self.strangers):
-            return float("nan")
-        ordered = np.sort(self.strangers)
-        below, upto = (np.searchsorted(ordered, self.registered, side) for side in ("left", "right"))
-        return float((below + upto).mean() / 2 / len(ordered))
-
-
-def judge(source: Source, count: int) -> Judged:
-    """All-way episodes of a source, as many as `count`; then again with each class held out in turn."""
-    similarity, labels, strangers, registered = [], [], [], []
-    everyone = range(len(source.classes))
-    for number in range(count):
-        chosen = draws.draw(source, number, SHOTS)
-        similarity.append(draws.cosines(source, chosen, chosen.queries))
-        labels.append(source.labels[chosen.queries])
-        # Leaving out the only other class leaves nothing to choose between, yet a catalog of one class is allowed.
-        for absent in everyone:
-            fewer = draws.draw(source, number, SHOTS, [label for label in everyone if label != absent])
-            registered.append(draws.cosines(source, fewer, fewer.queries).max(axis=1))
-            strangers.append(draws.cosines(source, fewer, source.of_class(absent)).max(axis=1))
-    return Judged(source.name, *(np.concatenate(parts) for parts in (similarity, labels, strangers, registered)))
-
-
-def fit_temperature(judged: Sequence[Judged]) -> float:
-    """The temperature of the least negative log likelihood, every source with the same weight."""
-    return _least(lambda temperature: float(np.mean([each.nll(temperature) for each in judged])), 0.001, 1.0)
-
-
-def fit_threshold(judged: Sequence[Judged]) -> float:
-    """The highest cosine below which at most 5 % of the true photos are, every source with the same weight."""
-    best = np.concatenate([each.best for each in judged])
-    weights = np.concatenate([np.full(len(each.best), 1 / len(each.best) / len(judged)) for each in judged])
-    order = best.argsort()
-    return float(best[order][np.searchsorted(weights[order].cumsum(), REFUSED)])
+UNKNOWN = f"""Every class of a source in turn is not registered, the others are, 5 photos each. *Plain*: unknown where
+the best cosine is below one threshold. *Expected*: unknown where it is more than the margin below what the class's own
+support photos let expect. Threshold and margin are those that refuse {100 * REFUSED:.0f} % of the true photos of the
+other three sources. *Refused*: true photos called unknown; *caught*: photos of the class that is not registered, called
+unknown; *AUROC*: how often a true photo scores higher than one of that class, 50 is chance. Mean of the episodes with
+its 95 % interval, per cent."""
 
 
 def main() -> None:
-    """Fit on the training sources, report on the validation sources, write CALIBRATION.md."""
+    """Report on the validation sources and write CALIBRATION.md; `--quick` takes few episodes and only prints."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--draws", type=int, default=100)
+    parser.add_argument("--episodes", type=int, default=1000)
     parser.add_argument("--quick", action="store_true")
     options = parser.parse_args()
-    count = 3 if options.quick else options.draws
-    if not sources.available("train") or not sources.available("validation"):
-        print(f"skipped: there are no photos in {sources.DATA}")
+    episodes = 30 if options.quick else options.episodes
+    names = sources.available("validation")
+    if not names:
+        print(f"skipped: there are no photos in {sources.DATA / 'validation'}")
         return
     load, backbone = os.getloadavg()[0], ceiling.backbone()
-    train, validation = (_judge_all(split, backbone, count) for split in ("train", "validation"))
-    temperature, threshold = fit_temperature(train), fit_threshold(train)
-    section = Section("calibration", "Calibration of probabilities and of `unknown`")
-    section.text(report.environment(f"python -m benchmarks.calibration --draws {count}", load))
+    classes: dict[str, Classes] = {}
+    for name in names:
+        source = sources.load("validation", name, backbone)
+        classes[name] = [source.embeddings[source.of_class(label)] for label in range(len(source.classes))]
+    others = {name: calibrate([classes[other] for other in names if other != name]) for name in names}
+    section = Section("calibration", "Probabilities and `unknown`")
+    section.text(report.environment(f"python -m benchmarks.calibration --episodes {episodes}", load))
+    manifest = backbone.manifest
     section.text(
-        f"Backbone `{backbone.backbone_id}`. Fitted on {count} all-way {SHOTS}-shot draws inside each training source "
-        f"of two classes or more ({', '.join(each.name for each in train)}), every source with the same weight, and "
-        "on nothing of validation:"
+        f"Backbone `{backbone.backbone_id}`; {episodes:,} episodes a row, all classes of one source, {QUERIES} "
+        f"queries a class. The manifest's own numbers are fitted on all four sources ({EPISODES} episodes each): "
+        f"temperature {manifest.temperature} + {manifest.temperature_per_shot} / shots, typical similarity "
+        f"{manifest.typical_similarity}, margin {manifest.unknown_margin}."
     )
-    section.text(f'```json\n"temperature": {temperature:.4f},\n"unknown_similarity": {threshold:.4f}\n```')
-    before = backbone.manifest.temperature
+    section.text("### Probabilities inside one source\n\n" + PROBABILITIES.replace("\n", " "))
+    section.table(
+        ["source", "ways", "shots", "accuracy", "ECE, plain softmax", "ECE, one temperature", "ECE, by shots"],
+        [row for name in names for row in _probabilities(name, classes[name], others[name], episodes)],
+    )
     section.text(
-        f"NLL: mean negative log likelihood of the truth (nats), at the manifest's {before:g} and at the fitted "
-        f"temperature. ECE: expected calibration error of the best prediction, {BINS} bins, per cent. *Refused*: true "
-        "photos called unknown. *Caught*: photos of a class that was held out of the catalog, each class in turn, "
-        "called unknown. *Separation*: how often a true photo has a higher best similarity than one of a held-out "
-        "class (AUROC), whatever the threshold; 50 would be chance. All but NLL in per cent."
+        "### Probabilities with more classes\n\nClasses of all four sources in one episode, 5 photos each, with the "
+        "manifest's own numbers: no source is left to fit on. Across sources the camera gives much away, so accuracy "
+        "says nothing here."
     )
-    for title, judged in (("validation: what to expect", validation), ("train: what it was fitted on", train)):
-        section.text(f"### {title}")
-        section.table(
-            ["source", "ways", "accuracy", "NLL before", "NLL", "ECE before", "ECE", "refused", "caught", "separation"],
-            [*(_row(each, before, temperature, threshold) for each in judged),
-             _mean_row(judged, before, temperature, threshold)],
-        )  # fmt: skip
-    _own(section, validation)
+    section.table(
+        ["ways", "accuracy", "ECE, plain softmax", "ECE, by shots"],
+        _more_ways(classes, manifest.temperature_at, episodes),
+    )
+    section.text("### Unknown\n\n" + UNKNOWN.replace("\n", " "))
+    section.table(
+        ["source", "known", "plain: refused", "plain: caught", "plain: AUROC", "expected: refused",
+         "expected: caught", "expected: AUROC"],
+        _unknown(classes, episodes),
+    )  # fmt: skip
     print(section.markdown())
     if not options.quick:
         REPORT.write_text(section.markdown().replace("## ", "# ", 1) + "\n", "utf-8")
 
 
-def _judge_all(split: str, backbone: Backbone, count: int) -> list[Judged]:
-    return [judge(sources.load(split, name, backbone), count) for name in sources.available(split)]
+def _probabilities(name: str, classes: Classes, fitted: Calibration, episodes: int) -> list[list[object]]:
+    rows: list[list[object]] = []
+    for shots in SHOTS:
+        if min(map(len, classes)) < shots + QUERIES:
+            continue
+        judged = judge(classes, shots, episodes=episodes, seed=1)
+        by_shots = fitted.temperature + fitted.temperature_per_shot / shots
+        one = fitted.temperature + fitted.temperature_per_shot / 5
+        errors = [_calibration_error(judged, temperature, episodes) for temperature in (1.0, one, by_shots)]
+        rows.append([name, len(classes), shots, _accuracy(judged, episodes), *errors])
+    return rows
 
 
-def _figures(each: Judged, before: float, temperature: float, threshold: float) -> list[float]:
-    return [
-        100 * float((each.similarity.argmax(axis=1) == each.labels).mean()),
-        each.nll(before),
-        each.nll(temperature),
-        100 * each.calibration_error(before),
-        100 * each.calibration_error(temperature),
-        100 * each.refused(threshold),
-        100 * each.caught(threshold),
-        100 * each.separation(),
-    ]
+def _more_ways(
+    classes: dict[str, Classes], temperature_at: Callable[[NDArray[np.int64]], float], episodes: int
+) -> list[list[object]]:
+    everything = [each for group in classes.values() for each in group]
+    rows: list[list[object]] = []
+    for ways in WAYS:
+        parts = []
+        for number in range(episodes):
+            chosen = np.random.default_rng([ways, number]).permutation(len(everything))[:ways]
+            parts.append(judge([everything[place] for place in chosen], 5, episodes=1, seed=number))
+        judged = Judged(
+            5,
+            np.concatenate([each.similarity for each in parts]),
+            np.concatenate([each.labels for each in parts]),
+            np.concatenate([each.lengths for each in parts]),
+        )
+        temperature = temperature_at(np.full(ways, 5))
+        errors = [_calibration_error(judged, each, episodes) for each in (1.0, temperature)]
+        rows.append([ways, _accuracy(judged, episodes), *errors])
+    return rows
 
 
-def _row(each: Judged, before: float, temperature: float, threshold: float) -> list[object]:
-    return [each.name, each.similarity.shape[1], *_shown(_figures(each, before, temperature, threshold))]
+def _accuracy(judged: Judged, episodes: int) -> draws.Interval:
+    right = judged.similarity.argmax(axis=1) == judged.labels
+    return draws.interval(right.reshape(episodes, -1).mean(axis=1))
 
 
-def _mean_row(judged: Sequence[Judged], before: float, temperature: float, threshold: float) -> list[object]:
-    figures = np.mean([_figures(each, before, temperature, threshold) for each in judged], axis=0)
-    return ["**mean of sources**", "", *_shown(figures.tolist())]
-
-
-def _shown(figures: Sequence[float]) -> list[str]:
-    return [f"{value:.3f}" if place in {1, 2} else f"{value:.1f}" for place, value in enumerate(figures)]
-
-
-def _own(section: Section, validation: Sequence[Judged]) -> None:
-    """What each validation source would have chosen for itself: how far one number for all of them can carry."""
-    section.text(
-        "For comparison only (fitting on validation would be cheating): the numbers that each validation source would "
-        "have chosen for itself. Where they lie far apart, no single number can be right for all."
+def _calibration_error(judged: Judged, temperature: float, episodes: int) -> str:
+    probability = probabilities(judged.similarity, temperature)
+    sure = probability.max(axis=1).astype(float)
+    right = (probability.argmax(axis=1) == judged.labels).astype(float)
+    place = np.minimum((sure * BINS).astype(int), BINS - 1).reshape(episodes, -1)
+    # For each episode and bin, how much surety exceeds truth: sums, so that a resampling of episodes is a product.
+    gaps = np.stack(
+        [np.bincount(bins, gap, BINS) for bins, gap in zip(place, (sure - right).reshape(episodes, -1), strict=True)]
     )
-    section.table(
-        ["source", "temperature", "unknown_similarity", "caught at that threshold %"],
-        [
-            [
-                each.name,
-                f"{fit_temperature([each]):.4f}",
-                f"{fit_threshold([each]):.4f}",
-                f"{100 * each.caught(fit_threshold([each])):.1f}",
-            ]
-            for each in validation
-        ],
-    )
+    random = np.random.default_rng(0)
+    picks = random.multinomial(episodes, np.full(episodes, 1 / episodes), RESAMPLES)
+    errors = np.abs(np.vstack([np.ones(episodes), picks]) @ gaps).sum(axis=1) / len(sure)
+    return f"{100 * errors[0]:.1f} ± {196 * errors[1:].std():.1f}"
 
 
-def _least(cost: Callable[[float], float], low: float, high: float) -> float:
-    """Where a cost is least, by ever finer grids on a logarithmic scale."""
-    for _ in range(4):
-        grid = np.geomspace(low, high, 15)
-        place = int(np.argmin([cost(float(value)) for value in grid]))
-        low, high = float(grid[max(place - 1, 0)]), float(grid[min(place + 1, len(grid) - 1)])
-    return float(np.sqrt(low * high))
+@dataclass(frozen=True)
+class _Strangers:
+    """Scores, higher is more known, of true photos [E, Q] and of photos of an unregistered class [E, S]."""
+
+    true: NDArray[np.float64]
+    strange: NDArray[np.float64]
+
+    def threshold(self) -> float:
+        return float(np.quantile(self.true, REFUSED))
+
+    def cells(self, threshold: float) -> list[object]:
+        separations = [_separation(true, strange) for true, strange in zip(self.true, self.strange, strict=True)]
+        shares = [(scores < threshold).mean(axis=1) for scores in (self.true, self.strange)]
+        return [draws.interval(each) for each in (*shares, separations)]
+
+
+def _unknown(classes: dict[str, Classes], episodes: int) -> list[list[object]]:
+    typical = {
+        name: calibrate([classes[other] for other in classes if other != name]).typical_similarity for name in classes
+    }
+    found = {name: _strangers(group, typical[name], episodes) for name, group in classes.items()}
+    rows: list[list[object]] = []
+    for name, scores in found.items():
+        cells: list[object] = []
+        for way in (0, 1):
+            threshold = float(np.mean([found[other][way].threshold() for other in found if other != name]))
+            cells += scores[way].cells(threshold)
+        rows.append([name, len(classes[name]) - 1, *cells])
+    return rows
+
+
+def _strangers(classes: Classes, typical: float, episodes: int, shots: int = 5) -> tuple[_Strangers, _Strangers]:
+    plain: tuple[list[NDArray[np.float64]], ...] = ([], [])
+    expected: tuple[list[NDArray[np.float64]], ...] = ([], [])
+    for number in range(episodes):
+        random = np.random.default_rng([2, number])
+        drawn = [each[random.permutation(len(each))[: shots + QUERIES]] for each in classes]
+        absent = number % len(classes)
+        known = [each for place, each in enumerate(drawn) if place != absent]
+        sums = np.stack([embedding_sum(each[:shots]) for each in known])
+        level = expected_similarity(np.linalg.norm(sums, axis=1), np.full(len(known), shots), typical)
+        for kind, photos in enumerate((np.concatenate([each[shots:] for each in known]), drawn[absent])):
+            cosine = similarities(photos, prototype(sums))
+            plain[kind].append(cosine.max(axis=1))
+            expected[kind].append(cosine.max(axis=1) - level[cosine.argmax(axis=1)])
+    return _Strangers(np.stack(plain[0]), np.stack(plain[1])), _Strangers(np.stack(expected[0]), np.stack(expected[1]))
+
+
+def _separation(true: Sequence[float] | NDArray[np.float64], strange: NDArray[np.float64]) -> float:
+    """Share of pairs in which the true photo scores higher (AUROC)."""
+    ordered = np.sort(strange)
+    below, upto = (np.searchsorted(ordered, true, side) for side in ("left", "right"))
+    return float((below + upto).mean() / 2 / len(ordered))
 
 
 if __name__ == "__main__":

@@ -160,7 +160,8 @@ def _index(size: int, dimension: int) -> PrototypeIndex:
         Candidate(DefectClassName(id=new_id(), name=str(number), title_ko="", title_en="", severity=None), None)
         for number in range(size)
     )
-    return PrototypeIndex(1, _vectors(size, dimension), np.arange(size), candidates)
+    shots, lengths = np.full(size, SHOTS), np.full(size, 0.8 * SHOTS)
+    return PrototypeIndex(1, _vectors(size, dimension), np.arange(size), candidates, shots, lengths)
 
 
 def _vectors(count: int, dimension: int) -> NDArray[np.float32]:

@@ -93,8 +93,8 @@ def main(
         torch.set_num_threads(1)
     folder = results / f"{minutes_per_method:g}_minutes_{episodes}_episodes"
     training, test = small_omniglot(archives, Path(tempfile.gettempdir()) / "haja_omniglot")
-    for method in only or PUBLISHED:
-        for ways, shots in CELLS:
+    for ways, shots in CELLS:
+        for method in only or PUBLISHED:
             cell = _cell_file(folder, method, ways, shots)
             if not cell.exists():
                 config = _cell_config(method, ways, shots)

@@ -110,7 +110,9 @@ def timm_backbone(
         architecture=architecture,
         transform=Transform(height, width, config["mean"], config["std"]),
         temperature=0.05,
-        unknown_similarity=0.0,
+        temperature_per_shot=0.0,
+        typical_similarity=0.5,
+        unknown_margin=2.0,
     )
     return _assemble(manifest, features, engine, precision, threads)
 

@@ -1,14 +1,80 @@
-"""The two numbers by which a checkpoint's similarities are read."""
+"""The numbers by which a checkpoint's similarities are read, fitted on classes that it was not trained on."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.prototypes import probabilities
+from models.prototypes import embedding_sum, expected_similarity, probabilities, prototype, similarities
 
+SHOTS, UNKNOWN_SHOTS = (1, 2, 5, 10), 5
+QUERIES, EPISODES = 9, 100
 REFUSED = 0.05
 """Share of true photos that `unknown` may refuse."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Queries of many episodes of one source: similarities float32 [Q, C], labels int64 [Q], and for each query what
+    `expected_similarity` needs of its prototypes: lengths float64 [Q, C], at `shots` photos a class.
+    """
+
+    shots: int
+    similarity: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    lengths: NDArray[np.float64]
+
+    def shortfall(self, typical: float) -> NDArray[np.float64]:
+        """How far each query's best similarity stays below what is expected of a photo of that class, [Q]."""
+        shots = np.full(self.similarity.shape[1], self.shots)
+        expected = np.stack([expected_similarity(lengths, shots, typical) for lengths in self.lengths])
+        best = self.similarity.argmax(axis=1)[:, np.newaxis]
+        return np.take_along_axis(expected - self.similarity, best, axis=1)[:, 0]
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The fields of the same names of a manifest."""
+
+    temperature: float
+    temperature_per_shot: float
+    typical_similarity: float
+    unknown_margin: float
+
+
+def judge(
+    classes: Sequence[NDArray[np.float32]], shots: int, queries: int = QUERIES, episodes: int = EPISODES, seed: int = 0
+) -> Judged:
+    """Episodes of all classes of one source, by the functions that the service uses.
+
+    classes: embeddings [n, D] of the photos of each class, n at least `shots` + `queries`.
+    """
+    similarity, lengths = [], []
+    for number in range(episodes):
+        random = np.random.default_rng([seed, number])
+        drawn = [embeddings[random.permutation(len(embeddings))[: shots + queries]] for embeddings in classes]
+        sums = np.stack([embedding_sum(each[:shots]) for each in drawn])
+        similarity.append(similarities(np.concatenate([each[shots:] for each in drawn]), prototype(sums)))
+        lengths.append(np.broadcast_to(np.linalg.norm(sums, axis=1), similarity[-1].shape))
+    labels = np.tile(np.repeat(np.arange(len(classes)), queries), episodes)
+    return Judged(shots, np.concatenate(similarity), labels, np.concatenate(lengths))
+
+
+def calibrate(sources: Sequence[Sequence[NDArray[np.float32]]]) -> Calibration:
+    """Fit all numbers; every source has the same weight.
+
+    sources: for each source the embeddings [n, D] of each class, n at least 19 where the class shall take part in all.
+
+    Guo, Pleiss, Sun, Weinberger: On calibration of modern neural networks, 2017, https://arxiv.org/abs/1706.04599, with
+    a temperature that falls with the shots: the mean of few photos is a noisier prototype.
+    """
+    judged = {shots: [judge(classes, shots) for classes in sources] for shots in SHOTS}
+    fitted = [fit_temperature(judged[shots]) for shots in SHOTS]
+    per_shot, limit = np.polyfit(1.0 / np.array(SHOTS), fitted, 1)
+    typical = float(np.mean([_pairwise(embeddings) for classes in sources for embeddings in classes]))
+    margin = fit_margin([each.shortfall(typical) for each in judged[UNKNOWN_SHOTS]])
+    return Calibration(*(round(float(value), 4) for value in (limit, per_shot, typical, margin)))
 
 
 def negative_log_likelihood(similarity: NDArray[np.float32], labels: NDArray[np.int64], temperature: float) -> float:
@@ -17,28 +83,30 @@ def negative_log_likelihood(similarity: NDArray[np.float32], labels: NDArray[np.
     return float(-np.log(np.maximum(truth, 1e-12)).mean())
 
 
-def fit_temperature(sources: Sequence[tuple[NDArray[np.float32], NDArray[np.int64]]]) -> float:
-    """The temperature of the least negative log likelihood, every source with the same weight.
-
-    Guo, Pleiss, Sun, Weinberger: On calibration of modern neural networks, 2017, https://arxiv.org/abs/1706.04599.
-    sources: similarities [Q, C] and labels [Q] of each.
-    """
+def fit_temperature(judged: Sequence[Judged]) -> float:
+    """The temperature of the least negative log likelihood, each source with the same weight."""
 
     def cost(temperature: float) -> float:
-        return float(np.mean([negative_log_likelihood(*each, temperature) for each in sources]))
+        return float(np.mean([negative_log_likelihood(each.similarity, each.labels, temperature) for each in judged]))
 
     return _least(cost, 0.001, 1.0)
 
 
-def fit_unknown_similarity(best: Sequence[NDArray[np.float32]]) -> float:
-    """The highest similarity below which at most 5 % of the true photos are, every source with the same weight.
+def fit_margin(shortfalls: Sequence[NDArray[np.float64]]) -> float:
+    """The least margin that refuses at most 5 % of true photos, each source with the same weight.
 
-    best: for each source the highest similarity of each true photo, [Q].
+    shortfalls: [Q] of each source.
     """
-    values = np.concatenate(best)
-    weights = np.concatenate([np.full(len(each), 1 / len(each) / len(best)) for each in best])
-    order = values.argsort()
+    values = np.concatenate(shortfalls)
+    weights = np.concatenate([np.full(len(each), 1 / len(each) / len(shortfalls)) for each in shortfalls])
+    order = values.argsort()[::-1]
     return float(values[order][np.searchsorted(weights[order].cumsum(), REFUSED)])
+
+
+def _pairwise(embeddings: NDArray[np.float32]) -> float:
+    """Mean cosine of two different photos among unit vectors [n, D]."""
+    count = len(embeddings)
+    return float((np.square(embedding_sum(embeddings)).sum() - count) / (count * (count - 1)))
 
 
 def _least(cost: Callable[[float], float], low: float, high: float) -> float:

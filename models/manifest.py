@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 CHECKPOINTS = Path(__file__).parent / "checkpoints"
 
 
@@ -41,17 +44,25 @@ class Manifest:
     """Everything about a checkpoint except the numbers themselves.
 
     `weights` is None for a network whose weights are not in a file of ours (timm downloads them, or they are random).
-    `temperature` divides cosine similarities before the softmax; a photo whose best cosine similarity is below
-    `unknown_similarity` shows none of the classes.
+    `temperature` divides cosine similarities before the softmax when prototypes are means of many photos;
+    `temperature_per_shot` is added to it, divided by the shots: few photos are less sure. `typical_similarity` is the
+    mean cosine of two photos of one class. A photo is unknown whose best cosine similarity is more than
+    `unknown_margin` below what is expected of a new photo of that class (`models.prototypes.expected_similarity`).
     """
 
     name: str
     architecture: str
     transform: Transform
     temperature: float
-    unknown_similarity: float
+    temperature_per_shot: float
+    typical_similarity: float
+    unknown_margin: float
     weights: Weights | None = None
     folder: Path = CHECKPOINTS
+
+    def temperature_at(self, shots: NDArray[np.integer]) -> float:
+        """The temperature for a catalog whose classes have so many support photos, [C], each 1 or more."""
+        return self.temperature + self.temperature_per_shot * float(np.mean(1.0 / shots))
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -73,7 +84,9 @@ def read_manifest(path: Path) -> Manifest:
                 std=_rgb(transform["std"]),
             ),
             temperature=float(fields["temperature"]),
-            unknown_similarity=float(fields["unknown_similarity"]),
+            temperature_per_shot=float(fields["temperature_per_shot"]),
+            typical_similarity=float(fields["typical_similarity"]),
+            unknown_margin=float(fields["unknown_margin"]),
             weights=Weights(**fields["weights"]),
             folder=path.parent,
         )

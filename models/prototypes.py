@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 GRID = 2.0**-30
 """Embeddings are summed on this grid, where float64 addition is exact, so the order of photos never matters."""
 
+CLASS_WEIGHT, CATALOG_WEIGHT = 5, 10
+"""How many support photos the next wider circle's similarity counts as, where a class or a catalog has few."""
+
 
 def l2_normalise(vectors: NDArray[np.floating]) -> NDArray[np.float32]:
     """Scale each vector [..., D] to Euclidean length 1; a zero vector stays zero."""
@@ -37,6 +40,28 @@ def prototype(total: NDArray[np.float64]) -> NDArray[np.float32]:
 def similarities(queries: NDArray[np.float32], prototypes: NDArray[np.float32]) -> NDArray[np.float32]:
     """Cosine similarities [N, C] of L2-normalised queries [N, D] to L2-normalised prototypes [C, D]."""
     return queries @ prototypes.T
+
+
+def expected_similarity(
+    lengths: NDArray[np.floating], shots: NDArray[np.integer], typical: float
+) -> NDArray[np.float64]:
+    """How similar a new photo of each class will be to its prototype, float64 [C], from sums alone.
+
+    The length of a sum of unit vectors says how similar they are to each other: the mean over all pairs is
+    (length² - shots) / (shots² - shots), and from it follows the expected cosine to the prototype. A few pairs say
+    little, so each class is drawn towards the mean of its catalog, and the catalog towards `typical`.
+
+    Args:
+        lengths: Euclidean lengths [C] of the classes' embedding sums.
+        shots: how many photos each sum has, [C], 1 or more.
+        typical: mean similarity of two photos of one class where nothing else is known.
+    """
+    seen = np.maximum(shots - 1, 0)
+    pairs = np.where(seen > 0, (lengths**2 - shots) / np.maximum(shots * seen, 1), 0.0)
+    catalog = (np.sum(seen * pairs) + CATALOG_WEIGHT * typical) / (seen.sum() + CATALOG_WEIGHT)
+    alike = np.clip((seen * pairs + CLASS_WEIGHT * catalog) / (seen + CLASS_WEIGHT), 0.0, 1.0)
+    expected: NDArray[np.float64] = alike / np.sqrt(alike + (1.0 - alike) / shots)
+    return expected
 
 
 def probabilities(similarity: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:

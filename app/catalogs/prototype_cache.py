@@ -30,13 +30,16 @@ class PrototypeIndex:
     """A catalog's prototypes at one version; never changes.
 
     `matrix` is float32 [R, D]; row `rows[i]` is the prototype of `candidates[i]`. Rows that no candidate names are
-    of earlier versions.
+    of earlier versions. `shots` int64 [C] and `lengths` float64 [C], the lengths of the embedding sums, are of the
+    candidates.
     """
 
     version: int
     matrix: NDArray[np.float32]
     rows: NDArray[np.int64]
     candidates: tuple[Candidate, ...]
+    shots: NDArray[np.int64]
+    lengths: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,7 @@ class _Change:
     class_id: UUID
     candidate: Candidate
     embedding_sum: bytes | None
+    shots: int
 
 
 class _Entry:
@@ -56,6 +60,7 @@ class _Entry:
         self._used = 0
         self._row_of: dict[UUID, int] = {}
         self._candidates: dict[UUID, Candidate | None] = {}
+        self._spread: dict[UUID, tuple[int, float]] = {}
 
     def known(self, changes: list[_Change]) -> int:
         """How many classes there are after these changes, if none was removed."""
@@ -70,14 +75,19 @@ class _Entry:
             for class_id in self._candidates.keys() - set(remaining):
                 del self._candidates[class_id]
                 self._row_of.pop(class_id, None)
-        added = [(change.class_id, change.embedding_sum) for change in changes if change.embedding_sum is not None]
+                self._spread.pop(class_id, None)
+        added = [(change, change.embedding_sum) for change in changes if change.embedding_sum is not None]
         if added:
-            self._append(
-                [class_id for class_id, _ in added], prototype(np.stack([unpack(total) for _, total in added]))
-            )
+            totals = np.stack([unpack(total) for _, total in added])
+            for (change, _), length in zip(added, np.linalg.norm(totals, axis=1).tolist(), strict=True):
+                self._spread[change.class_id] = (change.shots, length)
+            self._append([change.class_id for change, _ in added], prototype(totals))
         candidates = tuple(found for class_id in self._row_of if (found := self._candidates[class_id]) is not None)
         rows = np.fromiter(self._row_of.values(), np.int64, len(self._row_of))
-        self.index = PrototypeIndex(version, self._storage[: self._used], rows, candidates)
+        spread = [self._spread[class_id] for class_id in self._row_of]
+        shots = np.array([shots for shots, _ in spread], np.int64)
+        lengths = np.array([length for _, length in spread], np.float64)
+        self.index = PrototypeIndex(version, self._storage[: self._used], rows, candidates, shots, lengths)
 
     def _append(self, class_ids: list[UUID], vectors: NDArray[np.float32]) -> None:
         if self._used + len(vectors) > len(self._storage):
@@ -127,8 +137,9 @@ class PrototypeCache:
                         DefectClassName(id=class_id, name=name, title_ko=ko, title_en=en, severity=severity), threshold
                     ),
                     embedding_sum,
+                    shots or 0,
                 )
-                for class_id, name, ko, en, severity, threshold, embedding_sum in rows
+                for class_id, name, ko, en, severity, threshold, embedding_sum, shots in rows
             ]
             remaining = None
             if entry.known(changes) != await self._repository.class_count(session, catalog_id):

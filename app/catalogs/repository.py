@@ -188,8 +188,8 @@ class CatalogRepository:
 
     async def changes(
         self, session: AsyncSession, catalog_id: UUID, backbone_id: str, since: int
-    ) -> Sequence[Row[UUID, str, str, str, str | None, float | None, bytes]]:
-        """Classes that changed after version `since`: id, names, severity, threshold, embedding sum or None."""
+    ) -> Sequence[Row[UUID, str, str, str, str | None, float | None, bytes, int]]:
+        """Classes that changed after version `since`: id, names, severity, threshold, sum and shots or None."""
         return (
             await session.execute(
                 select(
@@ -200,6 +200,7 @@ class CatalogRepository:
                     DefectClass.severity,
                     DefectClass.threshold,
                     Prototype.embedding_sum,
+                    Prototype.shots,
                 )
                 .outerjoin(
                     Prototype, (Prototype.defect_class_id == DefectClass.id) & (Prototype.backbone_id == backbone_id)

@@ -24,7 +24,7 @@ from app.intake import Intake, Upload
 from app.metrics import Metrics
 from app.pagination import Page, cut
 from models.manifest import Manifest
-from models.prototypes import probabilities, similarities
+from models.prototypes import expected_similarity, probabilities, similarities
 
 
 class CatalogEmpty(HajaError):
@@ -195,7 +195,7 @@ class InspectionService:
 def judge(embedding: NDArray[np.float32], index: PrototypeIndex, manifest: Manifest, top_k: int) -> Judgement:
     """Compare one embedding, float32 [D], with a catalog's prototypes."""
     similarity = similarities(embedding[np.newaxis], index.matrix)[0, index.rows]
-    probability = probabilities(similarity, manifest.temperature)
+    probability = probabilities(similarity, manifest.temperature_at(index.shots))
     best = np.argsort(-similarity, kind="stable")[:top_k]
     predictions = [
         Prediction(
@@ -206,7 +206,8 @@ def judge(embedding: NDArray[np.float32], index: PrototypeIndex, manifest: Manif
         for place in best
     ]
     own = index.candidates[best[0]].threshold
-    threshold = manifest.unknown_similarity if own is None else own
+    expected = expected_similarity(index.lengths, index.shots, manifest.typical_similarity)[best[0]]
+    threshold = float(expected) - manifest.unknown_margin if own is None else own
     return Judgement(predictions, predictions[0].similarity < threshold, threshold)
 
 

@@ -71,12 +71,12 @@ def settings(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One source of three classes with 16 drawn photos each."""
+    """One source of three classes with 20 drawn photos each."""
     root = tmp_path_factory.mktemp("data")
     for kind in ("crack", "rust", "brick"):
         folder = root / "site" / kind
         folder.mkdir(parents=True)
-        for number, data in enumerate(photos(kind, range(16))):
+        for number, data in enumerate(photos(kind, range(20))):
             (folder / f"{number}.jpg").write_bytes(data)
     return root
 
@@ -96,7 +96,7 @@ def test_from_photos_to_a_checkpoint_that_can_be_evaluated(
     assert code == 0, err
     assert "more than the second" in out
     assert "95 % interval over 40 episodes" in out
-    assert "Class 'site/brick' has 16 photos; an episode needs 30" in err
+    assert "Class 'site/brick' has 20 photos; an episode needs 30" in err
     assert {path.name for path in (tmp_path / "pictures").iterdir()} == {
         "site_3way_1shot.png",
         "site_3way_5shot.png",

@@ -42,12 +42,13 @@ def test_the_shipped_manifest_can_be_read() -> None:
     assert manifest.name == SHIPPED.stem
     assert manifest.transform.height == manifest.transform.width == 224
     assert manifest.temperature > 0
-    assert -1 < manifest.unknown_similarity < 1
+    assert 0 < manifest.typical_similarity < 1
+    assert 0 < manifest.unknown_margin < 1
     assert manifest.weights is not None
     assert len(manifest.weights.sha256) == 64
 
 
-@pytest.mark.parametrize("field", ["name", "architecture", "transform", "temperature", "unknown_similarity", "weights"])
+@pytest.mark.parametrize("field", ["name", "architecture", "transform", "temperature", "unknown_margin", "weights"])
 def test_a_missing_field_is_named(tmp_path: Path, field: str) -> None:
     path = _write(tmp_path, **{field: None})
     with pytest.raises(CheckpointError, match=field) as refused:
@@ -90,7 +91,7 @@ def test_a_manifest_that_is_not_there_is_refused(tmp_path: Path) -> None:
 
 def _manifest(folder: Path, weights: Weights | None, architecture: str = SMALL) -> Manifest:
     transform = Transform(64, 64, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
-    return Manifest("mine", architecture, transform, 0.05, 0.5, weights, folder)
+    return Manifest("mine", architecture, transform, 0.05, 0.0, 0.5, 0.2, weights, folder)
 
 
 def test_weights_beside_the_manifest_are_loaded(tmp_path: Path) -> None:

@@ -31,15 +31,15 @@ TOY = TrainingConfig("prototypical", 3, 2, 2, updates=4, learning_rate=1e-2, sav
 
 @pytest.fixture(scope="module")
 def coloured() -> LabelledImages:
-    """Two sources of three and two classes, each class a colour with noise, 15 photos of 224 x 224."""
+    """Two sources of three and two classes, each class a colour with noise, 20 photos of 224 x 224."""
     random = np.random.default_rng(0)
     photos = [
         np.clip(colour + random.integers(-30, 30, (224, 224, 3)), 0, 255).astype(np.uint8)
         for colour in random.integers(0, 256, (5, 3))
-        for _ in range(15)
+        for _ in range(20)
     ]
     names = ["a/1", "a/2", "a/3", "b/1", "b/2"]
-    return LabelledImages(photos, np.repeat(np.arange(5), 15), names, [name[0] for name in names])
+    return LabelledImages(photos, np.repeat(np.arange(5), 20), names, [name[0] for name in names])
 
 
 def test_the_runs_are_averaged_and_the_learner_comes_back(coloured: LabelledImages, tmp_path: Path) -> None:
@@ -96,8 +96,8 @@ def test_what_is_written_is_what_was_trained(coloured: LabelledImages, tmp_path:
     served = load_backbone(str(manifest), engine="torch", precision="f32")
     similarity = (served.embed(np.stack(coloured.images[:8])) * trained.numpy()).sum(axis=1)
     assert similarity.min() > 0.9999
-    assert 0 < served.manifest.temperature < 1
-    assert -1 <= served.manifest.unknown_similarity < 1
+    assert served.manifest.temperature_at(np.array([1, 1])) >= served.manifest.temperature_at(np.array([9, 9])) > 0
+    assert 0 < served.manifest.typical_similarity < 1
     assert sorted(path.name for path in manifest.parent.iterdir()) == ["mine.json", "mine.safetensors"]
 
 
@@ -124,3 +124,10 @@ def test_the_validation_score_is_perfect_on_colours(coloured: LabelledImages) ->
     learner = build_learner(CONFIG)
     assert isinstance(learner.backbone, PretrainedBackbone)
     assert validation_score(learner, coloured, stack_photos) > 0.9
+
+
+def test_too_few_photos_to_calibrate_leave_nothing_behind(coloured: LabelledImages, tmp_path: Path) -> None:
+    few = replace(coloured, labels=coloured.labels[:95], images=coloured.images[:95])
+    with pytest.raises(ValueError, match="'b/2' has 15 photos; an episode needs 19"):
+        write_checkpoint(tmp_path / "mine.json", build_learner(CONFIG), few)
+    assert not list(tmp_path.iterdir())

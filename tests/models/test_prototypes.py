@@ -6,7 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from models.prototypes import embedding_sum, l2_normalise, probabilities, prototype, similarities
+from models.prototypes import (
+    embedding_sum,
+    expected_similarity,
+    l2_normalise,
+    probabilities,
+    prototype,
+    similarities,
+)
 
 Vectors = NDArray[np.float32]
 
@@ -112,3 +119,23 @@ def test_a_softmax_worked_out_by_hand() -> None:
 def test_a_temperature_must_be_above_zero(temperature: float) -> None:
     with pytest.raises(ValueError, match="above zero"):
         probabilities(np.zeros(3, np.float32), temperature)
+
+
+def test_what_is_expected_of_a_new_photo_follows_from_the_sum() -> None:
+    random = np.random.default_rng(0)
+    vectors = l2_normalise(random.standard_normal(64) + random.standard_normal((3000, 64)))
+    support, new = vectors[:1000], vectors[1000:]
+    for shots in (2, 5, 40):
+        groups = [embedding_sum(support[start : start + shots]) for start in range(0, 1000 - shots, shots)]
+        lengths = np.linalg.norm(groups, axis=1)
+        expected = expected_similarity(lengths, np.full(len(groups), shots), typical=0.1)
+        assert expected.mean() == pytest.approx(float((new @ prototype(np.stack(groups)).T).mean()), abs=0.02)
+
+
+def test_a_class_of_one_photo_is_expected_to_be_like_its_catalog() -> None:
+    typical = expected_similarity(np.array([1.0]), np.array([1]), typical=0.6)
+    assert typical == pytest.approx([0.6])
+    alike = np.array([1.0, 39.0])
+    assert expected_similarity(alike, np.array([1, 40]), typical=0.6)[0] > 0.8
+    strange = expected_similarity(np.array([1.0, 40**0.5]), np.array([1, 40]), typical=0.6)
+    assert 0 <= strange[0] < 0.2

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from app.config import Settings
 from app.photos import decode
 from models.backbones import Backbone
-from models.prototypes import embedding_sum, probabilities, prototype
+from models.prototypes import embedding_sum, expected_similarity, probabilities, prototype
 from tests.drawn import photo, photos
 from tests.rest import classify, connect, created, files, nothing_stored, problem, register, row_counts
 
@@ -40,7 +40,8 @@ async def test_the_answer_is_what_the_formula_says(client: httpx.AsyncClient, ba
     assert [found["defect_class"]["name"] for found in predictions] == ranked
     told = [found["similarity"] for found in predictions]
     assert told == pytest.approx([expected[kind] for kind in ranked], abs=1e-3)
-    chances = probabilities(np.array(told, np.float32), backbone.manifest.temperature)
+    manifest = backbone.manifest
+    chances = probabilities(np.array(told, np.float32), manifest.temperature + manifest.temperature_per_shot / 3)
     assert [found["probability"] for found in predictions] == pytest.approx(chances.tolist(), abs=1e-5)
     assert sum(found["probability"] for found in predictions) == pytest.approx(1, abs=1e-5)
 
@@ -86,13 +87,22 @@ async def test_top_k_is_1_to_100(client: httpx.AsyncClient, settings: Settings, 
 async def test_a_class_decides_itself_from_which_similarity_a_photo_is_unknown(
     client: httpx.AsyncClient, backbone: Backbone
 ) -> None:
-    common = backbone.manifest.unknown_similarity
     made = await register(client, "crack", photos("crack", range(3)))
     address = f"/v1/defect-classes/{made['id']}"
     first = await classify(client, photo("crack", 9))
     similarity = first["predictions"][0]["similarity"]
     assert not first["unknown"]
-    assert first["threshold"] == common
+    # Without a word of its own: what its own photos let expect of the next one, less the backbone's margin.
+    own = [
+        backbone.embed(decode(data, backbone.transform, 10**9).pixels[np.newaxis])[0]
+        for data in photos("crack", range(3))
+    ]
+    length = np.linalg.norm(embedding_sum(np.stack(own)))
+    manifest = backbone.manifest
+    common = (
+        expected_similarity(np.array([length]), np.array([3]), manifest.typical_similarity)[0] - manifest.unknown_margin
+    )
+    assert first["threshold"] == pytest.approx(common, abs=1e-3)
     changed = await client.patch(address, json={"threshold": 0.9999})
     assert changed.json()["threshold"] == 0.9999
     strict = await classify(client, photo("crack", 9))
@@ -103,7 +113,7 @@ async def test_a_class_decides_itself_from_which_similarity_a_photo_is_unknown(
     await client.patch(address, json={"threshold": -1})
     assert not (await classify(client, photo("brick", 9)))["unknown"]
     await client.patch(address, json={"threshold": None})
-    assert (await classify(client, photo("crack", 9)))["threshold"] == common
+    assert (await classify(client, photo("crack", 9)))["threshold"] == first["threshold"]
 
 
 @pytest.mark.parametrize("threshold", [b"1.1", b"-1.1", b'"high"', b"NaN", b"Infinity", b"1e999"])
