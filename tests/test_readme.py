@@ -28,7 +28,7 @@ def test_the_settings_table_has_nothing_else() -> None:
 
 def test_the_command_table_has_every_command() -> None:
     commands = get_command(cli).commands  # type: ignore[attr-defined]
-    assert set(re.findall(r"\| `haja (\w+)", README)) == set(commands)
+    assert set(re.findall(r"\| `haja ([\w-]+)", README)) == set(commands)
 
 
 def test_the_answer_that_it_shows_is_json_of_the_documented_shape() -> None:
