@@ -18,6 +18,7 @@ from models.augmentation import stack_photos
 from models.checkpoint_writer import require_photos, write_checkpoint
 from models.confusion_picture import draw_confusion
 from models.data import Image, LabelledImages, read_image_folder, small_omniglot, stack_images
+from models.distributed import join_workers
 from models.evaluation import Evaluation, encode, evaluate, paired_difference, validation_score
 from models.learners import Learner
 from models.learners.cosine_prototypical import CosinePrototypicalNetwork
@@ -55,6 +56,9 @@ def train_command(
 ) -> None:
     """Meta-train as a configuration says; with --checkpoint, write what `haja serve` loads."""
     with _sentences():
+        # Of the processes that torchrun starts, one speaks and writes.
+        is_first = join_workers().is_first
+        out.quiet = not is_first
         config = read_config(config_file)
         if checkpoint is not None and (validation is None or config.backbone == CONV4):
             raise ValueError("--checkpoint needs --validation, and a configuration that starts from a checkpoint.")
@@ -66,7 +70,7 @@ def train_command(
             require_photos(chosen_by)
         learner = _with_progress(config, training, chosen_by, run)
         out.print(f"The learner is in {run / WEIGHTS}.")
-        if checkpoint is not None and chosen_by is not None:
+        if checkpoint is not None and chosen_by is not None and is_first:
             write_checkpoint(checkpoint, learner, chosen_by)
             out.print(f"The checkpoint {checkpoint} is ready: HAJA_BACKBONE={checkpoint} serves it.")
 
