@@ -10,6 +10,7 @@ from starlette.formparsers import MultiPartParser
 
 import app.archive.endpoints
 import app.catalogs.endpoints
+import app.evaluation.endpoints
 import app.inspections.endpoints
 import app.operations
 from app import errors, schema_version
@@ -21,6 +22,7 @@ from app.catalogs.service import CatalogService
 from app.config import Settings
 from app.database import Database
 from app.embedding.local import LocalEmbedder
+from app.evaluation.service import EvaluationService
 from app.idempotency.repository import forget_old
 from app.inspections.repository import InspectionRepository
 from app.inspections.service import InspectionService
@@ -56,6 +58,9 @@ class Services:
         archive_rows = ArchiveRepository(DatabaseBlobs())
         self.archive = ArchiveService(self.database, archive_rows, self.intake)
         self.catalogs = CatalogService(self.database, self._catalog_rows, archive_rows, self.intake)
+        self.evaluations = EvaluationService(
+            self.database, self.catalogs, self._catalog_rows, self.embedder.backbone_id
+        )
         self.inspections = InspectionService(
             self.database, InspectionRepository(), self.catalogs, self._catalog_rows, archive_rows, self.intake, metrics
         )
@@ -113,6 +118,7 @@ def create_app(settings: Settings, backbone: Backbone | None = None) -> FastAPI:
             app.state.embedder = services.embedder
             app.state.archive_service = services.archive
             app.state.catalog_service = services.catalogs
+            app.state.evaluation_service = services.evaluations
             app.state.inspection_service = services.inspections
             yield
 
@@ -130,7 +136,7 @@ def create_app(settings: Settings, backbone: Backbone | None = None) -> FastAPI:
     errors.install(service)
     service.add_middleware(LimitBody, max_bytes=settings.max_request_bytes)
     service.add_middleware(Observe, metrics=metrics)
-    for part in (app.catalogs, app.inspections, app.archive):
+    for part in (app.catalogs, app.evaluation, app.inspections, app.archive):
         service.include_router(part.endpoints.router)
     service.include_router(app.operations.router)
     service.openapi = lambda: errors.with_problem_schema(FastAPI.openapi(service))  # type: ignore[method-assign]

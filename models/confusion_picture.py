@@ -2,6 +2,7 @@
 
 import importlib.util
 import io
+import threading
 import warnings
 from collections.abc import Sequence
 from functools import cache
@@ -13,6 +14,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 FONT_PACKAGE = "koreanize_matplotlib"
+_ALONE = threading.Lock()
 
 
 def draw_confusion(confusion: NDArray[np.int64], classes: Sequence[str], title: str) -> bytes:
@@ -24,7 +26,8 @@ def draw_confusion(confusion: NDArray[np.int64], classes: Sequence[str], title: 
     share = 100 * np.divide(confusion, shown, out=np.zeros(confusion.shape), where=shown > 0)
     side = 2.5 + 0.7 * len(classes)
     picture = io.BytesIO()
-    with rc_context({"font.family": [_korean_font(), "DejaVu Sans"]}), warnings.catch_warnings():
+    # matplotlib's settings belong to the whole process.
+    with _ALONE, rc_context({"font.family": [_korean_font(), "DejaVu Sans"]}), warnings.catch_warnings():
         # A sign that no font has is drawn as a box, which is enough.
         warnings.filterwarnings("ignore", message="Glyph .* missing")
         figure = Figure(figsize=(side + 1, side), layout="constrained")

@@ -11,6 +11,7 @@ from sqlalchemy import Row, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.archive.tables import Embedding
 from app.catalogs.tables import Catalog, DefectClass, Prototype, SupportPhoto
 from app.database import insert_absent, new_id
 
@@ -209,6 +210,27 @@ class CatalogRepository:
                 .order_by(DefectClass.id)
             )
         ).all()
+
+    async def class_names(
+        self, session: AsyncSession, catalog_id: UUID
+    ) -> Sequence[Row[UUID, str, str, str, str | None]]:
+        """Id, names and severity of every class of a catalog, oldest first."""
+        names = (DefectClass.id, DefectClass.name, DefectClass.title_ko, DefectClass.title_en, DefectClass.severity)
+        query = select(*names).where(DefectClass.catalog_id == catalog_id).order_by(DefectClass.id)
+        return (await session.execute(query)).all()
+
+    async def support_embeddings(
+        self, session: AsyncSession, catalog_id: UUID, backbone_id: str
+    ) -> Sequence[Row[UUID, bytes]]:
+        """Class id and embedding of every support photo of a catalog, oldest first."""
+        query = (
+            select(SupportPhoto.defect_class_id, Embedding.vector)
+            .join(DefectClass, DefectClass.id == SupportPhoto.defect_class_id)
+            .join(Embedding, Embedding.photo_sha256 == SupportPhoto.photo_sha256)
+            .where(DefectClass.catalog_id == catalog_id, Embedding.backbone_id == backbone_id)
+            .order_by(SupportPhoto.id)
+        )
+        return (await session.execute(query)).all()
 
     async def backbone_ids(self, session: AsyncSession) -> Sequence[str]:
         """The backbones that prototypes were made with."""

@@ -128,13 +128,13 @@ class CatalogService:
     async def get_catalog(self, name: str) -> CatalogOut:
         """One catalog."""
         async with self._database.reading() as session:
-            return CatalogOut.model_validate(await self._catalog(session, name))
+            return CatalogOut.model_validate(await self.find(session, name))
 
     async def change_catalog(self, name: str, change: CatalogChange) -> CatalogOut:
         """Rename or describe a catalog."""
         fields = change.changes()
         async with self._database.writing() as session:
-            catalog = await self._catalog(session, name)
+            catalog = await self.find(session, name)
             if name == "default" and fields.get("name", name) != name:
                 raise DefaultCatalogProtected("The catalog 'default' keeps its name: make another catalog instead.")
             try:
@@ -148,7 +148,7 @@ class CatalogService:
         if name == "default":
             raise DefaultCatalogProtected("The catalog 'default' always exists: delete its classes instead.")
         async with self._database.writing() as session:
-            catalog = await self._catalog(session, name)
+            catalog = await self.find(session, name)
             await self._catalogs.delete_catalog(session, catalog.id)
             await self._archive.forget_unreferenced(session)
 
@@ -158,7 +158,7 @@ class CatalogService:
         """Register a defect class with its first support photos; from then on it is recognised."""
         _check_count(uploads)
         async with self._database.reading() as session:
-            catalog = await self._catalog(session, catalog_name)
+            catalog = await self.find(session, catalog_name)
             # Known before fifty photos are decoded; the insert below decides.
             if await self._catalogs.defect_class_named(session, catalog.id, wanted.name) is not None:
                 raise _class_name_taken(wanted.name)
@@ -192,7 +192,7 @@ class CatalogService:
     async def list_defect_classes(self, catalog_name: str, after: UUID | None, limit: int) -> Page[DefectClassOut]:
         """A page of a catalog's classes."""
         async with self._database.reading() as session:
-            catalog = await self._catalog(session, catalog_name)
+            catalog = await self.find(session, catalog_name)
             rows, cursor = cut(await self._catalogs.defect_classes(session, catalog.id, after, limit), limit)
             shots = await self._catalogs.shots(session, [row.id for row in rows])
         return Page(items=[_class_out(row, shots.get(row.id, 0)) for row in rows], next_cursor=cursor)
@@ -249,8 +249,15 @@ class CatalogService:
     async def index(self, catalog_name: str) -> tuple[UUID, PrototypeIndex]:
         """A catalog's id and its prototypes as they are now."""
         async with self._database.reading() as session:
-            catalog = await self._catalog(session, catalog_name)
+            catalog = await self.find(session, catalog_name)
         return catalog.id, await self._cache.index(catalog.id, catalog.version)
+
+    async def find(self, session: Session, name: str) -> Catalog:
+        """The catalog of this name. Raises `CatalogNotFound`."""
+        catalog = await self._catalogs.catalog(session, name)
+        if catalog is None:
+            raise CatalogNotFound(f"There is no catalog named {name!r}. GET /v1/catalogs lists them.")
+        return catalog
 
     async def _take(self, uploads: Sequence[Upload]) -> list[ReceivedPhoto | Refused]:
         taken = await self._intake.take_all(uploads)
@@ -291,12 +298,6 @@ class CatalogService:
     async def _describe(self, session: Session, defect_class: DefectClass) -> DefectClassOut:
         shots = await self._catalogs.shots(session, [defect_class.id])
         return _class_out(defect_class, shots.get(defect_class.id, 0))
-
-    async def _catalog(self, session: Session, name: str) -> Catalog:
-        catalog = await self._catalogs.catalog(session, name)
-        if catalog is None:
-            raise CatalogNotFound(f"There is no catalog named {name!r}. GET /v1/catalogs lists them.")
-        return catalog
 
     async def _defect_class(self, session: Session, class_id: UUID) -> DefectClass:
         defect_class = await self._catalogs.defect_class(session, class_id)

@@ -1,0 +1,1 @@
+"""How well a catalog tells its own classes apart."""

@@ -1,0 +1,41 @@
+"""The evaluation of a catalog over HTTP."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from app.catalogs.service import CatalogNotFound
+from app.errors import DatabaseUnavailable, documented
+from app.evaluation import schemas
+from app.evaluation.service import CatalogTooLargeToDraw, EvaluationService
+
+router = APIRouter(prefix="/v1", tags=["catalogs"])
+
+
+def evaluation_service(request: Request) -> EvaluationService:
+    """The service of this app."""
+    return request.app.state.evaluation_service  # type: ignore[no-any-return]
+
+
+Evaluations = Annotated[EvaluationService, Depends(evaluation_service)]
+
+
+@router.get("/catalogs/{catalog}/evaluation", responses=documented(CatalogNotFound, DatabaseUnavailable))
+async def evaluate_catalog(catalog: str, evaluations: Evaluations) -> schemas.CatalogEvaluation:
+    """How well the classes of a catalog are told apart: every support photo judged by prototypes without it."""
+    return await evaluations.evaluate(catalog)
+
+
+@router.get(
+    "/catalogs/{catalog}/evaluation/confusion.png",
+    response_class=Response,
+    responses={
+        200: {"content": {"image/png": {}}, "description": "A PNG."},
+        **documented(CatalogNotFound, CatalogTooLargeToDraw, DatabaseUnavailable),
+    },
+)
+async def draw_catalog_confusion(catalog: str, evaluations: Evaluations) -> Response:
+    """The same as a picture: in each row, a class, what its support photos were taken for, in per cent."""
+    return Response(
+        await evaluations.draw(catalog), media_type="image/png", headers={"X-Content-Type-Options": "nosniff"}
+    )

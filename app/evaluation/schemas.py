@@ -1,0 +1,45 @@
+"""What the evaluation of a catalog says."""
+
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+
+from app.catalogs.schemas import DefectClassName
+
+
+class Share(BaseModel):
+    """A share of photos, with its 95 % interval (Wilson)."""
+
+    value: float = Field(description="0 to 1.")
+    low: float
+    high: float
+    photos: int = Field(description="Of so many photos.")
+
+
+class ClassEvaluation(BaseModel):
+    """One class, by its own support photos."""
+
+    defect_class: DefectClassName
+    shots: int
+    recall: Share | None = Field(description="Support photos that the others recognise; null with fewer than two.")
+    confused_with: DefectClassName | None = Field(description="The class that its photos are most often taken for.")
+
+
+class Confusion(BaseModel):
+    """Support photos of one class that were taken for another."""
+
+    truth: UUID
+    answer: UUID
+    photos: int
+
+
+class CatalogEvaluation(BaseModel):
+    """Every support photo of a catalog, judged as if it were new: by prototypes that were made without it."""
+
+    catalog: str
+    catalog_version: int
+    backbone_id: str
+    accuracy: Share | None = Field(description="Over all photos that could be judged; null where there is none.")
+    not_judged: int = Field(description="Photos that are the only one of their class.")
+    classes: list[ClassEvaluation] = Field(description="Those that need photos most come first.")
+    confusions: list[Confusion] = Field(description="The most frequent come first; at most 1,000.")

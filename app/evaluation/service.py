@@ -1,0 +1,134 @@
+"""Leave-one-out evaluation of a catalog on the embeddings that are stored."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.catalogs.repository import CatalogRepository
+from app.catalogs.schemas import DefectClassName
+from app.catalogs.service import CatalogService
+from app.database import Database
+from app.errors import HajaError
+from app.evaluation.schemas import CatalogEvaluation, ClassEvaluation, Confusion, Share
+from models.confusion_picture import draw_confusion
+from models.leave_one_out import nearest_without, wilson_interval
+
+MAX_CONFUSIONS = 1000
+MAX_DRAWN = 60
+
+
+class CatalogTooLargeToDraw(HajaError):
+    """A confusion matrix of so many classes cannot be read."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    code = "catalog-too-large-to-draw"
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """The support photos of a catalog at one version: labels and answers int64 [S] are places in `classes`."""
+
+    version: int
+    classes: list[DefectClassName]
+    labels: NDArray[np.int64]
+    answers: NDArray[np.int64]
+
+
+class EvaluationService:
+    """Evaluations of catalogs; nothing is stored."""
+
+    def __init__(self, database: Database, catalogs: CatalogService, rows: CatalogRepository, backbone_id: str) -> None:
+        self._database = database
+        self._catalogs = catalogs
+        self._rows = rows
+        self._backbone_id = backbone_id
+
+    async def evaluate(self, catalog: str) -> CatalogEvaluation:
+        """Judge every support photo of a catalog by the others."""
+        judged = await self._judge(catalog)
+        return await asyncio.to_thread(_describe, catalog, self._backbone_id, judged)
+
+    async def draw(self, catalog: str) -> bytes:
+        """The confusion matrix as a PNG."""
+        judged = await self._judge(catalog)
+        if len(judged.classes) > MAX_DRAWN:
+            raise CatalogTooLargeToDraw(
+                f"A confusion matrix of {len(judged.classes)} classes cannot be read; at most {MAX_DRAWN} are drawn. "
+                f"GET /v1/catalogs/{catalog}/evaluation lists the confusions."
+            )
+        return await asyncio.to_thread(_draw, catalog, judged)
+
+    async def _judge(self, catalog_name: str) -> _Judged:
+        # One reading session sees one state: the version and the photos belong together.
+        async with self._database.reading() as session:
+            catalog = await self._catalogs.find(session, catalog_name)
+            version, classes = catalog.version, await self._rows.class_names(session, catalog.id)
+            supports = await self._rows.support_embeddings(session, catalog.id, self._backbone_id)
+        place = {row.id: number for number, row in enumerate(classes)}
+        labels = np.array([place[class_id] for class_id, _ in supports], np.int64)
+        answers = await asyncio.to_thread(_nearest, [vector for _, vector in supports], labels)
+        names = [DefectClassName.model_validate(row, from_attributes=True) for row in classes]
+        return _Judged(version, names, labels, answers)
+
+
+def _nearest(vectors: Sequence[bytes], labels: NDArray[np.int64]) -> NDArray[np.int64]:
+    if not vectors:
+        return np.empty(0, np.int64)
+    # Classes without photos have no prototype: number those that have.
+    used, dense = np.unique(labels, return_inverse=True)
+    nearest = nearest_without(np.stack([np.frombuffer(vector, "<f4") for vector in vectors]), dense)
+    return np.where(nearest < 0, -1, used[nearest])
+
+
+def _describe(catalog: str, backbone_id: str, judged: _Judged) -> CatalogEvaluation:
+    known = judged.answers >= 0
+    right = judged.answers == judged.labels
+    wrong = Counter(zip(judged.labels[known & ~right].tolist(), judged.answers[known & ~right].tolist(), strict=True))
+    most = {truth: answer for (truth, answer), _ in reversed(wrong.most_common())}
+    classes = []
+    for place, name in enumerate(judged.classes):
+        mine = judged.labels == place
+        classes.append(
+            ClassEvaluation(
+                defect_class=name,
+                shots=int(mine.sum()),
+                recall=_share(right[mine & known]),
+                confused_with=judged.classes[most[place]] if place in most else None,
+            )
+        )
+    classes.sort(key=lambda each: (0.0 if each.recall is None else each.recall.low, each.shots))
+    return CatalogEvaluation(
+        catalog=catalog,
+        catalog_version=judged.version,
+        backbone_id=backbone_id,
+        accuracy=_share(right[known]),
+        not_judged=int((~known).sum()),
+        classes=classes,
+        confusions=[
+            Confusion(truth=judged.classes[truth].id, answer=judged.classes[answer].id, photos=count)
+            for (truth, answer), count in wrong.most_common(MAX_CONFUSIONS)
+        ],
+    )
+
+
+def _share(right: NDArray[np.bool_]) -> Share | None:
+    if not len(right):
+        return None
+    low, high = wilson_interval(int(right.sum()), len(right))
+    return Share(value=float(right.mean()), low=low, high=high, photos=len(right))
+
+
+def _draw(catalog: str, judged: _Judged) -> bytes:
+    known = judged.answers >= 0
+    counts = np.zeros((len(judged.classes),) * 2, np.int64)
+    np.add.at(counts, (judged.labels[known], judged.answers[known]), 1)
+    share = _share((judged.answers == judged.labels)[known])
+    figure = "no photo could be judged" if share is None else f"{share.value:.0%} ({share.low:.0%} to {share.high:.0%})"
+    return draw_confusion(
+        counts, [each.title_ko or each.title_en or each.name for each in judged.classes], f"{catalog}: {figure}"
+    )
