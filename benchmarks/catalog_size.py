@@ -157,7 +157,7 @@ async def _fill(url: str, backbone: Backbone, sizes: tuple[int, ...]) -> None:
 
 def _index(size: int, dimension: int) -> PrototypeIndex:
     candidates = tuple(
-        Candidate(DefectClassName(id=new_id(), name=str(number), title_ko="", title_en="", severity=None), None)
+        Candidate(DefectClassName(id=new_id(), name=str(number), title_ko="", title_en="", severity=None), None, 1)
         for number in range(size)
     )
     shots, lengths = np.full(size, SHOTS), np.full(size, 0.8 * SHOTS)

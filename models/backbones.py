@@ -113,6 +113,7 @@ def timm_backbone(
         temperature_per_shot=0.0,
         typical_similarity=0.5,
         unknown_margin=2.0,
+        truth_quantiles={1: (0.0,) * 51},
     )
     return _assemble(manifest, features, engine, precision, threads)
 

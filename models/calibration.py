@@ -10,6 +10,7 @@ from models.prototypes import embedding_sum, expected_similarity, probabilities,
 
 SHOTS, UNKNOWN_SHOTS = (1, 2, 5, 10), 5
 QUERIES, EPISODES = 9, 100
+EVENLY = np.linspace(0, 1, 1001)
 REFUSED = 0.05
 """Share of true photos that `unknown` may refuse."""
 
@@ -41,6 +42,7 @@ class Calibration:
     temperature_per_shot: float
     typical_similarity: float
     unknown_margin: float
+    truth_quantiles: dict[int, tuple[float, ...]]
 
 
 def judge(
@@ -74,12 +76,34 @@ def calibrate(sources: Sequence[Sequence[NDArray[np.float32]]]) -> Calibration:
     per_shot, limit = np.polyfit(1.0 / np.array(SHOTS), fitted, 1)
     typical = float(np.mean([_pairwise(embeddings) for classes in sources for embeddings in classes]))
     margin = fit_margin([each.shortfall(typical) for each in judged[UNKNOWN_SHOTS]])
-    return Calibration(*(round(float(value), 4) for value in (limit, per_shot, typical, margin)))
+    quantiles = {shots: _truth_quantiles(judged[shots], limit + per_shot / shots) for shots in SHOTS}
+    return Calibration(
+        temperature=round(float(limit), 4),
+        temperature_per_shot=round(float(per_shot), 4),
+        typical_similarity=round(typical, 4),
+        unknown_margin=round(margin, 4),
+        truth_quantiles=quantiles,
+    )
+
+
+def _truth_quantiles(judged: Sequence[Judged], temperature: float) -> tuple[float, ...]:
+    """Pooled over the sources: five photos a class cannot carry a guarantee for each class."""
+    # The same number of values of each source, for the same weight.
+    truth = [np.quantile(truth_probabilities(each.similarity, each.labels, temperature), EVENLY) for each in judged]
+    return tuple(np.quantile(np.concatenate(truth), np.arange(51) / 100).round(5).tolist())
+
+
+def truth_probabilities(
+    similarity: NDArray[np.float32], labels: NDArray[np.int64], temperature: float
+) -> NDArray[np.float32]:
+    """The probability that each query's true class was given, [Q]. similarity: [Q, C], labels: [Q]."""
+    truth: NDArray[np.float32] = probabilities(similarity, temperature)[np.arange(len(labels)), labels]
+    return truth
 
 
 def negative_log_likelihood(similarity: NDArray[np.float32], labels: NDArray[np.int64], temperature: float) -> float:
     """Mean over queries, in nats. similarity: [Q, C], labels: [Q]."""
-    truth = probabilities(similarity, temperature)[np.arange(len(labels)), labels]
+    truth = truth_probabilities(similarity, labels, temperature)
     return float(-np.log(np.maximum(truth, 1e-12)).mean())
 
 

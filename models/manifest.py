@@ -48,6 +48,7 @@ class Manifest:
     `temperature_per_shot` is added to it, divided by the shots: few photos are less sure. `typical_similarity` is the
     mean cosine of two photos of one class. A photo is unknown whose best cosine similarity is more than
     `unknown_margin` below what is expected of a new photo of that class (`models.prototypes.expected_similarity`).
+    `truth_quantiles[shots][k]` is the probability that the true class of k % of the photos stays below, k = 0..50.
     """
 
     name: str
@@ -57,12 +58,20 @@ class Manifest:
     temperature_per_shot: float
     typical_similarity: float
     unknown_margin: float
+    truth_quantiles: dict[int, tuple[float, ...]]
     weights: Weights | None = None
     folder: Path = CHECKPOINTS
 
     def temperature_at(self, shots: NDArray[np.integer]) -> float:
         """The temperature for a catalog whose classes have so many support photos, [C], each 1 or more."""
         return self.temperature + self.temperature_per_shot * float(np.mean(1.0 / shots))
+
+    def truth_quantiles_at(self, shots: NDArray[np.integer]) -> NDArray[np.float64]:
+        """The quantiles, float64 [51], for a catalog whose classes have so many support photos, [C], each 1 or more."""
+        known = np.array(sorted(self.truth_quantiles, reverse=True))
+        table = np.array([self.truth_quantiles[each] for each in known])
+        place = float(np.mean(1.0 / shots))
+        return np.array([np.interp(place, 1.0 / known, column) for column in table.T])
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -87,6 +96,10 @@ def read_manifest(path: Path) -> Manifest:
             temperature_per_shot=float(fields["temperature_per_shot"]),
             typical_similarity=float(fields["typical_similarity"]),
             unknown_margin=float(fields["unknown_margin"]),
+            truth_quantiles={
+                int(shots): tuple(float(value) for value in values)
+                for shots, values in fields["truth_quantiles"].items()
+            },
             weights=Weights(**fields["weights"]),
             folder=path.parent,
         )
@@ -94,7 +107,7 @@ def read_manifest(path: Path) -> Manifest:
         raise CheckpointError(f"The manifest {path} cannot be read: {error.strerror}.") from error
     except json.JSONDecodeError as error:
         raise CheckpointError(f"The manifest {path} is not JSON: {error}.") from error
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"The manifest {path} lacks or misstates a field: {error}.") from error
 
 

@@ -23,6 +23,7 @@ class Candidate:
 
     defect_class: DefectClassName
     threshold: float | None
+    changed_in: int
 
 
 @dataclass(frozen=True)
@@ -134,12 +135,14 @@ class PrototypeCache:
                 _Change(
                     class_id,
                     Candidate(
-                        DefectClassName(id=class_id, name=name, title_ko=ko, title_en=en, severity=severity), threshold
+                        DefectClassName(id=class_id, name=name, title_ko=ko, title_en=en, severity=severity),
+                        threshold,
+                        changed_in,
                     ),
                     embedding_sum,
                     shots or 0,
                 )
-                for class_id, name, ko, en, severity, threshold, embedding_sum, shots in rows
+                for class_id, name, ko, en, severity, threshold, changed_in, embedding_sum, shots in rows
             ]
             remaining = None
             if entry.known(changes) != await self._repository.class_count(session, catalog_id):

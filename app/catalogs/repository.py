@@ -189,8 +189,8 @@ class CatalogRepository:
 
     async def changes(
         self, session: AsyncSession, catalog_id: UUID, backbone_id: str, since: int
-    ) -> Sequence[Row[UUID, str, str, str, str | None, float | None, bytes, int]]:
-        """Classes that changed after version `since`: id, names, severity, threshold, sum and shots or None."""
+    ) -> Sequence[Row[UUID, str, str, str, str | None, float | None, int, bytes, int]]:
+        """Classes that changed after version `since`: id, names, severity, threshold, version, sum, shots."""
         return (
             await session.execute(
                 select(
@@ -200,6 +200,7 @@ class CatalogRepository:
                     DefectClass.title_en,
                     DefectClass.severity,
                     DefectClass.threshold,
+                    DefectClass.changed_in,
                     Prototype.embedding_sum,
                     Prototype.shots,
                 )
@@ -228,6 +229,18 @@ class CatalogRepository:
             .join(DefectClass, DefectClass.id == SupportPhoto.defect_class_id)
             .join(Embedding, Embedding.photo_sha256 == SupportPhoto.photo_sha256)
             .where(DefectClass.catalog_id == catalog_id, Embedding.backbone_id == backbone_id)
+            .order_by(SupportPhoto.id)
+        )
+        return (await session.execute(query)).all()
+
+    async def supports(
+        self, session: AsyncSession, class_ids: Sequence[UUID], backbone_id: str
+    ) -> Sequence[Row[UUID, UUID, str, bytes]]:
+        """Class id, id, photo and embedding of every support photo of these classes, oldest first."""
+        query = (
+            select(SupportPhoto.defect_class_id, SupportPhoto.id, SupportPhoto.photo_sha256, Embedding.vector)
+            .join(Embedding, Embedding.photo_sha256 == SupportPhoto.photo_sha256)
+            .where(SupportPhoto.defect_class_id.in_(class_ids), Embedding.backbone_id == backbone_id)
             .order_by(SupportPhoto.id)
         )
         return (await session.execute(query)).all()

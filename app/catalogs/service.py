@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.archive.repository import ArchiveRepository
-from app.catalogs.prototype_cache import PrototypeCache, PrototypeIndex
+from app.catalogs.prototype_cache import Candidate, PrototypeCache, PrototypeIndex
 from app.catalogs.repository import CatalogRepository, NameTakenError
 from app.catalogs.schemas import (
     CatalogChange,
@@ -23,6 +23,7 @@ from app.catalogs.schemas import (
     Registered,
     SupportPhotoOut,
 )
+from app.catalogs.support_cache import SupportCache, Supports
 from app.catalogs.tables import Catalog, DefectClass
 from app.database import Database, Session
 from app.errors import HajaError
@@ -106,6 +107,7 @@ class CatalogService:
         self._intake = intake
         self._backbone_id = intake.embedder.backbone_id
         self._cache = PrototypeCache(database, catalogs, self._backbone_id)
+        self._supports = SupportCache(database, catalogs, self._backbone_id)
 
     async def create_catalog(self, wanted: CatalogCreate, once: Once) -> CatalogOut:
         """Make a catalog."""
@@ -258,6 +260,10 @@ class CatalogService:
         if catalog is None:
             raise CatalogNotFound(f"There is no catalog named {name!r}. GET /v1/catalogs lists them.")
         return catalog
+
+    async def supports(self, candidates: Sequence[Candidate]) -> list[Supports]:
+        """The support photos of these classes."""
+        return await self._supports.supports(candidates)
 
     async def _take(self, uploads: Sequence[Upload]) -> list[ReceivedPhoto | Refused]:
         taken = await self._intake.take_all(uploads)

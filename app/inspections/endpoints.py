@@ -13,6 +13,7 @@ from app.idempotency.service import IdempotencyKeyHeader, once
 from app.inspections import schemas, service
 from app.inspections.service import InspectionService
 from app.pagination import Cursor, Limit, Page, decode_cursor
+from models.prediction_sets import LEAST, MOST
 
 router = APIRouter(prefix="/v1", tags=["classifications"])
 
@@ -45,11 +46,15 @@ async def classify_photo(
     inspections: Inspections,
     request: Request,
     top_k: Annotated[int, Query(ge=1, le=100, description="How many classes the answer names.")] = 5,
+    coverage: Annotated[
+        float | None,
+        Query(ge=LEAST, le=MOST, description="Also name the smallest set of classes that is right this often."),
+    ] = None,
     key: IdempotencyKeyHeader = None,
 ) -> Response:
     """Say what a photo shows, of the classes of this catalog, best first."""
     request_once = await once(request, key, photo)
-    return await request_once.respond(lambda: inspections.classify(catalog, photo, top_k, request_once))
+    return await request_once.respond(lambda: inspections.classify(catalog, photo, top_k, request_once, coverage))
 
 
 @router.get("/classifications", responses=documented(CursorInvalid, DatabaseUnavailable))

@@ -19,6 +19,25 @@ class Prediction(BaseModel):
     similarity: float = Field(description="Cosine similarity of photo and prototype, -1 to 1.")
 
 
+class PredictionSet(BaseModel):
+    """The smallest set of classes that holds the truth in the wanted share of photos."""
+
+    coverage: float = Field(
+        description="In this share of photos the truth is among the classes: over photos of many sites and classes "
+        "together, and where the photo shows one of the classes at all."
+    )
+    defect_classes: list[DefectClassName] = Field(description="Most probable first.")
+
+
+class NearestExample(BaseModel):
+    """A support photo that resembles the query photo."""
+
+    support_photo_id: UUID
+    photo_id: str = Field(description="SHA-256 of the photo: its address under /v1/photos.")
+    defect_class_id: UUID
+    similarity: float = Field(description="Cosine similarity of the two photos, -1 to 1.")
+
+
 class FeedbackCreate(BaseModel):
     """The inspector's word on a classification."""
 
@@ -92,6 +111,15 @@ class ClassificationOut(BaseModel):
                 ],
                 "unknown": False,
                 "threshold": 0.5,
+                "prediction_set": None,
+                "nearest": [
+                    {
+                        "support_photo_id": "0199c2a5-bbbb-7cc3-9d0e-5d2f0a1b2c3d",
+                        "photo_id": "0a5bb9d8014a0f9b1d61e21e796d78dccdf1352f23cd32812f4850b878ae4944",
+                        "defect_class_id": "0199c2a5-aaaa-7cc3-9d0e-5d2f0a1b2c3d",
+                        "similarity": 0.79,
+                    }
+                ],
                 "photo": {
                     "id": "b5bb9d8014a0f9b1d61e21e796d78dccdf1352f23cd32812f4850b878ae4944c",
                     "filename": "IMG_0042.jpg",
@@ -114,6 +142,10 @@ class ClassificationOut(BaseModel):
     predictions: list[Prediction]
     unknown: bool = Field(description="True: the photo is too unlike every class of this catalog.")
     threshold: float = Field(description="The similarity that the first prediction had to reach.")
+    prediction_set: PredictionSet | None = Field(description="Where `coverage` was asked for.")
+    nearest: list[NearestExample] = Field(
+        description="The three most similar support photos of the predicted classes, best first."
+    )
     photo: PhotoOut
     feedback: FeedbackOut | None = Field(description="The inspector's newest word.")
     created_at: datetime

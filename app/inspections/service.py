@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from uuid import UUID
@@ -11,20 +12,33 @@ from numpy.typing import NDArray
 
 from app.archive.repository import ArchiveRepository
 from app.archive.tables import Photo
-from app.catalogs.prototype_cache import PrototypeIndex
+from app.catalogs.prototype_cache import Candidate, PrototypeIndex
 from app.catalogs.repository import CatalogRepository
 from app.catalogs.service import CatalogNotFound, CatalogService, DefectClassNotFound
+from app.catalogs.support_cache import Supports
 from app.database import Database, Session
 from app.errors import HajaError
 from app.idempotency.service import Once
 from app.inspections.repository import CatalogGoneError, InspectionRepository
-from app.inspections.schemas import ClassificationOut, FeedbackCreate, FeedbackOut, PhotoOut, Prediction
+from app.inspections.schemas import (
+    ClassificationOut,
+    FeedbackCreate,
+    FeedbackOut,
+    NearestExample,
+    PhotoOut,
+    Prediction,
+    PredictionSet,
+)
 from app.inspections.tables import Classification, Feedback
 from app.intake import Intake, Upload
 from app.metrics import Metrics
 from app.pagination import Page, cut
 from models.manifest import Manifest
+from models.prediction_sets import prediction_set
 from models.prototypes import expected_similarity, probabilities, similarities
+
+NEAREST = 3
+"""So many examples an answer names."""
 
 
 class CatalogEmpty(HajaError):
@@ -50,11 +64,13 @@ class FeedbackIncomplete(HajaError):
 
 @dataclass(frozen=True)
 class Judgement:
-    """The best classes for a photo, best first, and whether it is none of them."""
+    """The best classes for a photo, best first, whether it is none of them, and which may be meant."""
 
+    best: list[Candidate]
     predictions: list[Prediction]
     unknown: bool
     threshold: float
+    prediction_set: PredictionSet | None
 
 
 class InspectionService:
@@ -78,13 +94,17 @@ class InspectionService:
         self._intake = intake
         self._metrics = metrics
 
-    async def classify(self, catalog_name: str, upload: Upload, top_k: int, once: Once) -> ClassificationOut:
-        """Judge one photo against one catalog and keep the answer."""
+    async def classify(
+        self, catalog_name: str, upload: Upload, top_k: int, once: Once, coverage: float | None = None
+    ) -> ClassificationOut:
+        """Judge one photo against one catalog and keep the answer; `coverage` asks for a prediction set."""
         # Before the photo is decoded: a catalog that is missing or empty costs the caller no waiting.
         catalog_id, index = await self._index(catalog_name)
         received = await self._intake.take(upload)
         started = time.perf_counter()
-        judgement = await asyncio.to_thread(judge, received.embedding, index, self._intake.embedder.manifest, top_k)
+        manifest = self._intake.embedder.manifest
+        judgement = await asyncio.to_thread(judge, received.embedding, index, manifest, top_k, coverage)
+        nearest = nearest_examples(received.embedding, await self._catalogs.supports(judgement.best))
         scored = time.perf_counter()
         self._metrics.stage("score").observe(scored - started)
         async with self._database.writing() as session:
@@ -102,6 +122,8 @@ class InspectionService:
                         "predictions": [prediction.model_dump(mode="json") for prediction in judgement.predictions],
                         "unknown": judgement.unknown,
                         "threshold": judgement.threshold,
+                        "prediction_set": judgement.prediction_set and judgement.prediction_set.model_dump(mode="json"),
+                        "nearest": [each.model_dump(mode="json") for each in nearest],
                     },
                 )
             except CatalogGoneError:
@@ -192,7 +214,9 @@ class InspectionService:
         return defect_class.id, defect_class.name
 
 
-def judge(embedding: NDArray[np.float32], index: PrototypeIndex, manifest: Manifest, top_k: int) -> Judgement:
+def judge(
+    embedding: NDArray[np.float32], index: PrototypeIndex, manifest: Manifest, top_k: int, coverage: float | None
+) -> Judgement:
     """Compare one embedding, float32 [D], with a catalog's prototypes."""
     similarity = similarities(embedding[np.newaxis], index.matrix)[0, index.rows]
     probability = probabilities(similarity, manifest.temperature_at(index.shots))
@@ -208,7 +232,31 @@ def judge(embedding: NDArray[np.float32], index: PrototypeIndex, manifest: Manif
     own = index.candidates[best[0]].threshold
     expected = expected_similarity(index.lengths, index.shots, manifest.typical_similarity)[best[0]]
     threshold = float(expected) - manifest.unknown_margin if own is None else own
-    return Judgement(predictions, predictions[0].similarity < threshold, threshold)
+    possible = None
+    if coverage is not None:
+        places = prediction_set(probability, coverage, manifest.truth_quantiles_at(index.shots))
+        possible = PredictionSet(
+            coverage=coverage, defect_classes=[index.candidates[place].defect_class for place in places]
+        )
+    candidates = [index.candidates[place] for place in best]
+    return Judgement(candidates, predictions, predictions[0].similarity < threshold, threshold, possible)
+
+
+def nearest_examples(embedding: NDArray[np.float32], supports: Sequence[Supports]) -> list[NearestExample]:
+    """The support photos that an embedding, float32 [D], is most similar to, best first."""
+    found = [
+        NearestExample(
+            support_photo_id=each.ids[place],
+            photo_id=each.sha256s[place],
+            defect_class_id=each.candidate.defect_class.id,
+            similarity=float(cosine[place]),
+        )
+        for each in supports
+        if each.ids  # a class that was removed in the meantime has none
+        for cosine in [each.embeddings @ embedding]
+        for place in np.argsort(-cosine, kind="stable")[:NEAREST]
+    ]
+    return sorted(found, key=lambda example: -example.similarity)[:NEAREST]
 
 
 def _out(row: Classification, catalog: str, photo: Photo, feedback: Feedback | None) -> ClassificationOut:
@@ -220,6 +268,8 @@ def _out(row: Classification, catalog: str, photo: Photo, feedback: Feedback | N
         predictions=[Prediction.model_validate(prediction) for prediction in row.predictions],
         unknown=row.unknown,
         threshold=row.threshold,
+        prediction_set=row.prediction_set and PredictionSet.model_validate(row.prediction_set),
+        nearest=[NearestExample.model_validate(each) for each in row.nearest or []],
         photo=_photo_out(row, photo),
         feedback=None if feedback is None else FeedbackOut.model_validate(feedback),
         created_at=row.created_at,

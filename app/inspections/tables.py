@@ -28,6 +28,8 @@ class Classification(Base):
     predictions: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
     unknown: Mapped[bool]
     threshold: Mapped[float]
+    prediction_set: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    nearest: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON(none_as_null=True))
     created_at: Mapped[datetime]
 
 

@@ -24,7 +24,7 @@ def test_calibration(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
     monkeypatch.setattr(sys, "argv", ["calibration", "--quick"])
     calibration.main()
     shown = capsys.readouterr().out
-    assert shown.count("| masonry_historic |") == 4  # 1, 5 and 10 shots, and unknown
+    assert shown.count("| masonry_historic |") == 7  # 1, 5 and 10 shots twice, and unknown
     assert "30 episodes a row" in shown
 
 

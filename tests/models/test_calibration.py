@@ -60,8 +60,15 @@ def test_all_numbers_of_a_manifest_are_fitted() -> None:
     found = calibrate([site(1), site(2, noise=1.5)])
     assert found.temperature_per_shot > 0
     assert 0.2 < found.typical_similarity < 0.6
+    assert sorted(found.truth_quantiles) == [1, 2, 5, 10]
+    for quantiles in found.truth_quantiles.values():
+        assert len(quantiles) == 51
+        assert list(quantiles) == sorted(quantiles)
+    # The same site twice says nothing new.
     alone, shared = calibrate([site(1)]), calibrate([site(1), site(1)])
-    assert alone == shared
+    assert alone.temperature == shared.temperature
+    assert alone.unknown_margin == shared.unknown_margin
+    assert alone.truth_quantiles[5] == pytest.approx(shared.truth_quantiles[5], abs=0.02)
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in CHECKPOINTS.glob("*.json")))
@@ -70,3 +77,12 @@ def test_few_photos_make_a_shipped_checkpoint_less_sure(name: str) -> None:
     at = [manifest.temperature_at(np.array([shots] * 3)) for shots in (1, 2, 5, 100)]
     assert at == sorted(at, reverse=True)
     assert at[-1] > 0
+
+
+def test_quantiles_between_known_shots_are_interpolated() -> None:
+    manifest = read_manifest(CHECKPOINTS / "efficientnet-lite0-haja.json")
+    at = {shots: manifest.truth_quantiles_at(np.array([shots])) for shots in (1, 2, 3, 5, 10, 50)}
+    assert at[5].tolist() == list(manifest.truth_quantiles[5])
+    assert (at[3] >= np.minimum(at[2], at[5])).all()
+    assert (at[3] <= np.maximum(at[2], at[5])).all()
+    assert at[50].tolist() == at[10].tolist()

@@ -91,7 +91,7 @@ def test_a_manifest_that_is_not_there_is_refused(tmp_path: Path) -> None:
 
 def _manifest(folder: Path, weights: Weights | None, architecture: str = SMALL) -> Manifest:
     transform = Transform(64, 64, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
-    return Manifest("mine", architecture, transform, 0.05, 0.0, 0.5, 0.2, weights, folder)
+    return Manifest("mine", architecture, transform, 0.05, 0.0, 0.5, 0.2, {1: (0.0,) * 51}, weights, folder)
 
 
 def test_weights_beside_the_manifest_are_loaded(tmp_path: Path) -> None:
