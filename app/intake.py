@@ -46,6 +46,23 @@ class ReceivedPhoto:
 
 
 @dataclass(frozen=True)
+class KeptPhoto:
+    """A photo of the database in the place of an uploaded one."""
+
+    filename: str
+    data: bytes
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return len(self.data)
+
+    async def read(self) -> bytes:
+        """All of its bytes."""
+        return self.data
+
+
+@dataclass(frozen=True)
 class Refused:
     """A photo that was not taken, and why."""
 

@@ -261,6 +261,12 @@ class CatalogService:
             raise CatalogNotFound(f"There is no catalog named {name!r}. GET /v1/catalogs lists them.")
         return catalog
 
+    async def add_example(self, session: Session, class_id: UUID, received: ReceivedPhoto) -> UUID | None:
+        """Add one photo to a class inside the caller's transaction; its id there, also where it was one already."""
+        defect_class = await self._defect_class(session, class_id)
+        version = await self._next_version(session, defect_class.catalog_id)
+        return (await self._add(session, defect_class, [received], version)).photos[0].support_photo_id
+
     async def supports(self, candidates: Sequence[Candidate]) -> list[Supports]:
         """The support photos of these classes."""
         return await self._supports.supports(candidates)

@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, File, Query, Request, Response, UploadFile
 
 from app import photos
-from app.catalogs.endpoints import UPLOAD, WRITE
+from app.catalogs.endpoints import UPLOAD
 from app.catalogs.service import CatalogNotFound, DefectClassNotFound
 from app.errors import CursorInvalid, DatabaseUnavailable, documented
 from app.idempotency.service import IdempotencyKeyHeader, once
@@ -79,11 +79,17 @@ async def get_classification(classification_id: UUID, inspections: Inspections) 
     return await inspections.get(classification_id)
 
 
+@router.get("/catalogs/{catalog}/agreement", responses=documented(CatalogNotFound, DatabaseUnavailable))
+async def get_agreement(catalog: str, inspections: Inspections) -> schemas.AgreementOut:
+    """How often inspectors agreed with the answers, by week and class."""
+    return await inspections.agreement(catalog)
+
+
 @router.post(
     "/classifications/{classification_id}/feedback",
     status_code=201,
     response_model=schemas.FeedbackOut,
-    responses=documented(service.ClassificationNotFound, DefectClassNotFound, service.FeedbackIncomplete, *WRITE),
+    responses=documented(service.ClassificationNotFound, DefectClassNotFound, service.FeedbackIncomplete, *UPLOAD),
 )
 async def give_feedback(
     classification_id: UUID,

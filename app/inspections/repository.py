@@ -66,6 +66,24 @@ class InspectionRepository:
         )
         return {row.classification_id: row for row in rows}
 
+    async def judged(
+        self, session: AsyncSession, catalog_id: UUID
+    ) -> Sequence[Row[UUID, datetime, bool, list[dict[str, Any]], str]]:
+        """Id, time, unknown, predictions and verdict of a catalog's answers, once for each feedback, oldest first."""
+        query = (
+            select(
+                Classification.id,
+                Classification.created_at,
+                Classification.unknown,
+                Classification.predictions,
+                Feedback.verdict,
+            )
+            .join(Feedback, Feedback.classification_id == Classification.id)
+            .where(Classification.catalog_id == catalog_id)
+            .order_by(Feedback.id)
+        )
+        return (await session.execute(query)).all()
+
 
 def _whole() -> Select[Classification, str, Photo]:
     return (

@@ -1,6 +1,6 @@
 """What the classification endpoints take and give."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Literal
 from uuid import UUID
 
@@ -58,6 +58,9 @@ class FeedbackCreate(BaseModel):
     )
     defect_class_id: UUID | None = Field(None, description="Needed for `corrected` only.")
     note: Text = Field("", max_length=4000)
+    add_to_support: bool = Field(
+        False, description="Also make the photo an example of the class that it shows; not with `unknown`."
+    )
 
 
 class FeedbackOut(BaseModel):
@@ -71,7 +74,28 @@ class FeedbackOut(BaseModel):
     defect_class_id: UUID | None
     defect_class_name: str | None
     note: str
+    support_photo_id: UUID | None = Field(
+        description="The example that the photo became: DELETE /v1/support-photos/{id} takes it back."
+    )
     created_at: datetime
+
+
+class Agreement(BaseModel):
+    """How often inspectors agreed with the answers, in one week and for one class."""
+
+    week: date = Field(description="Its Monday, by the time of the answer, UTC.")
+    defect_class: str | None = Field(description="Name of the first prediction as answered; null where it was unknown.")
+    judged: int = Field(description="Answers with feedback; the newest word counts.")
+    agreed: int = Field(description="Confirmed, or unknown by the answer and by the inspector.")
+
+
+class AgreementOut(BaseModel):
+    """Feedback on one catalog's answers, newest week first."""
+
+    catalog: str
+    judged: int
+    agreed: int
+    rows: list[Agreement]
 
 
 class PhotoOut(BaseModel):

@@ -2,8 +2,10 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, date, timedelta
 from http import HTTPStatus
 from uuid import UUID
 
@@ -21,6 +23,8 @@ from app.errors import HajaError
 from app.idempotency.service import Once
 from app.inspections.repository import CatalogGoneError, InspectionRepository
 from app.inspections.schemas import (
+    Agreement,
+    AgreementOut,
     ClassificationOut,
     FeedbackCreate,
     FeedbackOut,
@@ -30,7 +34,7 @@ from app.inspections.schemas import (
     PredictionSet,
 )
 from app.inspections.tables import Classification, Feedback
-from app.intake import Intake, Upload
+from app.intake import Intake, KeptPhoto, ReceivedPhoto, Upload
 from app.metrics import Metrics
 from app.pagination import Page, cut
 from models.manifest import Manifest
@@ -154,11 +158,19 @@ class InspectionService:
         return Page(items=list(page), next_cursor=cursor)
 
     async def give_feedback(self, classification_id: UUID, wanted: FeedbackCreate, once: Once) -> FeedbackOut:
-        """Keep the inspector's word on a classification."""
+        """Keep the inspector's word on a classification, and make its photo an example where that is wished."""
+        received = await self._photo_again(classification_id) if wanted.add_to_support else None
         async with self._database.writing() as session:
             await once.claim(session)
             row, _, _ = await self._classification(session, classification_id)
             class_id, class_name = await self._meant(session, row, wanted)
+            example = None
+            if received is not None:
+                if class_id is None:
+                    raise FeedbackIncomplete(
+                        "The photo cannot become an example: the verdict names no class that still exists."
+                    )
+                example = await self._catalogs.add_example(session, class_id, received)
             feedback = await self._inspections.add_feedback(
                 session,
                 {
@@ -167,11 +179,37 @@ class InspectionService:
                     "defect_class_id": class_id,
                     "defect_class_name": class_name,
                     "note": wanted.note,
+                    "support_photo_id": example,
                 },
             )
             answer = FeedbackOut.model_validate(feedback)
             await once.keep(session, answer)
         return answer
+
+    async def agreement(self, catalog_name: str) -> AgreementOut:
+        """How often inspectors agreed with the answers of a catalog, by week and class."""
+        async with self._database.reading() as session:
+            catalog = await self._catalogs.find(session, catalog_name)
+            newest = {row[0]: row for row in await self._inspections.judged(session, catalog.id)}
+        judged: Counter[tuple[date, str | None]] = Counter()
+        agreed: Counter[tuple[date, str | None]] = Counter()
+        for _, created_at, unknown, predictions, verdict in newest.values():
+            day = created_at.astimezone(UTC).date()
+            name = None if unknown else Prediction.model_validate(predictions[0]).defect_class.name
+            key = (day - timedelta(days=day.weekday()), name)
+            judged[key] += 1
+            agreed[key] += verdict == ("unknown" if unknown else "confirmed")
+        order = sorted(judged, key=lambda key: (-key[0].toordinal(), key[1] is None, key[1] or ""))
+        rows = [Agreement(week=key[0], defect_class=key[1], judged=judged[key], agreed=agreed[key]) for key in order]
+        return AgreementOut(catalog=catalog_name, judged=judged.total(), agreed=agreed.total(), rows=rows)
+
+    async def _photo_again(self, classification_id: UUID) -> ReceivedPhoto:
+        """The photo of a classification, decoded and embedded as if it had been sent as an example."""
+        async with self._database.reading() as session:
+            row, _, _ = await self._classification(session, classification_id)
+            data = await self._archive.bytes(session, row.photo_sha256)
+        assert data is not None  # noqa: S101 - a classification keeps its photo
+        return await self._intake.take(KeptPhoto(row.filename, data))
 
     async def _index(self, catalog_name: str) -> tuple[UUID, PrototypeIndex]:
         catalog_id, index = await self._catalogs.index(catalog_name)

@@ -44,4 +44,7 @@ class Feedback(Base):
     defect_class_id: Mapped[UUID | None] = mapped_column(ForeignKey("defect_classes.id", ondelete="SET NULL"))
     defect_class_name: Mapped[str | None] = mapped_column(String(100))
     note: Mapped[str] = mapped_column(Text)
+    support_photo_id: Mapped[UUID | None] = mapped_column(
+        ForeignKey("support_photos.id", name="fk_feedback_support_photo", ondelete="SET NULL")
+    )
     created_at: Mapped[datetime]

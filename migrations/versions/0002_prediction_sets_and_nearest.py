@@ -1,4 +1,4 @@
-"""Classifications say which classes may be meant and which examples the photo resembles."""
+"""Classifications say what else may be meant and which examples the photo resembles; feedback may make an example."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -12,8 +12,17 @@ depends_on = None
 def upgrade() -> None:
     op.add_column("classifications", sa.Column("prediction_set", sa.JSON(), nullable=True))
     op.add_column("classifications", sa.Column("nearest", sa.JSON(), nullable=True))
+    # SQLite adds no foreign key to a table that stands: the table is made anew.
+    with op.batch_alter_table("feedback") as feedback:
+        feedback.add_column(sa.Column("support_photo_id", sa.Uuid(), nullable=True))
+        feedback.create_foreign_key(
+            "fk_feedback_support_photo", "support_photos", ["support_photo_id"], ["id"], ondelete="SET NULL"
+        )
 
 
 def downgrade() -> None:
+    with op.batch_alter_table("feedback") as feedback:
+        feedback.drop_constraint("fk_feedback_support_photo", type_="foreignkey")
+        feedback.drop_column("support_photo_id")
     op.drop_column("classifications", "nearest")
     op.drop_column("classifications", "prediction_set")
