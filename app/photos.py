@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from app.errors import HajaError
+from app.photo_quality import PhotoQuality, measure
 from models.manifest import Transform
 
 HAS_HEIF = importlib.util.find_spec("pillow_heif") is not None
@@ -94,6 +95,7 @@ class DecodedPhoto:
     """
 
     pixels: NDArray[np.uint8]
+    quality: PhotoQuality
     sha256: str
     media_type: str
     width: int
@@ -119,8 +121,10 @@ def decode(data: bytes, transform: Transform, max_pixels: int) -> DecodedPhoto:
     media_type = MEDIA_TYPES[image.format or ""]
     small = _pixels(image, max(transform.width, transform.height), turn)
     latitude, longitude = _place(exif)
+    pixels = np.asarray(small.resize((transform.width, transform.height), Image.Resampling.BICUBIC))
     return DecodedPhoto(
-        pixels=np.asarray(small.resize((transform.width, transform.height), Image.Resampling.BICUBIC)),
+        pixels=pixels,
+        quality=measure(pixels),
         sha256=hashlib.sha256(data).hexdigest(),
         media_type=media_type,
         width=width,

@@ -83,5 +83,6 @@ def _row(photo: ReceivedPhoto, now: datetime) -> dict[str, object]:
         "taken_at": decoded.taken_at and decoded.taken_at.isoformat(),
         "latitude": decoded.latitude,
         "longitude": decoded.longitude,
+        **vars(decoded.quality),
         "created_at": now,
     }

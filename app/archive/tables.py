@@ -22,6 +22,10 @@ class Photo(Base):
     taken_at: Mapped[str | None] = mapped_column(String(32))
     latitude: Mapped[float | None]
     longitude: Mapped[float | None]
+    # See app.photo_quality; None for photos that were kept before they were measured.
+    brightness: Mapped[float | None]
+    sharpness: Mapped[float | None]
+    fingerprint: Mapped[str | None] = mapped_column(String(64))
     created_at: Mapped[datetime]
 
 

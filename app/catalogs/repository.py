@@ -11,7 +11,7 @@ from sqlalchemy import Row, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.archive.tables import Embedding
+from app.archive.tables import Embedding, Photo
 from app.catalogs.tables import Catalog, DefectClass, Prototype, SupportPhoto
 from app.database import insert_absent, new_id
 
@@ -244,6 +244,24 @@ class CatalogRepository:
             .order_by(SupportPhoto.id)
         )
         return (await session.execute(query)).all()
+
+    async def support_details(
+        self, session: AsyncSession, class_id: UUID, backbone_id: str
+    ) -> Sequence[Row[SupportPhoto, Photo, bytes]]:
+        """Every support photo of a class with its photo and embedding, oldest first."""
+        query = (
+            select(SupportPhoto, Photo, Embedding.vector)
+            .join(Photo, Photo.sha256 == SupportPhoto.photo_sha256)
+            .join(Embedding, Embedding.photo_sha256 == SupportPhoto.photo_sha256)
+            .where(SupportPhoto.defect_class_id == class_id, Embedding.backbone_id == backbone_id)
+            .order_by(SupportPhoto.id)
+        )
+        return (await session.execute(query)).all()
+
+    async def catalog_of(self, session: AsyncSession, class_id: UUID) -> Catalog | None:
+        """The catalog that a class is in, or None where there is no such class."""
+        query = select(Catalog).join(DefectClass, DefectClass.catalog_id == Catalog.id)
+        return await session.scalar(query.where(DefectClass.id == class_id))
 
     async def backbone_ids(self, session: AsyncSession) -> Sequence[str]:
         """The backbones that prototypes were made with."""

@@ -1,5 +1,6 @@
 """What the evaluation of a catalog says."""
 
+from typing import Literal
 from uuid import UUID
 
 from pydantic import BaseModel, Field
@@ -43,3 +44,25 @@ class CatalogEvaluation(BaseModel):
     not_judged: int = Field(description="Photos that are the only one of their class.")
     classes: list[ClassEvaluation] = Field(description="Those that need photos most come first.")
     confusions: list[Confusion] = Field(description="The most frequent come first; at most 1,000.")
+
+
+WarningCode = Literal["few-photos", "near-duplicates", "looks-like-another-class", "too-dark", "blurred", "too-small"]
+
+
+class SupportWarning(BaseModel):
+    """Something about a class's examples that a person should look at. Nothing is refused for it."""
+
+    code: WarningCode
+    message: str
+    support_photo_ids: list[UUID] = Field(description="The photos that are meant.")
+    defect_class: DefectClassName | None = Field(description="The other class, where one is meant.")
+
+
+class SupportReport(BaseModel):
+    """What the examples of one class are worth."""
+
+    defect_class_id: UUID
+    shots: int
+    recall: Share | None = Field(description="Examples that the others recognise; null with fewer than two.")
+    confused_with: DefectClassName | None = Field(description="The class that its photos are most similar to.")
+    warnings: list[SupportWarning]
