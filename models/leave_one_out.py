@@ -39,4 +39,4 @@ def wilson_interval(right: int, total: int) -> tuple[float, float]:
     share = right / total
     centre = (share + z * z / (2 * total)) / (1 + z * z / total)
     half = z / (1 + z * z / total) * np.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
-    return max(0.0, float(centre - half)), min(1.0, float(centre + half))
+    return max(0.0, round(float(centre - half), 12)), min(1.0, round(float(centre + half), 12))
