@@ -49,8 +49,8 @@ on them."""
 NOT_CLEAN = f"""**What is not clean**: of each run the weights with the highest mean accuracy on these validation
 sources were kept (every 25 updates), and the recipe (rate, updates, augmentation, share of episodes inside a source)
 was chosen by looking at them; so the trained rows are a little high here, all by the same rule. Photos of a site that
-nobody looked at are the true test. Each trained row is one set of {RUNS} runs, averaged (the shipped checkpoint: four of ridge);
-another set would differ by more than the intervals say."""
+nobody looked at are the true test. Each trained row is one set of {RUNS} runs, averaged (the shipped checkpoint: four
+of ridge); another set would differ by more than the intervals say."""
 
 
 @dataclass(frozen=True)

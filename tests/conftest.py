@@ -1,6 +1,7 @@
 """What all tests share: one real backbone, the migrated schema, and two ways to a running service."""
 
 import shutil
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
@@ -9,8 +10,9 @@ import pytest
 import structlog
 from fastapi import FastAPI
 from hypothesis import settings as hypothesis_settings
+from rich.console import Console
 
-from app import schema_version
+from app import cli, learning, schema_version
 from app.config import Settings
 from app.main import create_app
 from app.server import running
@@ -94,3 +96,25 @@ async def remote(server: str) -> AsyncIterator[httpx.AsyncClient]:
     """A client of `server`."""
     async with httpx.AsyncClient(base_url=server, timeout=30) as made:
         yield made
+
+
+@pytest.fixture
+def haja(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Call the command `haja` in this process: exit code, output, errors."""
+    for module in (cli, learning):
+        monkeypatch.setattr(module, "out", Console(width=200))
+        monkeypatch.setattr(module, "err", Console(width=400, stderr=True))
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["haja", *map(str, arguments)])
+        capsys.readouterr()
+        code: object = 0
+        try:
+            cli.main()
+        except SystemExit as ended:
+            code = ended.code or 0
+        captured = capsys.readouterr()
+        assert isinstance(code, int)
+        return code, captured.out, captured.err
+
+    return call

@@ -2,13 +2,11 @@
 
 import shutil
 import sqlite3
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 import app.cli
 import app.main
@@ -27,26 +25,11 @@ def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], backbone: Backbone) -> Run:
-    """Call `haja` in this process: exit code, output, errors. The backbone is the one that is loaded already."""
+def run(monkeypatch: pytest.MonkeyPatch, haja: Run, backbone: Backbone) -> Run:
+    """`haja` with the backbone that is loaded already."""
     monkeypatch.setattr(app.main, "load_backbone", lambda *_: backbone)
     monkeypatch.setattr("app.cli.logs.configure", lambda _level: None)  # pytest's own capture stays in place
-    monkeypatch.setattr(app.cli, "out", Console(width=200))
-    monkeypatch.setattr(app.cli, "err", Console(width=400, stderr=True))
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["haja", *map(str, arguments)])
-        capsys.readouterr()
-        code: object = 0
-        try:
-            app.cli.main()
-        except SystemExit as ended:
-            code = ended.code or 0
-        captured = capsys.readouterr()
-        assert isinstance(code, int)
-        return code, captured.out, captured.err
-
-    return call
+    return haja
 
 
 @pytest.fixture

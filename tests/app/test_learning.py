@@ -1,16 +1,12 @@
 """`haja meta-train` and `haja evaluate`, called as a person calls them."""
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-from rich.console import Console
 
-import app.cli
-import app.learning
 from tests.drawn import photo, photos
 from tests.models.conftest import OMNIGLOT
 
@@ -41,28 +37,6 @@ options = {channels = 4, inner_rate = 0.1, inner_steps = 1, inner_steps_test = 1
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Call `haja` in this process: exit code, output, errors."""
-    for module in (app.cli, app.learning):
-        monkeypatch.setattr(module, "out", Console(width=200))
-        monkeypatch.setattr(module, "err", Console(width=400, stderr=True))
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["haja", *map(str, arguments)])
-        capsys.readouterr()
-        code: object = 0
-        try:
-            app.cli.main()
-        except SystemExit as ended:
-            code = ended.code or 0
-        captured = capsys.readouterr()
-        assert isinstance(code, int)
-        return code, captured.out, captured.err
-
-    return call
-
-
-@pytest.fixture
 def settings(tmp_path: Path) -> Path:
     path = tmp_path / "mine.toml"
     path.write_text(SETTINGS, encoding="utf-8")
@@ -82,17 +56,17 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_from_photos_to_a_checkpoint_that_can_be_evaluated(
-    run: Run, settings: Path, site: Path, tmp_path: Path
+    haja: Run, settings: Path, site: Path, tmp_path: Path
 ) -> None:
     train = ("meta-train", settings, "--data", site, "--validation", site, "--run", tmp_path / "run")
-    code, out, err = run(*train, "--checkpoint", tmp_path / "mine.json")
+    code, out, err = haja(*train, "--checkpoint", tmp_path / "mine.json")
     assert code == 0, err
     assert "validation before training" in out
     assert "run 1, update 2: loss" in out
     assert (tmp_path / "mine.safetensors").is_file()
 
     compared = ("--against", START, "--data", site, "--shots", 1, "--shots", 5, "--shots", 20, "--episodes", 40)
-    code, out, err = run("evaluate", tmp_path / "mine.json", *compared, "--pictures", tmp_path / "pictures")
+    code, out, err = haja("evaluate", tmp_path / "mine.json", *compared, "--pictures", tmp_path / "pictures")
     assert code == 0, err
     assert "more than the second" in out
     assert "95 % interval over 40 episodes" in out
@@ -103,35 +77,35 @@ def test_from_photos_to_a_checkpoint_that_can_be_evaluated(
     }
     Image.open(tmp_path / "pictures" / "site_3way_5shot.png").verify()
 
-    assert run("evaluate", tmp_path / "run", "--data", site, "--shots", 1, "--ways", 2, "--episodes", 30)[0] == 0
+    assert haja("evaluate", tmp_path / "run", "--data", site, "--shots", 1, "--ways", 2, "--episodes", 30)[0] == 0
 
-    code, _, err = run(*train, "--checkpoint", tmp_path / "mine.json")
+    code, _, err = haja(*train, "--checkpoint", tmp_path / "mine.json")
     assert code == 1
     assert "exists and is not overwritten" in err
 
 
-def test_a_run_with_other_settings_is_left_alone(run: Run, settings: Path, site: Path, tmp_path: Path) -> None:
+def test_a_run_with_other_settings_is_left_alone(haja: Run, settings: Path, site: Path, tmp_path: Path) -> None:
     train = ("meta-train", settings, "--data", site, "--run", tmp_path / "run")
-    assert run(*train)[0] == 0
+    assert haja(*train)[0] == 0
     before = (tmp_path / "run" / "weights.safetensors").read_bytes()
     settings.write_text(SETTINGS.replace("1e-4", "2e-4"), encoding="utf-8")
-    code, _, err = run(*train)
+    code, _, err = haja(*train)
     assert code == 1
     assert "holds a run with other settings (learning_rate)" in err
     assert (tmp_path / "run" / "weights.safetensors").read_bytes() == before
 
 
-def test_an_omniglot_learner_goes_the_same_way(run: Run, tmp_path: Path) -> None:
+def test_an_omniglot_learner_goes_the_same_way(haja: Run, tmp_path: Path) -> None:
     if not OMNIGLOT.is_dir():
         pytest.skip(f"needs Omniglot's small background sets in {OMNIGLOT}")
     (tmp_path / "maml.toml").write_text(OMNIGLOT_SETTINGS, encoding="utf-8")
-    code, _, err = run("meta-train", tmp_path / "maml.toml", "--data", OMNIGLOT, "--run", tmp_path / "run")
+    code, _, err = haja("meta-train", tmp_path / "maml.toml", "--data", OMNIGLOT, "--run", tmp_path / "run")
     assert code == 0, err
     evaluate = ("evaluate", tmp_path / "run", "--data", OMNIGLOT, "--episodes", 30)
-    code, _, err = run(*evaluate)
+    code, _, err = haja(*evaluate)
     assert code == 1
     assert "--ways 5 --shots 1" in err
-    code, out, err = run(*evaluate, "--ways", 5, "--shots", 1)
+    code, out, err = haja(*evaluate, "--ways", 5, "--shots", 1)
     assert code == 0, err
     assert "95 % interval over 30 episodes" in out
 
@@ -148,20 +122,20 @@ def test_an_omniglot_learner_goes_the_same_way(run: Run, tmp_path: Path) -> None
     ids=["no folder", "empty", "no photo", "one class", "too few"],
 )
 def test_photos_that_cannot_be_trained_on(
-    run: Run, settings: Path, tmp_path: Path, make: Callable[[Path], None], sentence: str
+    haja: Run, settings: Path, tmp_path: Path, make: Callable[[Path], None], sentence: str
 ) -> None:
     make(tmp_path / "data")
-    code, _, err = run("meta-train", settings, "--data", tmp_path / "data", "--run", tmp_path / "run")
+    code, _, err = haja("meta-train", settings, "--data", tmp_path / "data", "--run", tmp_path / "run")
     assert code == 1
     assert sentence in err
     assert not (tmp_path / "run").exists()
 
 
-def test_a_damaged_photo_is_left_out_by_name(run: Run, settings: Path, tmp_path: Path) -> None:
+def test_a_damaged_photo_is_left_out_by_name(haja: Run, settings: Path, tmp_path: Path) -> None:
     root = tmp_path / "data"
     _photos(root, {"crack": 6, "rust": 6})
     (root / "site" / "rust" / "broken.jpg").write_bytes(photo("rust", 3)[:1000])
-    code, _, err = run("meta-train", settings, "--data", root, "--run", tmp_path / "run")
+    code, _, err = haja("meta-train", settings, "--data", root, "--run", tmp_path / "run")
     assert code == 0, err
     assert "broken.jpg was left out: " in err
     assert err.count("left out") == 1
@@ -178,27 +152,27 @@ def test_a_damaged_photo_is_left_out_by_name(run: Run, settings: Path, tmp_path:
     ],
 )
 def test_settings_that_cannot_be_used(
-    run: Run, settings: Path, site: Path, tmp_path: Path, settings_text: str, sentence: str
+    haja: Run, settings: Path, site: Path, tmp_path: Path, settings_text: str, sentence: str
 ) -> None:
     settings.write_text(settings_text, encoding="utf-8")
-    code, _, err = run("meta-train", settings, "--data", site, "--run", tmp_path / "run")
+    code, _, err = haja("meta-train", settings, "--data", site, "--run", tmp_path / "run")
     assert code == 1
     assert sentence in err
     assert not (tmp_path / "run").exists()
 
 
-def test_models_that_cannot_be_evaluated(run: Run, site: Path, tmp_path: Path) -> None:
-    assert "no checkpoint 'nothing'" in run("evaluate", "nothing", "--data", site)[2]
-    assert "cannot be read" in run("evaluate", tmp_path, "--data", site)[2]
+def test_models_that_cannot_be_evaluated(haja: Run, site: Path, tmp_path: Path) -> None:
+    assert "no checkpoint 'nothing'" in haja("evaluate", "nothing", "--data", site)[2]
+    assert "cannot be read" in haja("evaluate", tmp_path, "--data", site)[2]
     (tmp_path / "weights.safetensors").write_bytes(b"half a file")
-    code, _, err = run("evaluate", tmp_path, "--data", site)
+    code, _, err = haja("evaluate", tmp_path, "--data", site)
     assert (code, "cannot be read" in err) == (1, True)
-    code, _, err = run("evaluate", START, "--data", site, "--shots", 15)
+    code, _, err = haja("evaluate", START, "--data", site, "--shots", 15)
     assert (code, "an episode needs 25" in err) == (1, True)
 
 
-def test_a_checkpoint_needs_validation_photos(run: Run, settings: Path, site: Path, tmp_path: Path) -> None:
-    code, _, err = run(
+def test_a_checkpoint_needs_validation_photos(haja: Run, settings: Path, site: Path, tmp_path: Path) -> None:
+    code, _, err = haja(
         "meta-train", settings, "--data", site, "--run", tmp_path / "run", "--checkpoint", tmp_path / "mine.json"
     )
     assert (code, "--checkpoint needs --validation" in err) == (1, True)
