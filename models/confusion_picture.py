@@ -9,8 +9,6 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-from matplotlib import font_manager, rc_context
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 FONT_PACKAGE = "koreanize_matplotlib"
@@ -22,6 +20,10 @@ def draw_confusion(confusion: NDArray[np.int64], classes: Sequence[str], title: 
 
     confusion: [C, C] counts, rows the truth; classes: C names, Latin or Korean; title: a line above, in plain text.
     """
+    # Loading matplotlib takes a second, and most processes never draw.
+    from matplotlib import rc_context  # noqa: PLC0415
+    from matplotlib.figure import Figure  # noqa: PLC0415
+
     shown = confusion.sum(axis=1, keepdims=True)
     share = 100 * np.divide(confusion, shown, out=np.zeros(confusion.shape), where=shown > 0)
     side = 2.5 + 0.7 * len(classes)
@@ -47,6 +49,8 @@ def draw_confusion(confusion: NDArray[np.int64], classes: Sequence[str], title: 
 @cache
 def _korean_font() -> str:
     """The name of a font with Hangul, which matplotlib's own fonts lack. Only the package's file is used."""
+    from matplotlib import font_manager  # noqa: PLC0415
+
     package = importlib.util.find_spec(FONT_PACKAGE)
     assert package is not None  # noqa: S101 - a dependency
     assert package.origin is not None  # noqa: S101
