@@ -43,7 +43,7 @@ DataOption = Annotated[
 
 @learning.command("meta-train")
 def train_command(
-    config_file: Annotated[Path, typer.Argument(metavar="CONFIG", help="Such as models/configs/defects.toml.")],
+    config_file: Annotated[Path, typer.Argument(metavar="CONFIG", help="Such as models/configs/defects_ridge.toml.")],
     data: DataOption,
     run: Annotated[Path, typer.Option(help="Folder of this run; the same command goes on where it was stopped.")],
     validation: Annotated[
@@ -60,9 +60,11 @@ def train_command(
         is_first = join_workers().is_first
         out.quiet = not is_first
         config = read_config(config_file)
-        if checkpoint is not None and (validation is None or config.backbone == CONV4):
-            raise ValueError("--checkpoint needs --validation, and a configuration that starts from a checkpoint.")
-        if checkpoint is not None and checkpoint.exists():
+        if config.backbone == CONV4 and (validation or checkpoint):
+            raise ValueError("--validation and --checkpoint are for configurations that start from a checkpoint.")
+        if checkpoint is not None and validation is None:
+            raise ValueError("--checkpoint needs --validation: what its scores mean is fitted on those photos.")
+        if checkpoint is not None and (checkpoint.exists() or checkpoint.with_suffix(".safetensors").exists()):
             raise ValueError(f"The checkpoint {checkpoint} exists and is not overwritten: choose another name.")
         training = training_images(config, data)
         chosen_by = None if validation is None else _test_images(PretrainedBackbone(config.backbone), validation)
@@ -136,7 +138,8 @@ def _sentences() -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.showwarning = lambda message, *_, **__: err.print(str(message), highlight=False)
-            warnings.simplefilter("always")
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("always", UserWarning)
             yield
     except (ValueError, OSError) as error:
         err.print(f"[red]{error}[/]", highlight=False)

@@ -176,6 +176,9 @@ def test_a_checkpoint_needs_validation_photos(haja: Run, settings: Path, site: P
         "meta-train", settings, "--data", site, "--run", tmp_path / "run", "--checkpoint", tmp_path / "mine.json"
     )
     assert (code, "--checkpoint needs --validation" in err) == (1, True)
+    settings.write_text(OMNIGLOT_SETTINGS, encoding="utf-8")
+    code, _, err = haja("meta-train", settings, "--data", site, "--validation", site, "--run", tmp_path / "run")
+    assert (code, "are for configurations that start from a checkpoint" in err) == (1, True)
 
 
 def _photos(root: Path, counts: dict[str, int]) -> None:
