@@ -15,6 +15,7 @@ from rich.table import Table
 
 from app import photos
 from models.augmentation import stack_photos
+from models.backbones import load_manifest
 from models.checkpoint_writer import require_photos, write_checkpoint
 from models.confusion_picture import draw_confusion
 from models.data import Image, LabelledImages, read_image_folder, small_omniglot, stack_images
@@ -67,7 +68,7 @@ def train_command(
         if checkpoint is not None and (checkpoint.exists() or checkpoint.with_suffix(".safetensors").exists()):
             raise ValueError(f"The checkpoint {checkpoint} exists and is not overwritten: choose another name.")
         training = training_images(config, data)
-        chosen_by = None if validation is None else _test_images(PretrainedBackbone(config.backbone), validation)
+        chosen_by = None if validation is None else read_photos(validation, load_manifest(config.backbone).transform)
         if checkpoint is not None and chosen_by is not None:
             require_photos(chosen_by)
         learner = _with_progress(config, training, chosen_by, run)
@@ -98,7 +99,10 @@ def evaluate_command(
     """Accuracy on classes that training never showed, inside one source, with 95 % intervals."""
     with _sentences():
         learners = [_load(name, ways, shots) for name in (model, against) if name is not None]
-        images = [_test_images(learner.backbone, data) for learner in learners]
+        transforms = [_transform(learner) for learner in learners]
+        # Two models that want the same photos share them.
+        decoded = {each: read_photos(data, each) if each else _omniglot(data)[1] for each in dict.fromkeys(transforms)}
+        images = [decoded[each] for each in transforms]
         encoded = [encode(each, of.images, unchanged(each)) for each, of in zip(learners, images, strict=True)]
         table = Table("source", "ways", "shots", "accuracy %", *(["more than the second"] if against else []))
         recalls = Table("class", "shots", "recall %")
@@ -154,13 +158,12 @@ def training_images(config: TrainingConfig, data: Path) -> LabelledImages:
     if config.backbone == CONV4:
         return _omniglot(data)[0]
     side = round(MARGIN * config.view_side)
-    return read_photos(data, replace(PretrainedBackbone(config.backbone).manifest.transform, height=side, width=side))
+    return read_photos(data, replace(load_manifest(config.backbone).transform, height=side, width=side))
 
 
-def _test_images(backbone: object, data: Path) -> LabelledImages:
-    if isinstance(backbone, PretrainedBackbone):
-        return read_photos(data, backbone.manifest.transform)
-    return _omniglot(data)[1]
+def _transform(learner: Learner) -> Transform | None:
+    """How photos are prepared for a learner; None for one of Omniglot."""
+    return learner.backbone.manifest.transform if isinstance(learner.backbone, PretrainedBackbone) else None
 
 
 def read_photos(folder: Path, transform: Transform) -> LabelledImages:

@@ -7,7 +7,7 @@ writes CALIBRATION.md. The numbers are fitted on other sources than the one that
 
 import argparse
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -101,33 +101,34 @@ def main() -> None:
     section.table(
         ["source", "known", "plain: refused", "plain: caught", "plain: AUROC", "expected: refused",
          "expected: caught", "expected: AUROC"],
-        _unknown(classes, episodes),
+        _unknown(classes, others, episodes),
     )  # fmt: skip
     print(section.markdown())
     if not options.quick:
         REPORT.write_text(section.markdown().replace("## ", "# ", 1) + "\n", "utf-8")
 
 
+def _judged(classes: Classes, episodes: int, seed: int) -> Iterator[Judged]:
+    """Episodes of a source at each number of shots that all its classes have photos for."""
+    for shots in SHOTS:
+        if min(map(len, classes)) >= shots + QUERIES:
+            yield judge(classes, shots, episodes=episodes, seed=seed)
+
+
 def _probabilities(name: str, classes: Classes, fitted: Calibration, episodes: int) -> list[list[object]]:
     rows: list[list[object]] = []
-    for shots in SHOTS:
-        if min(map(len, classes)) < shots + QUERIES:
-            continue
-        judged = judge(classes, shots, episodes=episodes, seed=1)
-        by_shots = fitted.temperature + fitted.temperature_per_shot / shots
+    for judged in _judged(classes, episodes, seed=1):
+        by_shots = fitted.temperature + fitted.temperature_per_shot / judged.shots
         one = fitted.temperature + fitted.temperature_per_shot / 5
         errors = [_calibration_error(judged, temperature, episodes) for temperature in (1.0, one, by_shots)]
-        rows.append([name, len(classes), shots, _accuracy(judged, episodes), *errors])
+        rows.append([name, len(classes), judged.shots, _accuracy(judged, episodes), *errors])
     return rows
 
 
 def _sets(name: str, classes: Classes, manifest: Manifest, episodes: int) -> list[list[object]]:
     rows: list[list[object]] = []
-    for shots in SHOTS:
-        if min(map(len, classes)) < shots + QUERIES:
-            continue
-        judged = judge(classes, shots, episodes=episodes, seed=3)
-        among = np.full(len(classes), shots)
+    for judged in _judged(classes, episodes, seed=3):
+        among = np.full(len(classes), judged.shots)
         probability = probabilities(judged.similarity, manifest.temperature_at(among))
         quantiles = manifest.truth_quantiles_at(among)
         cells: list[object] = []
@@ -138,7 +139,7 @@ def _sets(name: str, classes: Classes, manifest: Manifest, episodes: int) -> lis
             cells.append(draws.interval(holds.reshape(episodes, -1).mean(axis=1)))
             size = draws.interval(sizes.reshape(episodes, -1).mean(axis=1))
             cells.append(f"{size.mean:.2f} ± {size.half:.2f}")
-        rows.append([name, shots, *cells])
+        rows.append([name, judged.shots, *cells])
     return rows
 
 
@@ -200,11 +201,8 @@ class _Strangers:
         return [draws.interval(each) for each in (*shares, separations)]
 
 
-def _unknown(classes: dict[str, Classes], episodes: int) -> list[list[object]]:
-    typical = {
-        name: calibrate([classes[other] for other in classes if other != name]).typical_similarity for name in classes
-    }
-    found = {name: _strangers(group, typical[name], episodes) for name, group in classes.items()}
+def _unknown(classes: dict[str, Classes], others: dict[str, Calibration], episodes: int) -> list[list[object]]:
+    found = {name: _strangers(group, others[name].typical_similarity, episodes) for name, group in classes.items()}
     rows: list[list[object]] = []
     for name, scores in found.items():
         cells: list[object] = []

@@ -97,10 +97,13 @@ def _rows(validation: LabelledImages, folder: Path, *, quick: bool) -> Iterator[
     yield Row("none: frozen ImageNet backbone", "prototypes", CosinePrototypicalNetwork(frozen))
     yield Row("none: frozen ImageNet backbone", "ridge", RidgeRegression(frozen))
     yield Row("the shipped checkpoint", "prototypes", CosinePrototypicalNetwork(PretrainedBackbone(DEFAULT)))
-    for name in CONFIGS:
-        config = read_config(ROOT / "models" / "configs" / f"{name}.toml")
+    configs = {name: read_config(ROOT / "models" / "configs" / f"{name}.toml") for name in CONFIGS}
+    # All configurations show views of one size, so the photos are decoded once.
+    data = training_images(configs[CONFIGS[0]], sources.DATA / "train")
+    for name, config in configs.items():
         learner = _trained(
             replace(config, updates=1, runs=1) if quick else replace(config, runs=RUNS),
+            data,
             validation,
             folder / name,
             quick=quick,
@@ -111,11 +114,12 @@ def _rows(validation: LabelledImages, folder: Path, *, quick: bool) -> Iterator[
             yield Row(title, "ridge" if isinstance(learner, RidgeRegression) else "attention", learner)
 
 
-def _trained(config: TrainingConfig, validation: LabelledImages, folder: Path, *, quick: bool) -> Learner:
+def _trained(
+    config: TrainingConfig, data: LabelledImages, validation: LabelledImages, folder: Path, *, quick: bool
+) -> Learner:
     def validate(learner: Learner) -> float:
         return validation_score(learner, validation, stack_photos)
 
-    data = training_images(config, sources.DATA / "train")
     if quick:
         with tempfile.TemporaryDirectory() as temporary:
             return meta_train(config, data, Path(temporary))

@@ -74,16 +74,25 @@ def load_features(name: str) -> tuple[Manifest, nn.Module]:
     Raises:
         CheckpointError: no such checkpoint, or files that do not fit each other.
     """
+    manifest = load_manifest(name)
+    features = create_features(manifest.architecture)
+    load_weights(features, manifest)
+    return manifest, features
+
+
+def load_manifest(name: str) -> Manifest:
+    """Read a checkpoint's manifest by its name or path, without its weights.
+
+    Raises:
+        CheckpointError: no such checkpoint, or a manifest that cannot be used.
+    """
     path = Path(name) if name.endswith(".json") else CHECKPOINTS / f"{name}.json"
     if not path.is_file():
         shipped = ", ".join(sorted(file.stem for file in CHECKPOINTS.glob("*.json")))
         raise CheckpointError(
             f"There is no checkpoint {name!r}: give one of {shipped}, a manifest's path, or timm/NAME."
         )
-    manifest = read_manifest(path)
-    features = create_features(manifest.architecture)
-    load_weights(features, manifest)
-    return manifest, features
+    return read_manifest(path)
 
 
 def timm_backbone(

@@ -9,6 +9,15 @@ ROWS = 1024
 """Photos compared at once: a catalog's photos times its classes may not fit into memory."""
 
 
+def own_similarity(embeddings: NDArray[np.float32], sums: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Cosine of each photo to the prototype of its class without that photo, float32 [S].
+
+    embeddings: float32 [S, D]; sums: embedding sums of the photos' classes, float64 [S, D], or [D] for one class.
+    """
+    cosine: NDArray[np.float32] = np.einsum("sd,sd->s", embeddings, prototype(sums - embeddings))
+    return cosine
+
+
 def nearest_without(embeddings: NDArray[np.float32], labels: NDArray[np.int64]) -> NDArray[np.int64]:
     """The nearest class of every photo, by prototypes without that photo: int64 [S], -1 where its class has no other.
 
@@ -18,13 +27,16 @@ def nearest_without(embeddings: NDArray[np.float32], labels: NDArray[np.int64]) 
     """
     ways = int(labels.max(initial=-1)) + 1
     shots = np.bincount(labels, minlength=ways)
-    sums = np.stack([embedding_sum(embeddings[labels == label]) for label in range(ways)]) if ways else np.empty((0, 0))
+    if not ways:
+        return np.empty(0, np.int64)
+    by_class = np.split(embeddings[labels.argsort(kind="stable")], shots.cumsum()[:-1])
+    sums = np.stack([embedding_sum(photos) for photos in by_class])
+    prototypes = prototype(sums)
     nearest = np.full(len(labels), -1, np.int64)
     for start in range(0, len(labels), ROWS):
         photos, own = embeddings[start : start + ROWS], labels[start : start + ROWS]
-        cosine = similarities(photos, prototype(sums))
-        without = prototype(sums[own] - photos)
-        cosine[np.arange(len(own)), own] = np.einsum("sd,sd->s", photos, without)
+        cosine = similarities(photos, prototypes)
+        cosine[np.arange(len(own)), own] = own_similarity(photos, sums[own])
         nearest[start : start + ROWS] = np.where(shots[own] > 1, cosine.argmax(axis=1), -1)
     return nearest
 

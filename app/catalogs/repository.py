@@ -2,18 +2,20 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Row, delete, func, insert, select, update
+from sqlalchemy import Row, Select, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.archive.tables import Embedding, Photo
 from app.catalogs.tables import Catalog, DefectClass, Prototype, SupportPhoto
 from app.database import insert_absent, new_id
+
+Query = TypeVar("Query", bound=Select[*tuple[Any, ...]])
 
 
 class NameTakenError(Exception):
@@ -227,23 +229,17 @@ class CatalogRepository:
         query = (
             select(SupportPhoto.defect_class_id, Embedding.vector)
             .join(DefectClass, DefectClass.id == SupportPhoto.defect_class_id)
-            .join(Embedding, Embedding.photo_sha256 == SupportPhoto.photo_sha256)
-            .where(DefectClass.catalog_id == catalog_id, Embedding.backbone_id == backbone_id)
-            .order_by(SupportPhoto.id)
+            .where(DefectClass.catalog_id == catalog_id)
         )
-        return (await session.execute(query)).all()
+        return (await session.execute(_embedded(query, backbone_id))).all()
 
     async def supports(
         self, session: AsyncSession, class_ids: Sequence[UUID], backbone_id: str
     ) -> Sequence[Row[UUID, UUID, str, bytes]]:
         """Class id, id, photo and embedding of every support photo of these classes, oldest first."""
-        query = (
-            select(SupportPhoto.defect_class_id, SupportPhoto.id, SupportPhoto.photo_sha256, Embedding.vector)
-            .join(Embedding, Embedding.photo_sha256 == SupportPhoto.photo_sha256)
-            .where(SupportPhoto.defect_class_id.in_(class_ids), Embedding.backbone_id == backbone_id)
-            .order_by(SupportPhoto.id)
-        )
-        return (await session.execute(query)).all()
+        columns = (SupportPhoto.defect_class_id, SupportPhoto.id, SupportPhoto.photo_sha256, Embedding.vector)
+        query = select(*columns).where(SupportPhoto.defect_class_id.in_(class_ids))
+        return (await session.execute(_embedded(query, backbone_id))).all()
 
     async def support_details(
         self, session: AsyncSession, class_id: UUID, backbone_id: str
@@ -252,11 +248,9 @@ class CatalogRepository:
         query = (
             select(SupportPhoto, Photo, Embedding.vector)
             .join(Photo, Photo.sha256 == SupportPhoto.photo_sha256)
-            .join(Embedding, Embedding.photo_sha256 == SupportPhoto.photo_sha256)
-            .where(SupportPhoto.defect_class_id == class_id, Embedding.backbone_id == backbone_id)
-            .order_by(SupportPhoto.id)
+            .where(SupportPhoto.defect_class_id == class_id)
         )
-        return (await session.execute(query)).all()
+        return (await session.execute(_embedded(query, backbone_id))).all()
 
     async def catalog_of(self, session: AsyncSession, class_id: UUID) -> Catalog | None:
         """The catalog that a class is in, or None where there is no such class."""
@@ -266,6 +260,15 @@ class CatalogRepository:
     async def backbone_ids(self, session: AsyncSession) -> Sequence[str]:
         """The backbones that prototypes were made with."""
         return (await session.scalars(select(Prototype.backbone_id).distinct())).all()
+
+
+def _embedded(query: Query, backbone_id: str) -> Query:
+    """A query of support photos, joined with their embeddings by one backbone, oldest photo first."""
+    return (
+        query.join(Embedding, Embedding.photo_sha256 == SupportPhoto.photo_sha256)
+        .where(Embedding.backbone_id == backbone_id)
+        .order_by(SupportPhoto.id)
+    )
 
 
 def unpack(embedding_sum: bytes) -> NDArray[np.float64]:

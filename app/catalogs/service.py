@@ -252,7 +252,11 @@ class CatalogService:
         """A catalog's id and its prototypes as they are now."""
         async with self._database.reading() as session:
             catalog = await self.find(session, catalog_name)
-        return catalog.id, await self._cache.index(catalog.id, catalog.version)
+        return catalog.id, await self.prototypes(catalog)
+
+    async def prototypes(self, catalog: Catalog) -> PrototypeIndex:
+        """The prototypes of a catalog as it was found, or later."""
+        return await self._cache.index(catalog.id, catalog.version)
 
     async def find(self, session: Session, name: str) -> Catalog:
         """The catalog of this name. Raises `CatalogNotFound`."""

@@ -6,6 +6,7 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from app.catalogs.schemas import DefectClassName
+from models.leave_one_out import wilson_interval
 
 
 class Share(BaseModel):
@@ -15,6 +16,14 @@ class Share(BaseModel):
     low: float
     high: float
     photos: int = Field(description="Of so many photos.")
+
+    @classmethod
+    def of(cls, right: int, total: int) -> "Share | None":
+        """So many of so many photos; None of none."""
+        if not total:
+            return None
+        low, high = wilson_interval(right, total)
+        return cls(value=right / total, low=low, high=high, photos=total)
 
 
 class ClassEvaluation(BaseModel):

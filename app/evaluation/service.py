@@ -18,7 +18,7 @@ from app.errors import HajaError
 from app.evaluation.schemas import CatalogEvaluation, ClassEvaluation, Confusion, Share, SupportReport
 from app.evaluation.support_report import Example, report
 from models.confusion_picture import draw_confusion
-from models.leave_one_out import nearest_without, wilson_interval
+from models.leave_one_out import nearest_without
 
 MAX_CONFUSIONS = 1000
 MAX_DRAWN = 60
@@ -72,7 +72,7 @@ class EvaluationService:
             rows = await self._rows.support_details(session, class_id, self._backbone_id)
         if catalog is None:
             raise DefectClassNotFound("There is no defect class with this id; it may have been removed.")
-        _, index = await self._catalogs.index(catalog.name)
+        index = await self._catalogs.prototypes(catalog)
         examples = [
             Example(
                 id=support.id,
@@ -96,7 +96,7 @@ class EvaluationService:
         place = {row.id: number for number, row in enumerate(classes)}
         labels = np.array([place[class_id] for class_id, _ in supports], np.int64)
         answers = await asyncio.to_thread(_nearest, [vector for _, vector in supports], labels)
-        names = [DefectClassName.model_validate(row, from_attributes=True) for row in classes]
+        names = [DefectClassName.model_validate(row) for row in classes]
         return _Judged(version, names, labels, answers)
 
 
@@ -114,23 +114,25 @@ def _describe(catalog: str, backbone_id: str, judged: _Judged) -> CatalogEvaluat
     right = judged.answers == judged.labels
     wrong = Counter(zip(judged.labels[known & ~right].tolist(), judged.answers[known & ~right].tolist(), strict=True))
     most = {truth: answer for (truth, answer), _ in reversed(wrong.most_common())}
-    classes = []
-    for place, name in enumerate(judged.classes):
-        mine = judged.labels == place
-        classes.append(
-            ClassEvaluation(
-                defect_class=name,
-                shots=int(mine.sum()),
-                recall=_share(right[mine & known]),
-                confused_with=judged.classes[most[place]] if place in most else None,
-            )
+    counts = [
+        np.bincount(judged.labels[chosen], minlength=len(judged.classes)).tolist()
+        for chosen in (slice(None), known, right)
+    ]
+    classes = [
+        ClassEvaluation(
+            defect_class=name,
+            shots=shots,
+            recall=Share.of(recognised, known_shots),
+            confused_with=judged.classes[most[place]] if place in most else None,
         )
+        for place, (name, shots, known_shots, recognised) in enumerate(zip(judged.classes, *counts, strict=True))
+    ]
     classes.sort(key=lambda each: (0.0 if each.recall is None else each.recall.low, each.shots))
     return CatalogEvaluation(
         catalog=catalog,
         catalog_version=judged.version,
         backbone_id=backbone_id,
-        accuracy=_share(right[known]),
+        accuracy=Share.of(int(right.sum()), int(known.sum())),
         not_judged=int((~known).sum()),
         classes=classes,
         confusions=[
@@ -140,18 +142,11 @@ def _describe(catalog: str, backbone_id: str, judged: _Judged) -> CatalogEvaluat
     )
 
 
-def _share(right: NDArray[np.bool_]) -> Share | None:
-    if not len(right):
-        return None
-    low, high = wilson_interval(int(right.sum()), len(right))
-    return Share(value=float(right.mean()), low=low, high=high, photos=len(right))
-
-
 def _draw(catalog: str, judged: _Judged) -> bytes:
     known = judged.answers >= 0
     counts = np.zeros((len(judged.classes),) * 2, np.int64)
     np.add.at(counts, (judged.labels[known], judged.answers[known]), 1)
-    share = _share((judged.answers == judged.labels)[known])
+    share = Share.of(int(counts.trace()), int(counts.sum()))
     figure = "no photo could be judged" if share is None else f"{share.value:.0%} ({share.low:.0%} to {share.high:.0%})"
     return draw_confusion(
         counts, [each.title_ko or each.title_en or each.name for each in judged.classes], f"{catalog}: {figure}"

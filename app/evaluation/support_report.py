@@ -11,8 +11,8 @@ from app.catalogs.prototype_cache import PrototypeIndex
 from app.catalogs.schemas import DefectClassName
 from app.evaluation.schemas import Share, SupportReport, SupportWarning
 from app.photo_quality import differing_bits
-from models.leave_one_out import wilson_interval
-from models.prototypes import embedding_sum, prototype, similarities
+from models.leave_one_out import own_similarity
+from models.prototypes import embedding_sum, similarities
 
 FEW = 5
 SMALL = 224
@@ -47,10 +47,8 @@ def report(class_id: UUID, examples: Sequence[Example], index: PrototypeIndex) -
         elsewhere = similarities(embeddings, index.matrix[index.rows[others]])
         confused_with = names[int(elsewhere.mean(axis=0).argmax())]
         if len(examples) > 1:
-            without = prototype(embedding_sum(embeddings) - embeddings)
-            right = np.einsum("sd,sd->s", embeddings, without) >= elsewhere.max(axis=1)
-            low, high = wilson_interval(int(right.sum()), len(right))
-            recall = Share(value=float(right.mean()), low=low, high=high, photos=len(right))
+            right = own_similarity(embeddings, embedding_sum(embeddings)) >= elsewhere.max(axis=1)
+            recall = Share.of(int(right.sum()), len(right))
             warnings += _of_strangers(examples, right, elsewhere.argmax(axis=1), names)
     return SupportReport(
         defect_class_id=class_id, shots=len(examples), recall=recall, confused_with=confused_with, warnings=warnings

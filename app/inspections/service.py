@@ -108,7 +108,9 @@ class InspectionService:
         started = time.perf_counter()
         manifest = self._intake.embedder.manifest
         judgement = await asyncio.to_thread(judge, received.embedding, index, manifest, top_k, coverage)
-        nearest = nearest_examples(received.embedding, await self._catalogs.supports(judgement.best))
+        supports = await self._catalogs.supports(judgement.best)
+        # A class may have thousands of examples: not on the event loop.
+        nearest = await asyncio.to_thread(nearest_examples, received.embedding, supports)
         scored = time.perf_counter()
         self._metrics.stage("score").observe(scored - started)
         async with self._database.writing() as session:
@@ -267,9 +269,10 @@ def judge(
         )
         for place in best
     ]
-    own = index.candidates[best[0]].threshold
-    expected = expected_similarity(index.lengths, index.shots, manifest.typical_similarity)[best[0]]
-    threshold = float(expected) - manifest.unknown_margin if own is None else own
+    threshold = index.candidates[best[0]].threshold
+    if threshold is None:
+        expected = expected_similarity(index.lengths, index.shots, manifest.typical_similarity)[best[0]]
+        threshold = float(expected) - manifest.unknown_margin
     possible = None
     if coverage is not None:
         places = prediction_set(probability, coverage, manifest.truth_quantiles_at(index.shots))
