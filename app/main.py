@@ -17,6 +17,7 @@ from app import errors, schema_version
 from app.archive.repository import ArchiveRepository
 from app.archive.service import ArchiveService
 from app.blobs import DatabaseBlobs
+from app.catalogs.history import HistoryRepository
 from app.catalogs.repository import CatalogRepository
 from app.catalogs.service import CatalogService
 from app.config import Settings
@@ -57,7 +58,9 @@ class Services:
         self._catalog_rows = CatalogRepository()
         archive_rows = ArchiveRepository(DatabaseBlobs())
         self.archive = ArchiveService(self.database, archive_rows, self.intake)
-        self.catalogs = CatalogService(self.database, self._catalog_rows, archive_rows, self.intake)
+        self.catalogs = CatalogService(
+            self.database, self._catalog_rows, HistoryRepository(), archive_rows, self.intake
+        )
         self.evaluations = EvaluationService(
             self.database, self.catalogs, self._catalog_rows, self.embedder.backbone_id
         )

@@ -44,11 +44,18 @@ class PrototypeIndex:
 
 
 @dataclass(frozen=True)
-class _Change:
+class ClassTotal:
+    """A class with the sum of its support embeddings, float64 [D]; None where it has none."""
+
     class_id: UUID
     candidate: Candidate
-    embedding_sum: bytes | None
+    embedding_sum: NDArray[np.float64] | None
     shots: int
+
+
+def build_index(version: int, classes: list[ClassTotal]) -> PrototypeIndex:
+    """The prototypes of a catalog of which every class is given, to the bit those of the cache."""
+    return _Entry().merge(version, classes, None)
 
 
 class _Entry:
@@ -63,11 +70,11 @@ class _Entry:
         self._candidates: dict[UUID, Candidate | None] = {}
         self._spread: dict[UUID, tuple[int, float]] = {}
 
-    def known(self, changes: list[_Change]) -> int:
+    def known(self, changes: list[ClassTotal]) -> int:
         """How many classes there are after these changes, if none was removed."""
         return len(self._candidates.keys() | {change.class_id for change in changes})
 
-    def merge(self, version: int, changes: list[_Change], remaining: Iterable[UUID] | None) -> None:
+    def merge(self, version: int, changes: list[ClassTotal], remaining: Iterable[UUID] | None) -> PrototypeIndex:
         """Take changes over; `remaining` names the classes that are left where some were removed."""
         for change in changes:
             self._row_of.pop(change.class_id, None)
@@ -79,7 +86,7 @@ class _Entry:
                 self._spread.pop(class_id, None)
         added = [(change, change.embedding_sum) for change in changes if change.embedding_sum is not None]
         if added:
-            totals = np.stack([unpack(total) for _, total in added])
+            totals = np.stack([total for _, total in added])
             for (change, _), length in zip(added, np.linalg.norm(totals, axis=1).tolist(), strict=True):
                 self._spread[change.class_id] = (change.shots, length)
             self._append([change.class_id for change, _ in added], prototype(totals))
@@ -89,6 +96,7 @@ class _Entry:
         shots = np.array([shots for shots, _ in spread], np.int64)
         lengths = np.array([length for _, length in spread], np.float64)
         self.index = PrototypeIndex(version, self._storage[: self._used], rows, candidates, shots, lengths)
+        return self.index
 
     def _append(self, class_ids: list[UUID], vectors: NDArray[np.float32]) -> None:
         if self._used + len(vectors) > len(self._storage):
@@ -132,14 +140,14 @@ class PrototypeCache:
             version = await self._repository.version(session, catalog_id)
             rows = await self._repository.changes(session, catalog_id, self._backbone_id, since)
             changes = [
-                _Change(
+                ClassTotal(
                     class_id,
                     Candidate(
                         DefectClassName(id=class_id, name=name, title_ko=ko, title_en=en, severity=severity),
                         threshold,
                         changed_in,
                     ),
-                    embedding_sum,
+                    None if embedding_sum is None else unpack(embedding_sum),
                     shots or 0,
                 )
                 for class_id, name, ko, en, severity, threshold, changed_in, embedding_sum, shots in rows

@@ -142,8 +142,10 @@ class CatalogRepository:
             await session.scalars(select(SupportPhoto.photo_sha256).where(SupportPhoto.defect_class_id == class_id))
         ).all()
 
-    async def add_support_photos(self, session: AsyncSession, class_id: UUID, names: dict[str, str]) -> dict[str, UUID]:
-        """Insert support photos, given as SHA-256 -> file name; their new ids by SHA-256."""
+    async def add_support_photos(
+        self, session: AsyncSession, class_id: UUID, names: dict[str, str], version: int
+    ) -> dict[str, UUID]:
+        """Insert support photos, given as SHA-256 -> file name, that `version` brings; their new ids by SHA-256."""
         now = datetime.now(UTC)
         rows: list[dict[str, Any]] = [
             {
@@ -151,6 +153,7 @@ class CatalogRepository:
                 "defect_class_id": class_id,
                 "photo_sha256": sha256,
                 "filename": filename,
+                "added_in": version,
                 "created_at": now,
             }
             for sha256, filename in names.items()
@@ -231,14 +234,6 @@ class CatalogRepository:
             .join(DefectClass, DefectClass.id == SupportPhoto.defect_class_id)
             .where(DefectClass.catalog_id == catalog_id)
         )
-        return (await session.execute(_embedded(query, backbone_id))).all()
-
-    async def supports(
-        self, session: AsyncSession, class_ids: Sequence[UUID], backbone_id: str
-    ) -> Sequence[Row[UUID, UUID, str, bytes]]:
-        """Class id, id, photo and embedding of every support photo of these classes, oldest first."""
-        columns = (SupportPhoto.defect_class_id, SupportPhoto.id, SupportPhoto.photo_sha256, Embedding.vector)
-        query = select(*columns).where(SupportPhoto.defect_class_id.in_(class_ids))
         return (await session.execute(_embedded(query, backbone_id))).all()
 
     async def support_details(

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.archive.repository import ArchiveRepository
+from app.catalogs.history import HistoryRepository
 from app.catalogs.prototype_cache import Candidate, PrototypeCache, PrototypeIndex
 from app.catalogs.repository import CatalogRepository, NameTakenError
 from app.catalogs.schemas import (
@@ -98,16 +99,18 @@ class CatalogService:
         self,
         database: Database,
         catalogs: CatalogRepository,
+        history: HistoryRepository,
         archive: ArchiveRepository,
         intake: Intake,
     ) -> None:
         self._database = database
         self._catalogs = catalogs
+        self._history = history
         self._archive = archive
         self._intake = intake
         self._backbone_id = intake.embedder.backbone_id
         self._cache = PrototypeCache(database, catalogs, self._backbone_id)
-        self._supports = SupportCache(database, catalogs, self._backbone_id)
+        self._supports = SupportCache(database, history, self._backbone_id)
 
     async def create_catalog(self, wanted: CatalogCreate, once: Once) -> CatalogOut:
         """Make a catalog."""
@@ -210,6 +213,7 @@ class CatalogService:
         async with self._database.writing() as session:
             defect_class = await self._defect_class(session, class_id)
             version = await self._next_version(session, defect_class.catalog_id)
+            await self._history.keep_class(session, class_id, version)
             try:
                 await self._catalogs.change(session, defect_class, fields | {"changed_in": version})
             except NameTakenError:
@@ -220,7 +224,9 @@ class CatalogService:
         """Remove a class; it is not recognised any more."""
         async with self._database.writing() as session:
             defect_class = await self._defect_class(session, class_id)
-            await self._next_version(session, defect_class.catalog_id)
+            version = await self._next_version(session, defect_class.catalog_id)
+            await self._history.keep_class(session, class_id, version)
+            await self._history.keep_support_photos(session, class_id, version)
             sha256s = await self._catalogs.support_sha256s(session, class_id)
             await self._catalogs.delete_defect_class(session, class_id)
             await self._archive.forget_unreferenced(session, sha256s)
@@ -244,6 +250,7 @@ class CatalogService:
             await self._catalogs.shift_prototype(
                 session, defect_class.id, self._backbone_id, -_total(stored.values()), -len(stored)
             )
+            await self._history.keep_support_photo(session, support_id, version)
             await self._catalogs.delete_support_photo(session, support_id)
             await self._catalogs.change(session, defect_class, {"changed_in": version})
             await self._archive.forget_unreferenced(session, [support.photo_sha256])
@@ -271,9 +278,9 @@ class CatalogService:
         version = await self._next_version(session, defect_class.catalog_id)
         return (await self._add(session, defect_class, [received], version)).photos[0].support_photo_id
 
-    async def supports(self, candidates: Sequence[Candidate]) -> list[Supports]:
-        """The support photos of these classes."""
-        return await self._supports.supports(candidates)
+    async def supports(self, candidates: Sequence[Candidate], version: int) -> list[Supports]:
+        """The support photos of these classes of one catalog, as they were at its `version`, like the candidates."""
+        return await self._supports.supports(candidates, version)
 
     async def _take(self, uploads: Sequence[Upload]) -> list[ReceivedPhoto | Refused]:
         taken = await self._intake.take_all(uploads)
@@ -306,7 +313,7 @@ class CatalogService:
                 session, defect_class.id, self._backbone_id, _total(stored.values()), len(stored)
             )
             names = {photo.decoded.sha256: photo.filename for photo in new}
-            added = await self._catalogs.add_support_photos(session, defect_class.id, names)
+            added = await self._catalogs.add_support_photos(session, defect_class.id, names, version)
             await self._catalogs.change(session, defect_class, {"changed_in": version})
         described = await self._describe(session, defect_class)
         return Registered(**described.model_dump(), catalog_version=version, photos=_outcomes(taken, known, added))

@@ -1,15 +1,15 @@
 """The support photos of the classes that answers named last, in memory, to say which of them a photo resembles."""
 
-from collections import OrderedDict
-from collections.abc import Sequence
+from collections import OrderedDict, defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
 
+from app.catalogs.history import HistoryRepository
 from app.catalogs.prototype_cache import Candidate
-from app.catalogs.repository import CatalogRepository
 from app.database import Database
 
 BYTES_KEPT = 256_000_000
@@ -25,18 +25,32 @@ class Supports:
     embeddings: NDArray[np.float32]
 
 
+def by_class(candidates: Sequence[Candidate], rows: Iterable[tuple[UUID, UUID, str, bytes]]) -> list[Supports]:
+    """The support photos of each of these classes, from rows of class id, id, SHA-256 and embedding."""
+    found: dict[UUID, list[tuple[UUID, str, bytes]]] = defaultdict(list)
+    for class_id, support_id, sha256, vector in rows:
+        found[class_id].append((support_id, sha256, vector))
+    supports = []
+    for candidate in candidates:
+        mine = found[candidate.defect_class.id]
+        embeddings = np.array([np.frombuffer(vector, "<f4") for _, _, vector in mine], np.float32)
+        ids, sha256s = tuple(support_id for support_id, _, _ in mine), tuple(sha256 for _, sha256, _ in mine)
+        supports.append(Supports(candidate, ids, sha256s, embeddings))
+    return supports
+
+
 class SupportCache:
     """Classes that were used last, each read again when it has changed."""
 
-    def __init__(self, database: Database, repository: CatalogRepository, backbone_id: str) -> None:
+    def __init__(self, database: Database, history: HistoryRepository, backbone_id: str) -> None:
         self._database = database
-        self._repository = repository
+        self._history = history
         self._backbone_id = backbone_id
         self._kept: OrderedDict[UUID, Supports] = OrderedDict()
         self._bytes = 0
 
-    async def supports(self, candidates: Sequence[Candidate]) -> list[Supports]:
-        """The support photos of these classes, as they were when the candidates were read or later."""
+    async def supports(self, candidates: Sequence[Candidate], version: int) -> list[Supports]:
+        """The support photos of these classes of one catalog, as they were at its `version`, like the candidates."""
         found = {each.defect_class.id: self._kept.get(each.defect_class.id) for each in candidates}
         missing = [
             each
@@ -44,7 +58,7 @@ class SupportCache:
             if (kept := found[each.defect_class.id]) is None or kept.candidate.changed_in != each.changed_in
         ]
         if missing:
-            found |= await self._read(missing)
+            found |= await self._read(missing, version)
         for class_id in self._kept.keys() & found.keys():
             self._kept.move_to_end(class_id)
         while self._bytes > BYTES_KEPT:
@@ -52,18 +66,15 @@ class SupportCache:
             self._bytes -= dropped.embeddings.nbytes
         return [supports for supports in found.values() if supports is not None]
 
-    async def _read(self, missing: Sequence[Candidate]) -> dict[UUID, Supports]:
+    async def _read(self, missing: Sequence[Candidate], version: int) -> dict[UUID, Supports]:
+        class_ids = [each.defect_class.id for each in missing]
         async with self._database.reading() as session:
-            rows = await self._repository.supports(
-                session, [each.defect_class.id for each in missing], self._backbone_id
-            )
-        read = {}
-        for candidate in missing:
-            mine = [row for row in rows if row[0] == candidate.defect_class.id]
-            vectors = np.array([np.frombuffer(vector, "<f4") for *_, vector in mine], np.float32)
-            supports = Supports(candidate, tuple(row[1] for row in mine), tuple(row[2] for row in mine), vectors)
-            if (old := self._kept.pop(candidate.defect_class.id, None)) is not None:
+            # While the photo was embedded the catalog may have moved on; the answer is of one version all the same.
+            rows = await self._history.supports(session, class_ids, self._backbone_id, version)
+        read = dict(zip(class_ids, by_class(missing, rows), strict=True))
+        for class_id, supports in read.items():
+            if (old := self._kept.pop(class_id, None)) is not None:
                 self._bytes -= old.embeddings.nbytes
-            self._kept[candidate.defect_class.id] = read[candidate.defect_class.id] = supports
-            self._bytes += vectors.nbytes
+            self._kept[class_id] = supports
+            self._bytes += supports.embeddings.nbytes
         return read

@@ -1,16 +1,19 @@
-"""Catalogs, their defect classes, the classes' support photos and prototypes."""
+"""Catalogs, their defect classes, the classes' support photos and prototypes; and what of these is no longer."""
 
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.database import Base, new_id
 
 
 class Catalog(Base):
-    """A set of defect classes; `version` counts every change of what it recognises or how it names it."""
+    """A set of defect classes; `version` counts every change of what it recognises or how it names it.
+
+    From version `recorded_from` on, what the catalog was like at each version can be told (see app.catalogs.past).
+    """
 
     __tablename__ = "catalogs"
 
@@ -20,6 +23,7 @@ class Catalog(Base):
     title_en: Mapped[str] = mapped_column(String(200))
     description: Mapped[str] = mapped_column(Text)
     version: Mapped[int]
+    recorded_from: Mapped[int] = mapped_column(server_default=text("1"))
     created_at: Mapped[datetime]
 
 
@@ -46,7 +50,7 @@ class DefectClass(Base):
 
 
 class SupportPhoto(Base):
-    """A photo that shows what a defect class looks like."""
+    """A photo that shows what a defect class looks like, since the catalog's version `added_in` (0: not known)."""
 
     __tablename__ = "support_photos"
     __table_args__ = (UniqueConstraint("defect_class_id", "photo_sha256"),)
@@ -55,6 +59,7 @@ class SupportPhoto(Base):
     defect_class_id: Mapped[UUID] = mapped_column(ForeignKey("defect_classes.id", ondelete="CASCADE"))
     photo_sha256: Mapped[str] = mapped_column(ForeignKey("photos.sha256"), index=True)
     filename: Mapped[str] = mapped_column(String(255))
+    added_in: Mapped[int] = mapped_column(server_default=text("0"))
     created_at: Mapped[datetime]
 
 
@@ -70,3 +75,36 @@ class Prototype(Base):
     backbone_id: Mapped[str] = mapped_column(String(128), primary_key=True)
     embedding_sum: Mapped[bytes] = mapped_column(LargeBinary)
     shots: Mapped[int]
+
+
+class PastSupportPhoto(Base):
+    """A support photo that was removed, by its embedding alone: it counted from version `added_in` to `removed_in`.
+
+    It points neither at the photo, whose bytes may be forgotten, nor at the class, which may be gone.
+    """
+
+    __tablename__ = "past_support_photos"
+
+    support_photo_id: Mapped[UUID] = mapped_column(primary_key=True)
+    backbone_id: Mapped[str] = mapped_column(String(128), primary_key=True)
+    catalog_id: Mapped[UUID] = mapped_column(ForeignKey("catalogs.id", ondelete="CASCADE"), index=True)
+    defect_class_id: Mapped[UUID] = mapped_column(index=True)
+    photo_sha256: Mapped[str] = mapped_column(String(64))
+    vector: Mapped[bytes] = mapped_column(LargeBinary)
+    added_in: Mapped[int]
+    removed_in: Mapped[int]
+
+
+class PastDefectClass(Base):
+    """What a class was called, and its threshold, until the catalog's version `until` changed or removed it."""
+
+    __tablename__ = "past_defect_classes"
+
+    defect_class_id: Mapped[UUID] = mapped_column(primary_key=True)
+    until: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    catalog_id: Mapped[UUID] = mapped_column(ForeignKey("catalogs.id", ondelete="CASCADE"), index=True)
+    name: Mapped[str] = mapped_column(String(100))
+    title_ko: Mapped[str] = mapped_column(String(200))
+    title_en: Mapped[str] = mapped_column(String(200))
+    severity: Mapped[str | None] = mapped_column(String(16))
+    threshold: Mapped[float | None]

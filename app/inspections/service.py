@@ -108,7 +108,7 @@ class InspectionService:
         started = time.perf_counter()
         manifest = self._intake.embedder.manifest
         judgement = await asyncio.to_thread(judge, received.embedding, index, manifest, top_k, coverage)
-        supports = await self._catalogs.supports(judgement.best)
+        supports = await self._catalogs.supports(judgement.best, index.version)
         # A class may have thousands of examples: not on the event loop.
         nearest = await asyncio.to_thread(nearest_examples, received.embedding, supports)
         scored = time.perf_counter()
@@ -293,7 +293,7 @@ def nearest_examples(embedding: NDArray[np.float32], supports: Sequence[Supports
             similarity=float(cosine[place]),
         )
         for each in supports
-        if each.ids  # a class that was removed in the meantime has none
+        if each.ids  # a class of a catalog that was deleted in the meantime has none
         for cosine in [each.embeddings @ embedding]
         for place in np.argsort(-cosine, kind="stable")[:NEAREST]
     ]
