@@ -10,6 +10,7 @@ from uuid import UUID
 import typer
 from pydantic import ValidationError
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Column, Table
 
@@ -21,8 +22,9 @@ from app.config import Settings
 from app.database import Database
 from app.errors import HajaError
 from app.idempotency.service import Once
+from app.inspections.replay import Replay
 from app.learning import learning
-from app.main import Services, StartError, open_services
+from app.main import Services, StartError, any_services, open_services
 from app.metrics import Metrics
 from app.photos import PhotoError
 from app.schema_version import SchemaError
@@ -135,6 +137,28 @@ def classify(
     """Classify photos and keep the answers."""
     if not asyncio.run(_with_services(lambda services: _classify(services, catalog, files, top_k))):
         raise typer.Exit(1)
+
+
+@cli.command()
+def replay(classification: Annotated[UUID, typer.Argument(metavar="ID", help="Id of a classification.")]) -> None:
+    """Judge a kept photo again by the catalog as it was then; exit code 1 where another answer comes out."""
+
+    async def judge_again() -> Replay:
+        async with any_services(_quiet_settings(), Metrics()) as services:
+            return await services.replays.replay(classification)
+
+    replayed = asyncio.run(judge_again())
+    table = Table(Column("class", overflow="fold"), "similarity", "again", "probability", "again")
+    for said, again in replayed.predictions:
+        similarity, probability = (f"{again.similarity:.6f}", f"{again.probability:.6f}") if again else ("", "")
+        answered = (f"{said.similarity:.6f}", f"{said.probability:.6f}")
+        table.add_row(escape(said.defect_class.name), answered[0], similarity, answered[1], probability)
+    out.print(table)
+    if replayed.differences:
+        for line in filter(None, ("Another answer:", *replayed.differences, replayed.doubt)):
+            out.print(line, highlight=False, markup=False)
+        raise typer.Exit(1)
+    out.print(f"The same answer; probabilities differ by at most {replayed.largest_difference:.1e}.")
 
 
 @cli.command()

@@ -25,6 +25,7 @@ from app.database import Database
 from app.embedding.local import LocalEmbedder
 from app.evaluation.service import EvaluationService
 from app.idempotency.repository import forget_old
+from app.inspections.replay import ReplayService
 from app.inspections.repository import InspectionRepository
 from app.inspections.service import InspectionService
 from app.intake import Intake
@@ -56,17 +57,17 @@ class Services:
             max_pixels=settings.max_photo_pixels,
         )
         self._catalog_rows = CatalogRepository()
+        history = HistoryRepository()
         archive_rows = ArchiveRepository(DatabaseBlobs())
         self.archive = ArchiveService(self.database, archive_rows, self.intake)
-        self.catalogs = CatalogService(
-            self.database, self._catalog_rows, HistoryRepository(), archive_rows, self.intake
-        )
+        self.catalogs = CatalogService(self.database, self._catalog_rows, history, archive_rows, self.intake)
         self.evaluations = EvaluationService(
             self.database, self.catalogs, self._catalog_rows, self.embedder.backbone_id
         )
         self.inspections = InspectionService(
             self.database, InspectionRepository(), self.catalogs, self._catalog_rows, archive_rows, self.intake, metrics
         )
+        self.replays = ReplayService(self.database, self.inspections, history, archive_rows, self.intake)
 
     async def start(self) -> None:
         """Check that the stored prototypes are this backbone's, and make what must always exist.
@@ -94,17 +95,32 @@ class Services:
 async def open_services(
     settings: Settings, metrics: Metrics, backbone: Backbone | None = None
 ) -> AsyncIterator[Services]:
-    """Bring an empty database to this version's schema, load the backbone, and give the services.
+    """The services, of a database whose prototypes are of this backbone.
 
     Raises:
         SchemaError, StartError, CheckpointError: the service cannot start; the message says what to do.
+    """
+    async with any_services(settings, metrics, backbone) as services:
+        await services.start()
+        yield services
+
+
+@asynccontextmanager
+async def any_services(
+    settings: Settings, metrics: Metrics, backbone: Backbone | None = None
+) -> AsyncIterator[Services]:
+    """Bring an empty database to this version's schema, load the backbone, and give the services.
+
+    For looking back only: the catalogs may have moved on to another backbone.
+
+    Raises:
+        SchemaError, CheckpointError: the message says what to do.
     """
     schema_version.prepare(settings.database_url)
     if backbone is None:
         backbone = load_backbone(settings.backbone, settings.engine, settings.precision, settings.embed_threads)
     services = Services(settings, backbone, metrics)
     try:
-        await services.start()
         yield services
     finally:
         await services.close()

@@ -142,7 +142,7 @@ class InspectionService:
     async def get(self, classification_id: UUID) -> ClassificationOut:
         """One classification, as it was answered."""
         async with self._database.reading() as session:
-            row, catalog, photo = await self._classification(session, classification_id)
+            row, catalog, photo = await self.find(session, classification_id)
             feedback = await self._inspections.newest_feedback(session, [row.id])
         return _out(row, catalog, photo, feedback.get(row.id))
 
@@ -164,7 +164,7 @@ class InspectionService:
         received = await self._photo_again(classification_id) if wanted.add_to_support else None
         async with self._database.writing() as session:
             await once.claim(session)
-            row, _, _ = await self._classification(session, classification_id)
+            row, _, _ = await self.find(session, classification_id)
             class_id, class_name = await self._meant(session, row, wanted)
             example = None
             if received is not None:
@@ -205,10 +205,17 @@ class InspectionService:
         rows = [Agreement(week=key[0], defect_class=key[1], judged=judged[key], agreed=agreed[key]) for key in order]
         return AgreementOut(catalog=catalog_name, judged=judged.total(), agreed=agreed.total(), rows=rows)
 
+    async def find(self, session: Session, classification_id: UUID) -> tuple[Classification, str, Photo]:
+        """A classification, its catalog's name and its photo. Raises `ClassificationNotFound`."""
+        found = await self._inspections.classification(session, classification_id)
+        if found is None:
+            raise ClassificationNotFound("There is no classification with this id. GET /v1/classifications lists them.")
+        return found[0], found[1], found[2]
+
     async def _photo_again(self, classification_id: UUID) -> ReceivedPhoto:
         """The photo of a classification, decoded and embedded as if it had been sent as an example."""
         async with self._database.reading() as session:
-            row, _, _ = await self._classification(session, classification_id)
+            row, _, _ = await self.find(session, classification_id)
             data = await self._archive.bytes(session, row.photo_sha256)
         assert data is not None  # noqa: S101 - a classification keeps its photo
         return await self._intake.take(KeptPhoto(row.filename, data))
@@ -221,12 +228,6 @@ class InspectionService:
                 f"by POST /v1/catalogs/{catalog_name}/defect-classes, then classify."
             )
         return catalog_id, index
-
-    async def _classification(self, session: Session, classification_id: UUID) -> tuple[Classification, str, Photo]:
-        found = await self._inspections.classification(session, classification_id)
-        if found is None:
-            raise ClassificationNotFound("There is no classification with this id. GET /v1/classifications lists them.")
-        return found[0], found[1], found[2]
 
     async def _meant(
         self, session: Session, row: Classification, wanted: FeedbackCreate
@@ -283,8 +284,10 @@ def judge(
     return Judgement(candidates, predictions, predictions[0].similarity < threshold, threshold, possible)
 
 
-def nearest_examples(embedding: NDArray[np.float32], supports: Sequence[Supports]) -> list[NearestExample]:
-    """The support photos that an embedding, float32 [D], is most similar to, best first."""
+def nearest_examples(
+    embedding: NDArray[np.float32], supports: Sequence[Supports], count: int = NEAREST
+) -> list[NearestExample]:
+    """The `count` support photos that an embedding, float32 [D], is most similar to, best first."""
     found = [
         NearestExample(
             support_photo_id=each.ids[place],
@@ -295,9 +298,9 @@ def nearest_examples(embedding: NDArray[np.float32], supports: Sequence[Supports
         for each in supports
         if each.ids  # a class of a catalog that was deleted in the meantime has none
         for cosine in [each.embeddings @ embedding]
-        for place in np.argsort(-cosine, kind="stable")[:NEAREST]
+        for place in np.argsort(-cosine, kind="stable")[:count]
     ]
-    return sorted(found, key=lambda example: -example.similarity)[:NEAREST]
+    return sorted(found, key=lambda example: -example.similarity)[:count]
 
 
 def _out(row: Classification, catalog: str, photo: Photo, feedback: Feedback | None) -> ClassificationOut:

@@ -128,6 +128,68 @@ def test_classify_in_an_empty_catalog_says_what_to_do(run: Run, database: Path, 
     assert _rows(database, "photos") == 0
 
 
+Answered = tuple[str, sqlite3.Connection]
+
+
+class TestReplay:
+    @pytest.fixture
+    def answered(self, run: Run, database: Path, folder: Path, tmp_path: Path) -> Iterator[Answered]:
+        """The id of an answer, and a connection to its database."""
+        run("import", folder)
+        (tmp_path / "query.jpg").write_bytes(photo("rust", 9))
+        run("classify", tmp_path / "query.jpg")
+        with closing(sqlite3.connect(database, isolation_level=None)) as connection:
+            yield connection.execute("SELECT id FROM classifications").fetchone()[0], connection
+
+    def test_the_same_answer_is_exit_code_0(self, run: Run, answered: Answered) -> None:
+        code, out, err = run("replay", answered[0])
+        assert code == 0, err
+        (line,) = (line for line in out.splitlines() if "rust" in line)
+        _, name, similarity, again, probability, chance, _ = (cell.strip() for cell in line.split("│"))
+        assert (name, similarity, probability) == ("rust", again, chance)
+        assert "The same answer; probabilities differ by at most 0.0e+00." in out
+
+    def test_another_answer_says_what_differs(self, run: Run, answered: Answered) -> None:
+        answer, connection = answered
+        changed = "json_set(predictions, '$[0].probability', 0.25, '$[1].defect_class.name', '[red]')"
+        connection.execute(f"UPDATE classifications SET predictions = {changed}, unknown = 1")  # noqa: S608
+        code, out, _ = run("replay", answer)
+        assert code == 1
+        assert "Another answer:\n" in out
+        assert "│ [red] " in out
+        assert "classes: rust, " in out
+        assert "probability of 'rust': 0.250000 answered, 0.99" in out
+        assert "unknown: True answered, False again.\n" in out
+        assert not out.endswith("\n\n")
+
+    def test_an_answer_that_is_too_old_says_so(self, run: Run, answered: Answered) -> None:
+        answer, connection = answered
+        connection.execute("UPDATE catalogs SET recorded_from = 9, version = 9")
+        assert run("replay", answer)[0] == 0
+        connection.execute("UPDATE classifications SET threshold = 0.1")
+        code, out, _ = run("replay", answer)
+        assert code == 1
+        assert "The answer is of version 4 of its catalog, whose past is kept from version 9 on" in out
+
+    def test_a_catalog_that_has_moved_on_to_another_backbone_does_not_hinder(
+        self, run: Run, answered: Answered
+    ) -> None:
+        answer, connection = answered
+        connection.execute("UPDATE prototypes SET backbone_id = 'other@12345678'")
+        assert run("replay", answer)[0] == 0
+        connection.execute("UPDATE classifications SET backbone_id = 'other@12345678'")
+        code, _, err = run("replay", answer)
+        assert code == 1
+        assert "set HAJA_BACKBONE to other, or" in err
+
+    def test_an_id_that_is_none_or_of_nothing(self, run: Run, database: Path) -> None:
+        assert run("replay", "rust")[0] == 2
+        code, _, err = run("replay", "0199c2a5-b7f0-7cc3-9d0e-5d2f0a1b2c3d")
+        assert code == 1
+        assert err.startswith("There is no classification with this id.")
+        assert database.exists()
+
+
 class TestCheck:
     @pytest.fixture
     def sound(self, run: Run, database: Path, folder: Path) -> Iterator[sqlite3.Connection]:

@@ -14,7 +14,8 @@ from sqlalchemy import inspect, text
 from app import schema_version
 from app.config import Settings
 from app.database import Base
-from app.main import create_app
+from app.main import create_app, open_services
+from app.metrics import Metrics
 from models.backbones import Backbone
 from tests.app.test_schema_version import differences
 from tests.drawn import photo, photos
@@ -79,7 +80,7 @@ def test_the_schema_goes_up_down_and_up_again(settings: Settings) -> None:
     engine.dispose()
 
 
-async def test_register_classify_and_delete(client: httpx.AsyncClient, settings: Settings) -> None:
+async def test_register_classify_and_delete(client: httpx.AsyncClient, settings: Settings, backbone: Backbone) -> None:
     empty = _counts(settings)
     made = {kind: await register(client, kind, photos(kind, range(5))) for kind in ("crack", "rust", "brick")}
     for kind, body in made.items():
@@ -94,10 +95,15 @@ async def test_register_classify_and_delete(client: httpx.AsyncClient, settings:
     assert len((await client.get("/v1/classifications", params={"limit": 2})).json()["items"]) == 2
     created(await client.post(f"/v1/defect-classes/{made['crack']['id']}/support-photos", files=files([photo(seed=7)])))
     await client.delete(f"/v1/support-photos/{made['crack']['photos'][0]['support_photo_id']}")
+    await client.patch(f"/v1/defect-classes/{made['rust']['id']}", json={"name": "stain", "threshold": 1})
     for body in made.values():
         assert (await client.delete(f"/v1/defect-classes/{body['id']}")).status_code == 204
     counts = _counts(settings)
-    assert counts == empty | {"photos": 3, "blobs": 3, "classifications": 3, "feedback": 3}
+    past = {"past_support_photos": 16, "past_defect_classes": 4}
+    assert counts == empty | {"photos": 3, "blobs": 3, "classifications": 3, "feedback": 3} | past
+    async with open_services(settings, Metrics(), backbone) as services:
+        for answer in (await client.get("/v1/classifications")).json()["items"]:
+            assert (await services.replays.replay(uuid.UUID(answer["id"]))).differences == []
     problem(await client.post(CLASSIFICATIONS, files=files([photo()], "photo")), 409, "catalog-empty")
 
 

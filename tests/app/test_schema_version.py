@@ -3,20 +3,26 @@
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Engine, inspect, text
+from sqlalchemy import Engine, inspect, select, text
 
 import migrations
 from app import schema_version
+from app.catalogs.schemas import DefectClassCreate
 from app.config import Settings
 from app.database import Base
+from app.idempotency.service import Once
+from app.inspections.schemas import FeedbackCreate
+from app.intake import KeptPhoto
 from app.main import create_app, open_services
 from app.metrics import Metrics
 from app.schema_version import SchemaError
 from models.backbones import Backbone
+from tests.drawn import photo, photos
 
 
 @pytest.fixture
@@ -62,6 +68,49 @@ def test_the_schema_goes_up_down_and_up_again(url: str, engine: Engine) -> None:
     schema_version.upgrade(url)
     assert set(inspect(engine).get_table_names()) == tables
     assert differences(engine) == []
+
+
+async def test_an_older_database_keeps_its_rows_and_its_past_begins(
+    url: str, engine: Engine, backbone: Backbone
+) -> None:
+    """Filled, brought down to 0002 as if it came from there, and up again; feedback still points at its example."""
+    query = KeptPhoto("9.jpg", photo("crack", 9))
+    async with open_services(Settings(database_url=url), Metrics(), backbone) as services:
+        once = Once(services.database, None, "")
+        uploads = [KeptPhoto("1.jpg", data) for data in photos("crack", range(2))]
+        made = await services.catalogs.register("default", DefectClassCreate(name="crack"), uploads, once)
+        old = await services.inspections.classify("default", query, 1, once)
+        word = FeedbackCreate(verdict="confirmed", add_to_support=True)
+        assert (await services.inspections.give_feedback(old.id, word, once)).support_photo_id is not None
+    before = _rows(engine)
+    schema_version.downgrade(url, "0002")
+    assert "past_support_photos" not in inspect(engine).get_table_names()
+    assert "added_in" not in {column["name"] for column in inspect(engine).get_columns("support_photos")}
+    schema_version.upgrade(url)
+    assert differences(engine) == []
+    assert _rows(engine) == before
+    async with open_services(Settings(database_url=url), Metrics(), backbone) as services:
+        once = Once(services.database, None, "")
+        replayed = await services.replays.replay(old.id)
+        assert replayed.differences  # nobody knows that the example of the feedback came after it
+        assert "whose past is kept from version 3 on" in replayed.doubt
+        new = await services.inspections.classify("default", query, 1, once)
+        await services.catalogs.delete_defect_class(made.id)
+        replayed = await services.replays.replay(new.id)
+        assert (replayed.differences, replayed.doubt) == ([], "")
+
+
+def _rows(engine: Engine) -> dict[str, list[dict[str, Any]]]:
+    """Every row of every table, without what is known since 0003."""
+    new = {"recorded_from", "added_in"}
+    with engine.connect() as connection:
+        return {
+            table.name: [
+                {name: value for name, value in row.items() if name not in new}
+                for row in connection.execute(select(table).order_by(*table.primary_key)).mappings()
+            ]
+            for table in Base.metadata.sorted_tables
+        }
 
 
 async def test_an_empty_database_is_migrated_by_the_service_itself(
