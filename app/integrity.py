@@ -1,4 +1,4 @@
-"""Whether what is stored agrees with itself: database, photo bytes, embeddings, prototypes."""
+"""Whether what is stored agrees with itself: database, photo bytes, embeddings, prototypes, what catalogs were."""
 
 import hashlib
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.archive.tables import Blob, Embedding, Photo
 from app.catalogs.repository import unpack
-from app.catalogs.tables import DefectClass, Prototype, SupportPhoto
+from app.catalogs.tables import Catalog, DefectClass, PastDefectClass, PastSupportPhoto, Prototype, SupportPhoto
 from app.database import Database
 from models.prototypes import embedding_sum
 
@@ -19,7 +19,7 @@ async def find_faults(database: Database) -> list[str]:
     if faults := await database.faults():
         return faults  # what a damaged database says of its contents means nothing
     async with database.reading() as session:
-        return await _photos(session) + await _prototypes(session)
+        return await _photos(session) + await _prototypes(session) + await _past(session)
 
 
 async def _photos(session: AsyncSession) -> list[str]:
@@ -53,6 +53,25 @@ async def _prototypes(session: AsyncSession) -> list[str]:
             elif not _is_sum(prototype.embedding_sum, vectors):
                 faults.append(f"class {name!r}: its prototype is not the mean of its embeddings")
     return faults
+
+
+async def _past(session: AsyncSession) -> list[str]:
+    faults = []
+    columns = (PastSupportPhoto.support_photo_id, PastSupportPhoto.added_in, PastSupportPhoto.removed_in)
+    removed = select(*columns, Catalog.version, PastSupportPhoto.vector).join(Catalog)
+    async for support_id, added_in, removed_in, version, vector in await session.stream(removed):
+        if not added_in < removed_in <= version:
+            faults.append(f"removed support photo {support_id}: from {added_in} to {removed_in}, catalog at {version}")
+        if len(vector) % 4 or not np.isclose(np.linalg.norm(np.frombuffer(vector, "<f4")), 1, atol=1e-3):
+            faults.append(f"removed support photo {support_id}: its embedding is damaged")
+    present = select(SupportPhoto.id).join(DefectClass).join(Catalog).where(SupportPhoto.added_in > Catalog.version)
+    early = (await session.scalars(present)).all()
+    faults += [
+        f"support photo {support_id}: added in a version that its catalog has not reached" for support_id in early
+    ]
+    changed = select(PastDefectClass.defect_class_id).join(Catalog).where(PastDefectClass.until > Catalog.version)
+    classes = (await session.scalars(changed)).all()
+    return faults + [f"class {class_id}: changed in a version that its catalog has not reached" for class_id in classes]
 
 
 def _is_sum(total: bytes, vectors: Sequence[bytes]) -> bool:

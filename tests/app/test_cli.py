@@ -250,6 +250,41 @@ class TestCheck:
         assert code == 1, err
         assert sentence in out
 
+    @pytest.mark.parametrize(
+        ("damage", "sentence"),
+        [
+            ("UPDATE past_support_photos SET removed_in = added_in", ": from 2 to 2, catalog at 5"),
+            ("UPDATE past_support_photos SET removed_in = 6", ": from 2 to 6, catalog at 5"),
+            ("UPDATE past_support_photos SET vector = substr(vector, 1, 2560)", "its embedding is damaged"),
+            ("UPDATE past_support_photos SET vector = x'001122'", "its embedding is damaged"),
+            ("UPDATE past_defect_classes SET until = 6", "changed in a version that its catalog has not reached"),
+            (
+                "UPDATE support_photos SET added_in = 6 WHERE id = (SELECT min(id) FROM support_photos)",
+                "added in a version that its catalog has not reached",
+            ),
+        ],
+    )
+    def test_a_damaged_past_is_named(self, run: Run, sound: sqlite3.Connection, damage: str, sentence: str) -> None:
+        """As if the first support photo had been removed and the first class renamed, in version 5."""
+        sound.execute("UPDATE catalogs SET version = 5")
+        sound.execute(
+            "INSERT INTO past_support_photos (support_photo_id, backbone_id, catalog_id, defect_class_id, "
+            "photo_sha256, vector, added_in, removed_in) "
+            "SELECT printf('%032d', 7), backbone_id, catalog_id, defect_class_id, photo_sha256, vector, 2, 5 "
+            "FROM support_photos JOIN embeddings USING (photo_sha256) "
+            "JOIN defect_classes ON defect_classes.id = defect_class_id LIMIT 1"
+        )
+        sound.execute(
+            "INSERT INTO past_defect_classes (defect_class_id, until, catalog_id, name, title_ko, title_en) "
+            "SELECT id, 5, catalog_id, 'old', '', '' FROM defect_classes LIMIT 1"
+        )
+        code, out, err = run("check")
+        assert (code, out) == (0, "Database, photos and prototypes agree.\n"), err
+        assert sound.execute(damage).rowcount == 1
+        code, out, err = run("check")
+        assert code == 1, err
+        assert sentence in out
+
     def test_a_prototype_of_photos_that_are_all_gone_is_named(self, run: Run, sound: sqlite3.Connection) -> None:
         """As many shots as photos and embeddings, namely none; and yet it would be recognised."""
         sound.execute("PRAGMA foreign_keys = ON")

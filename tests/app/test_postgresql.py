@@ -14,6 +14,7 @@ from sqlalchemy import inspect, text
 from app import schema_version
 from app.config import Settings
 from app.database import Base
+from app.integrity import find_faults
 from app.main import create_app, open_services
 from app.metrics import Metrics
 from models.backbones import Backbone
@@ -104,6 +105,7 @@ async def test_register_classify_and_delete(client: httpx.AsyncClient, settings:
     async with open_services(settings, Metrics(), backbone) as services:
         for answer in (await client.get("/v1/classifications")).json()["items"]:
             assert (await services.replays.replay(uuid.UUID(answer["id"]))).differences == []
+        assert await find_faults(services.database) == []
     problem(await client.post(CLASSIFICATIONS, files=files([photo()], "photo")), 409, "catalog-empty")
 
 
