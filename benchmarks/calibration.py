@@ -7,8 +7,8 @@ writes CALIBRATION.md. The numbers are fitted on other sources than the one that
 
 import argparse
 import os
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,31 +16,35 @@ from numpy.typing import NDArray
 from benchmarks import ceiling, draws, report, sources
 from benchmarks.report import Section
 from models.calibration import EPISODES, QUERIES, REFUSED, Calibration, Judged, calibrate, judge
-from models.manifest import Manifest
+from models.manifest import HeadName, Manifest, Reading
 from models.prediction_sets import prediction_set
 from models.prototypes import embedding_sum, expected_similarity, probabilities, prototype, similarities
+from models.ridge_head import fit_head
 
 SHOTS = (1, 5, 10, 20)
 WAYS = (3, 5, 10, 17)
 COVERAGES = (0.8, 0.9, 0.95)
+HEADS: tuple[HeadName, ...] = ("prototypes", "ridge")
 BINS = 15
 RESAMPLES = 200
 REPORT = report.HERE / "CALIBRATION.md"
+
+RESULTS = ("prototypes", "ECE, plain softmax", "ECE, prototypes", "head", "ECE, head")
 
 Classes = list[NDArray[np.float32]]
 
 PROBABILITIES = f"""Expected calibration error of the best prediction (ECE, {BINS} equal bins, Guo et al. 2017), per
 cent; ± is the 95 % interval from {RESAMPLES} resamplings of the episodes. *Plain softmax*: of the cosines as they are
-(temperature 1), which is nearly flat. *One temperature*: the best single one of 5-shot episodes. *By shots*: the
-manifest's form, temperature + temperature_per_shot / shots. All three for a source are fitted on the other three
-sources, so a row says what a new site can expect."""
+(temperature 1), which is nearly flat. *Prototypes*: cosines over temperature + temperature_per_shot / shots. *Head*:
+the same form on the scores of the ridge head, by which the service judges. Both are fitted on the other three sources,
+so a row says what a new site can expect."""
 
 UNKNOWN = f"""Every class of a source in turn is not registered, the others are, 5 photos each. *Plain*: unknown where
-the best cosine is below one threshold. *Expected*: unknown where it is more than the margin below what the class's own
-support photos let expect. Threshold and margin are those that refuse {100 * REFUSED:.0f} % of the true photos of the
-other three sources. *Refused*: true photos called unknown; *caught*: photos of the class that is not registered, called
-unknown; *AUROC*: how often a true photo scores higher than one of that class, 50 is chance. Mean of the episodes with
-its 95 % interval, per cent."""
+the best cosine is below one threshold. *Expected*: unknown where the cosine to the class that the head says is more
+than the margin below what that class's own support photos let expect. Threshold and margin are those that refuse
+{100 * REFUSED:.0f} % of the true photos of the other three sources. *Refused*: true photos called unknown; *caught*:
+photos of the class that is not registered, called unknown; *AUROC*: how often a true photo scores higher than one of
+that class, 50 is chance. Mean of the episodes with its 95 % interval, per cent."""
 
 SETS = """What `?coverage=` names: *coverage* is the share of photos whose class is in the set, per cent, and *classes*
 the mean size of the set, with 95 % intervals over the episodes. The thresholds for a source are fitted on the other
@@ -71,12 +75,13 @@ def main() -> None:
     section.text(
         f"Backbone `{backbone.backbone_id}`; {episodes:,} episodes a row, all classes of one source, {QUERIES} "
         f"queries a class. The manifest's own numbers are fitted on all four sources ({EPISODES} episodes each): "
-        f"temperature {manifest.temperature} + {manifest.temperature_per_shot} / shots, typical similarity "
-        f"{manifest.typical_similarity}, margin {manifest.unknown_margin}."
+        f"temperature of prototypes {_temperature(manifest.readings['prototypes'])}, of the head "
+        f"{_temperature(manifest.readings['ridge'])}, typical similarity {manifest.typical_similarity}, margin "
+        f"{manifest.unknown_margin}."
     )
     section.text("### Probabilities inside one source\n\n" + PROBABILITIES.replace("\n", " "))
     section.table(
-        ["source", "ways", "shots", "accuracy", "ECE, plain softmax", "ECE, one temperature", "ECE, by shots"],
+        ["source", "ways", "shots", *RESULTS],
         [row for name in names for row in _probabilities(name, classes[name], others[name], episodes)],
     )
     section.text(
@@ -85,17 +90,13 @@ def main() -> None:
         "says nothing here."
     )
     section.table(
-        ["ways", "accuracy", "ECE, plain softmax", "ECE, by shots"],
-        _more_ways(classes, manifest.temperature_at, episodes),
+        ["ways", *RESULTS],
+        _more_ways(classes, manifest, episodes),
     )
     section.text("### Prediction sets\n\n" + SETS.replace("\n", " "))
     section.table(
         ["source", "shots", *(f"{word} at {share:.0%}" for share in COVERAGES for word in ("coverage", "classes"))],
-        [
-            row
-            for name in names
-            for row in _sets(name, classes[name], replace(manifest, **vars(others[name])), episodes)
-        ],
+        [row for name in names for row in _sets(name, classes[name], others[name].readings["ridge"], episodes)],
     )
     section.text("### Unknown\n\n" + UNKNOWN.replace("\n", " "))
     section.table(
@@ -116,21 +117,34 @@ def _judged(classes: Classes, episodes: int, seed: int) -> Iterator[Judged]:
 
 
 def _probabilities(name: str, classes: Classes, fitted: Calibration, episodes: int) -> list[list[object]]:
-    rows: list[list[object]] = []
-    for judged in _judged(classes, episodes, seed=1):
-        by_shots = fitted.temperature + fitted.temperature_per_shot / judged.shots
-        one = fitted.temperature + fitted.temperature_per_shot / 5
-        errors = [_calibration_error(judged, temperature, episodes) for temperature in (1.0, one, by_shots)]
-        rows.append([name, len(classes), judged.shots, _accuracy(judged, episodes), *errors])
-    return rows
+    return [
+        [name, len(classes), judged.shots, *_results(judged, fitted, episodes)]
+        for judged in _judged(classes, episodes, seed=1)
+    ]
 
 
-def _sets(name: str, classes: Classes, manifest: Manifest, episodes: int) -> list[list[object]]:
+def _results(judged: Judged, fitted: Calibration | Manifest, episodes: int) -> list[object]:
+    among = np.full(judged.similarity.shape[1], judged.shots)
+    prototypes, ridge = (fitted.readings[head].temperature_at(among) for head in HEADS)
+    return [
+        _accuracy(judged, "prototypes", episodes),
+        _calibration_error(judged, "prototypes", 1.0, episodes),
+        _calibration_error(judged, "prototypes", prototypes, episodes),
+        _accuracy(judged, "ridge", episodes),
+        _calibration_error(judged, "ridge", ridge, episodes),
+    ]
+
+
+def _temperature(reading: Reading) -> str:
+    return f"{reading.temperature} {reading.temperature_per_shot:+} / shots"
+
+
+def _sets(name: str, classes: Classes, reading: Reading, episodes: int) -> list[list[object]]:
     rows: list[list[object]] = []
     for judged in _judged(classes, episodes, seed=3):
         among = np.full(len(classes), judged.shots)
-        probability = probabilities(judged.similarity, manifest.temperature_at(among))
-        quantiles = manifest.truth_quantiles_at(among)
+        probability = probabilities(judged.ridge, reading.temperature_at(among))
+        quantiles = reading.truth_quantiles_at(among)
         cells: list[object] = []
         for coverage in COVERAGES:
             sets = [prediction_set(each, coverage, quantiles) for each in probability]
@@ -143,9 +157,7 @@ def _sets(name: str, classes: Classes, manifest: Manifest, episodes: int) -> lis
     return rows
 
 
-def _more_ways(
-    classes: dict[str, Classes], temperature_at: Callable[[NDArray[np.int64]], float], episodes: int
-) -> list[list[object]]:
+def _more_ways(classes: dict[str, Classes], manifest: Manifest, episodes: int) -> list[list[object]]:
     everything = [each for group in classes.values() for each in group]
     rows: list[list[object]] = []
     for ways in WAYS:
@@ -155,23 +167,22 @@ def _more_ways(
             parts.append(judge([everything[place] for place in chosen], 5, episodes=1, seed=number))
         judged = Judged(
             5,
-            np.concatenate([each.similarity for each in parts]),
-            np.concatenate([each.labels for each in parts]),
-            np.concatenate([each.lengths for each in parts]),
+            *(
+                np.concatenate([getattr(each, field) for each in parts])
+                for field in ("labels", "similarity", "ridge", "lengths")
+            ),
         )
-        temperature = temperature_at(np.full(ways, 5))
-        errors = [_calibration_error(judged, each, episodes) for each in (1.0, temperature)]
-        rows.append([ways, _accuracy(judged, episodes), *errors])
+        rows.append([ways, *_results(judged, manifest, episodes)])
     return rows
 
 
-def _accuracy(judged: Judged, episodes: int) -> draws.Interval:
-    right = judged.similarity.argmax(axis=1) == judged.labels
+def _accuracy(judged: Judged, head: HeadName, episodes: int) -> draws.Interval:
+    right = judged.scores(head).argmax(axis=1) == judged.labels
     return draws.interval(right.reshape(episodes, -1).mean(axis=1))
 
 
-def _calibration_error(judged: Judged, temperature: float, episodes: int) -> str:
-    probability = probabilities(judged.similarity, temperature)
+def _calibration_error(judged: Judged, head: HeadName, temperature: float, episodes: int) -> str:
+    probability = probabilities(judged.scores(head), temperature)
     sure = probability.max(axis=1).astype(float)
     right = (probability.argmax(axis=1) == judged.labels).astype(float)
     place = np.minimum((sure * BINS).astype(int), BINS - 1).reshape(episodes, -1)
@@ -222,11 +233,13 @@ def _strangers(classes: Classes, typical: float, episodes: int, shots: int = 5) 
         absent = number % len(classes)
         known = [each for place, each in enumerate(drawn) if place != absent]
         sums = np.stack([embedding_sum(each[:shots]) for each in known])
+        head = fit_head(np.concatenate([each[:shots] for each in known]), np.repeat(np.arange(len(known)), shots))
         level = expected_similarity(np.linalg.norm(sums, axis=1), np.full(len(known), shots), typical)
         for kind, photos in enumerate((np.concatenate([each[shots:] for each in known]), drawn[absent])):
             cosine = similarities(photos, prototype(sums))
             plain[kind].append(cosine.max(axis=1))
-            expected[kind].append(cosine.max(axis=1) - level[cosine.argmax(axis=1)])
+            best = head.scores(photos).argmax(axis=1)
+            expected[kind].append(cosine[np.arange(len(photos)), best] - level[best])
     return _Strangers(np.stack(plain[0]), np.stack(plain[1])), _Strangers(np.stack(expected[0]), np.stack(expected[1]))
 
 

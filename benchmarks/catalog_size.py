@@ -64,7 +64,7 @@ def _classification(
     for size in sizes:
         index = _index(size, backbone.dimension)
         query = index.matrix[0].copy()
-        alone[str(size)] = partial(judge, query, index, backbone.manifest, 5)
+        alone[str(size)] = partial(judge, query, index, None, backbone.manifest, 5, None)
         bare[str(size)] = partial(np.matmul, query[np.newaxis], index.matrix.T)
     score, product = timing.in_turns(alone, rounds), timing.in_turns(bare, rounds)
     section.table(

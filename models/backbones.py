@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from models.engines import Engine, EngineName, Precision, create_engine, probes
-from models.manifest import CHECKPOINTS, CheckpointError, Manifest, Transform, read_manifest
+from models.manifest import CHECKPOINTS, CheckpointError, Manifest, Reading, Transform, read_manifest
 from models.network import EmbeddingNetwork, create_features
 from models.weights import load_weights
 
@@ -105,7 +105,7 @@ def timm_backbone(
 ) -> Backbone:
     """Make a backbone of any network of timm, with its pretrained weights or random ones.
 
-    Its preprocessing is timm's own for that network, except that the whole photo is used. Its temperature and
+    Its preprocessing is timm's own for that network, except that the whole photo is used. Its temperatures and
     unknown threshold are not calibrated.
 
     Raises:
@@ -118,11 +118,12 @@ def timm_backbone(
         name=f"{TIMM_PREFIX}{architecture}" + ("" if pretrained else "-random"),
         architecture=architecture,
         transform=Transform(height, width, config["mean"], config["std"]),
-        temperature=0.05,
-        temperature_per_shot=0.0,
         typical_similarity=0.5,
         unknown_margin=2.0,
-        truth_quantiles={1: (0.0,) * 51},
+        readings={
+            "prototypes": Reading(0.05, 0.0, {1: (0.0,) * 51}),
+            "ridge": Reading(0.2, 0.0, {1: (0.0,) * 51}),
+        },
     )
     return _assemble(manifest, features, engine, precision, threads)
 

@@ -3,12 +3,15 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 CHECKPOINTS = Path(__file__).parent / "checkpoints"
+
+HeadName = Literal["prototypes", "ridge"]
+"""What gives a photo its scores: cosines to prototypes, or `models.ridge_head`."""
 
 
 class CheckpointError(Exception):
@@ -40,27 +43,17 @@ class Weights:
 
 
 @dataclass(frozen=True)
-class Manifest:
-    """Everything about a checkpoint except the numbers themselves.
+class Reading:
+    """How the scores of one head are read.
 
-    `weights` is None for a network whose weights are not in a file of ours (timm downloads them, or they are random).
-    `temperature` divides cosine similarities before the softmax when prototypes are means of many photos;
-    `temperature_per_shot` is added to it, divided by the shots: few photos are less sure. `typical_similarity` is the
-    mean cosine of two photos of one class. A photo is unknown whose best cosine similarity is more than
-    `unknown_margin` below what is expected of a new photo of that class (`models.prototypes.expected_similarity`).
-    `truth_quantiles[shots][k]` is the probability that the true class of k % of the photos stays below, k = 0..50.
+    `temperature` divides scores before the softmax when classes have many photos; `temperature_per_shot` is added to
+    it, divided by the shots: few photos are less sure. `truth_quantiles[shots][k]` is the probability that the true
+    class of k % of the photos stays below, k = 0..50.
     """
 
-    name: str
-    architecture: str
-    transform: Transform
     temperature: float
     temperature_per_shot: float
-    typical_similarity: float
-    unknown_margin: float
     truth_quantiles: dict[int, tuple[float, ...]]
-    weights: Weights | None = None
-    folder: Path = CHECKPOINTS
 
     def temperature_at(self, shots: NDArray[np.integer]) -> float:
         """The temperature for a catalog whose classes have so many support photos, [C], each 1 or more."""
@@ -72,6 +65,26 @@ class Manifest:
         table = np.array([self.truth_quantiles[each] for each in known])
         place = float(np.mean(1.0 / shots))
         return np.array([np.interp(place, 1.0 / known, column) for column in table.T])
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Everything about a checkpoint except the numbers themselves.
+
+    `weights` is None for a network whose weights are not in a file of ours (timm downloads them, or they are random).
+    `typical_similarity` is the mean cosine of two photos of one class. A photo is unknown whose cosine similarity to
+    the best class is more than `unknown_margin` below what is expected of a new photo of that class
+    (`models.prototypes.expected_similarity`).
+    """
+
+    name: str
+    architecture: str
+    transform: Transform
+    typical_similarity: float
+    unknown_margin: float
+    readings: dict[HeadName, Reading]
+    weights: Weights | None = None
+    folder: Path = CHECKPOINTS
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -92,13 +105,11 @@ def read_manifest(path: Path) -> Manifest:
                 mean=_rgb(transform["mean"]),
                 std=_rgb(transform["std"]),
             ),
-            temperature=float(fields["temperature"]),
-            temperature_per_shot=float(fields["temperature_per_shot"]),
             typical_similarity=float(fields["typical_similarity"]),
             unknown_margin=float(fields["unknown_margin"]),
-            truth_quantiles={
-                int(shots): tuple(float(value) for value in values)
-                for shots, values in fields["truth_quantiles"].items()
+            readings={
+                "prototypes": _reading(fields["readings"]["prototypes"]),
+                "ridge": _reading(fields["readings"]["ridge"]),
             },
             weights=Weights(**fields["weights"]),
             folder=path.parent,
@@ -109,6 +120,16 @@ def read_manifest(path: Path) -> Manifest:
         raise CheckpointError(f"The manifest {path} is not JSON: {error}.") from error
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"The manifest {path} lacks or misstates a field: {error}.") from error
+
+
+def _reading(fields: dict[str, Any]) -> Reading:
+    return Reading(
+        temperature=float(fields["temperature"]),
+        temperature_per_shot=float(fields["temperature_per_shot"]),
+        truth_quantiles={
+            int(shots): tuple(float(value) for value in values) for shots, values in fields["truth_quantiles"].items()
+        },
+    )
 
 
 def _rgb(values: list[float]) -> tuple[float, float, float]:

@@ -21,7 +21,7 @@ def prediction_set(
     Args:
         probability: float [C].
         coverage: 0.5 to 0.99.
-        truth_quantiles: float64 [51], `Manifest.truth_quantiles_at`.
+        truth_quantiles: float64 [51], `Reading.truth_quantiles_at`.
     """
     threshold = np.interp(100 * (1 - coverage), np.arange(len(truth_quantiles)), truth_quantiles)
     order = np.argsort(-probability, kind="stable")

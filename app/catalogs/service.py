@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.archive.repository import ArchiveRepository
+from app.catalogs.head_cache import HeadCache
 from app.catalogs.history import HistoryRepository
 from app.catalogs.prototype_cache import Candidate, PrototypeCache, PrototypeIndex
 from app.catalogs.repository import CatalogRepository, NameTakenError
@@ -32,6 +33,7 @@ from app.idempotency.service import Once
 from app.intake import Intake, ReceivedPhoto, Refused, Upload
 from app.pagination import Page, cut
 from models.prototypes import embedding_sum
+from models.ridge_head import RidgeHead
 
 MAX_PHOTOS = 50
 
@@ -111,6 +113,7 @@ class CatalogService:
         self._backbone_id = intake.embedder.backbone_id
         self._cache = PrototypeCache(database, catalogs, self._backbone_id)
         self._supports = SupportCache(database, history, self._backbone_id)
+        self._heads = HeadCache(self._supports)
 
     async def create_catalog(self, wanted: CatalogCreate, once: Once) -> CatalogOut:
         """Make a catalog."""
@@ -264,6 +267,10 @@ class CatalogService:
     async def prototypes(self, catalog: Catalog) -> PrototypeIndex:
         """The prototypes of a catalog as it was found, or later."""
         return await self._cache.index(catalog.id, catalog.version)
+
+    async def head(self, catalog_id: UUID, index: PrototypeIndex) -> RidgeHead | None:
+        """What orders the classes of an index; None where its prototypes do."""
+        return await self._heads.head(catalog_id, index)
 
     async def find(self, session: Session, name: str) -> Catalog:
         """The catalog of this name. Raises `CatalogNotFound`."""

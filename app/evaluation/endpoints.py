@@ -23,7 +23,7 @@ Evaluations = Annotated[EvaluationService, Depends(evaluation_service)]
 
 @router.get("/catalogs/{catalog}/evaluation", responses=documented(CatalogNotFound, DatabaseUnavailable))
 async def evaluate_catalog(catalog: str, evaluations: Evaluations) -> schemas.CatalogEvaluation:
-    """How well the classes of a catalog are told apart: every support photo judged by prototypes without it."""
+    """How well the classes of a catalog are told apart: every support photo judged without itself."""
     return await evaluations.evaluate(catalog)
 
 

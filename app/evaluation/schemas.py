@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field
 
 from app.catalogs.schemas import DefectClassName
 from models.leave_one_out import wilson_interval
+from models.manifest import HeadName
 
 
 class Share(BaseModel):
@@ -44,11 +45,12 @@ class Confusion(BaseModel):
 
 
 class CatalogEvaluation(BaseModel):
-    """Every support photo of a catalog, judged as if it were new: by prototypes that were made without it."""
+    """Every support photo of a catalog, judged as if it were new: by a head or prototypes made without it."""
 
     catalog: str
     catalog_version: int
     backbone_id: str
+    head: HeadName = Field(description="What judged: the same as in answers of this catalog.")
     accuracy: Share | None = Field(description="Over all photos that could be judged; null where there is none.")
     not_judged: int = Field(description="Photos that are the only one of their class.")
     classes: list[ClassEvaluation] = Field(description="Those that need photos most come first.")

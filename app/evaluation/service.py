@@ -19,6 +19,8 @@ from app.evaluation.schemas import CatalogEvaluation, ClassEvaluation, Confusion
 from app.evaluation.support_report import Example, report
 from models.confusion_picture import draw_confusion
 from models.leave_one_out import nearest_without
+from models.manifest import HeadName
+from models.ridge_head import can_have_head, fit_head
 
 MAX_CONFUSIONS = 1000
 MAX_DRAWN = 60
@@ -39,6 +41,7 @@ class _Judged:
     classes: list[DefectClassName]
     labels: NDArray[np.int64]
     answers: NDArray[np.int64]
+    head: HeadName
 
 
 class EvaluationService:
@@ -95,18 +98,23 @@ class EvaluationService:
             supports = await self._rows.support_embeddings(session, catalog.id, self._backbone_id)
         place = {row.id: number for number, row in enumerate(classes)}
         labels = np.array([place[class_id] for class_id, _ in supports], np.int64)
-        answers = await asyncio.to_thread(_nearest, [vector for _, vector in supports], labels)
+        answers, head = await asyncio.to_thread(_nearest, [vector for _, vector in supports], labels)
         names = [DefectClassName.model_validate(row) for row in classes]
-        return _Judged(version, names, labels, answers)
+        return _Judged(version, names, labels, answers, head)
 
 
-def _nearest(vectors: Sequence[bytes], labels: NDArray[np.int64]) -> NDArray[np.int64]:
+def _nearest(vectors: Sequence[bytes], labels: NDArray[np.int64]) -> tuple[NDArray[np.int64], HeadName]:
+    """What each photo is taken for without itself, -1 where its class has no other; by the head that answers have."""
     if not vectors:
-        return np.empty(0, np.int64)
-    # Classes without photos have no prototype: number those that have.
+        return np.empty(0, np.int64), "prototypes"
+    # Classes without photos cannot be recognised: number those that have some.
     used, dense = np.unique(labels, return_inverse=True)
-    nearest = nearest_without(np.stack([np.frombuffer(vector, "<f4") for vector in vectors]), dense)
-    return np.where(nearest < 0, -1, used[nearest])
+    embeddings = np.stack([np.frombuffer(vector, "<f4") for vector in vectors])
+    nearest = nearest_without(embeddings, dense)
+    name: HeadName = "prototypes"
+    if can_have_head(len(used), len(labels)) and not (head := fit_head(embeddings, dense)).outdone:
+        nearest, name = np.where(nearest < 0, -1, head.nearest), "ridge"
+    return np.where(nearest < 0, -1, used[nearest]), name
 
 
 def _describe(catalog: str, backbone_id: str, judged: _Judged) -> CatalogEvaluation:
@@ -132,6 +140,7 @@ def _describe(catalog: str, backbone_id: str, judged: _Judged) -> CatalogEvaluat
         catalog=catalog,
         catalog_version=judged.version,
         backbone_id=backbone_id,
+        head=judged.head,
         accuracy=Share.of(int(right.sum()), int(known.sum())),
         not_judged=int((~known).sum()),
         classes=classes,

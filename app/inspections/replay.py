@@ -9,6 +9,7 @@ from uuid import UUID
 
 from app.archive.repository import ArchiveRepository
 from app.archive.service import PhotoNotFound
+from app.catalogs.head_cache import head_of
 from app.catalogs.history import HistoryRepository
 from app.catalogs.past import index_of, supports_at
 from app.catalogs.schemas import DefectClassName
@@ -79,10 +80,10 @@ class ReplayService:
         """Judge the photo of a classification again, by the catalog's version and the backbone of then.
 
         The same answer has the same classes in the same order and under the same names, the same `unknown`, the same
-        members of the prediction set, the same nearest examples, and numbers within the tolerances. Classes or
-        examples whose similarities tie within the tolerance may stand in each other's place. An answer that hung by
-        less than the tolerance, such as `unknown` at a similarity that equals the threshold, may come out otherwise;
-        so may one that was given in another precision (bf16, or a GPU's TF32) than the replay runs in.
+        members of the prediction set, the same nearest examples, and numbers within the tolerances. Classes whose
+        probabilities, or examples whose similarities, tie within the tolerance may stand in each other's place. An
+        answer that hung by less than the tolerance, such as `unknown` at a similarity that equals the threshold, may
+        come out otherwise; so may one that was given in another precision (bf16, or a GPU's TF32) than the replay's.
 
         Raises:
             ClassificationNotFound: no classification has this id.
@@ -125,16 +126,19 @@ def _judge_again(
     said_set = row.prediction_set and PredictionSet.model_validate(row.prediction_set)
     coverage = said_set.coverage if said_set else None
     index = index_of(row.catalog_version, supports)
+    head = head_of(supports) if row.head == "ridge" else None
     # All classes, and below all examples: one that ties with the last that was named may be named in its place.
-    judgement = judge(received.embedding, index, manifest, len(index.candidates), coverage)
+    judgement = judge(received.embedding, index, head, manifest, len(index.candidates), coverage)
     again = {each.defect_class.id: each for each in judgement.predictions}
     pairs = [(each, again.get(each.defect_class.id)) for each in said]
     differences = []
     if received.decoded.sha256 != row.photo_sha256:
         differences.append(f"The photo's bytes have changed: their SHA-256 is {received.decoded.sha256}.")
-    ranked = {_class_text(each.defect_class): each.similarity for each in judgement.predictions}
+    if row.head != judgement.head:
+        differences.append(f"head: {row.head} answered, {judgement.head} again.")
+    ranked = {_class_text(each.defect_class): each.probability for each in judgement.predictions}
     named = [_class_text(each.defect_class) for each in said]
-    differences += _order("classes", named, ranked, max(1, len(named)))
+    differences += _order("classes", named, ranked, max(1, len(named)), PROBABILITY_TOLERANCE)
     for each, found in pairs:
         name = each.defect_class.name
         if found is not None:
@@ -146,7 +150,8 @@ def _judge_again(
     differences += _number("threshold", row.threshold, judgement.threshold, SIMILARITY_TOLERANCE)
     if said_set and judgement.prediction_set:
         members = [_class_text(each) for each in said_set.defect_classes]
-        differences += _order("prediction set", members, ranked, len(judgement.prediction_set.defect_classes))
+        count = len(judgement.prediction_set.defect_classes)
+        differences += _order("prediction set", members, ranked, count, PROBABILITY_TOLERANCE)
     if row.nearest is not None:  # None: from before they were kept
         answered = {each.defect_class.id for each in said}
         chosen = [each for each in supports if each.candidate.defect_class.id in answered]
@@ -158,18 +163,19 @@ def _nearest(kept: Sequence[dict[str, object]], received: ReceivedPhoto, support
     said = [NearestExample.model_validate(each) for each in kept]
     every = nearest_examples(received.embedding, supports, sum(len(each.ids) for each in supports))
     ranked = {_example_text(each): each.similarity for each in every}
-    yield from _order("nearest examples", [_example_text(each) for each in said], ranked, min(NEAREST, len(every)))
+    texts = [_example_text(each) for each in said]
+    yield from _order("nearest examples", texts, ranked, min(NEAREST, len(every)), SIMILARITY_TOLERANCE)
     for each in said:
         if (again := ranked.get(_example_text(each))) is not None:
             what = f"similarity of the example {each.support_photo_id}"
             yield from _number(what, each.similarity, again, SIMILARITY_TOLERANCE)
 
 
-def _order(what: str, said: Sequence[str], ranked: Mapping[str, float], count: int) -> Iterator[str]:
-    """A sentence unless `said` are the first `count` of `ranked`, similarities best first; what ties may swap."""
+def _order(what: str, said: Sequence[str], ranked: Mapping[str, float], count: int, tolerance: float) -> Iterator[str]:
+    """A sentence unless `said` are the first `count` of `ranked`, best first; what ties within `tolerance` may swap."""
     first = list(ranked)[:count]
     if len(said) != len(first) or not all(
-        each in ranked and _close(ranked[each], ranked[place], SIMILARITY_TOLERANCE)
+        each in ranked and _close(ranked[each], ranked[place], tolerance)
         for each, place in zip(said, first, strict=True)
     ):
         yield f"{what}: {'; '.join(said)} answered, {'; '.join(first)} again."

@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.catalogs.schemas import DefectClassName, Text
+from models.manifest import HeadName
 
 Verdict = Literal["confirmed", "corrected", "unknown"]
 
@@ -120,6 +121,7 @@ class ClassificationOut(BaseModel):
                 "catalog": "default",
                 "catalog_version": 6,
                 "backbone_id": "efficientnet-lite0-haja@e3c231ac",
+                "head": "ridge",
                 "predictions": [
                     {
                         "defect_class": {
@@ -163,6 +165,10 @@ class ClassificationOut(BaseModel):
     catalog: str
     catalog_version: int = Field(description="The catalog as it was when the photo was judged.")
     backbone_id: str
+    head: HeadName = Field(
+        description="What ordered the classes: a ridge regression fitted to all support photos of the catalog, or the "
+        "similarities to the prototypes, where the catalog is large or leave-one-out says that they are better."
+    )
     predictions: list[Prediction]
     unknown: bool = Field(description="True: the photo is too unlike every class of this catalog.")
     threshold: float = Field(description="The similarity that the first prediction had to reach.")

@@ -37,9 +37,10 @@ from app.inspections.tables import Classification, Feedback
 from app.intake import Intake, KeptPhoto, ReceivedPhoto, Upload
 from app.metrics import Metrics
 from app.pagination import Page, cut
-from models.manifest import Manifest
+from models.manifest import HeadName, Manifest
 from models.prediction_sets import prediction_set
 from models.prototypes import expected_similarity, probabilities, similarities
+from models.ridge_head import RidgeHead
 
 NEAREST = 3
 """So many examples an answer names."""
@@ -70,6 +71,7 @@ class FeedbackIncomplete(HajaError):
 class Judgement:
     """The best classes for a photo, best first, whether it is none of them, and which may be meant."""
 
+    head: HeadName
     best: list[Candidate]
     predictions: list[Prediction]
     unknown: bool
@@ -104,10 +106,11 @@ class InspectionService:
         """Judge one photo against one catalog and keep the answer; `coverage` asks for a prediction set."""
         # Before the photo is decoded: a catalog that is missing or empty costs the caller no waiting.
         catalog_id, index = await self._index(catalog_name)
+        head = await self._catalogs.head(catalog_id, index)
         received = await self._intake.take(upload)
         started = time.perf_counter()
         manifest = self._intake.embedder.manifest
-        judgement = await asyncio.to_thread(judge, received.embedding, index, manifest, top_k, coverage)
+        judgement = await asyncio.to_thread(judge, received.embedding, index, head, manifest, top_k, coverage)
         supports = await self._catalogs.supports(judgement.best, index.version)
         # A class may have thousands of examples: not on the event loop.
         nearest = await asyncio.to_thread(nearest_examples, received.embedding, supports)
@@ -123,6 +126,7 @@ class InspectionService:
                         "catalog_id": catalog_id,
                         "catalog_version": index.version,
                         "backbone_id": self._intake.embedder.backbone_id,
+                        "head": judgement.head,
                         "photo_sha256": received.decoded.sha256,
                         "filename": received.filename,
                         "predictions": [prediction.model_dump(mode="json") for prediction in judgement.predictions],
@@ -256,12 +260,20 @@ class InspectionService:
 
 
 def judge(
-    embedding: NDArray[np.float32], index: PrototypeIndex, manifest: Manifest, top_k: int, coverage: float | None
+    embedding: NDArray[np.float32],
+    index: PrototypeIndex,
+    head: RidgeHead | None,
+    manifest: Manifest,
+    top_k: int,
+    coverage: float | None,
 ) -> Judgement:
-    """Compare one embedding, float32 [D], with a catalog's prototypes."""
+    """Compare one embedding, float32 [D], with the classes of a catalog: by its head, or by its prototypes."""
     similarity = similarities(embedding[np.newaxis], index.matrix)[0, index.rows]
-    probability = probabilities(similarity, manifest.temperature_at(index.shots))
-    best = np.argsort(-similarity, kind="stable")[:top_k]
+    name: HeadName = "prototypes" if head is None else "ridge"
+    scores = similarity if head is None else head.scores(embedding[np.newaxis])[0]
+    reading = manifest.readings[name]
+    probability = probabilities(scores, reading.temperature_at(index.shots))
+    best = np.argsort(-scores, kind="stable")[:top_k]
     predictions = [
         Prediction(
             defect_class=index.candidates[place].defect_class,
@@ -276,12 +288,12 @@ def judge(
         threshold = float(expected) - manifest.unknown_margin
     possible = None
     if coverage is not None:
-        places = prediction_set(probability, coverage, manifest.truth_quantiles_at(index.shots))
+        places = prediction_set(probability, coverage, reading.truth_quantiles_at(index.shots))
         possible = PredictionSet(
             coverage=coverage, defect_classes=[index.candidates[place].defect_class for place in places]
         )
     candidates = [index.candidates[place] for place in best]
-    return Judgement(candidates, predictions, predictions[0].similarity < threshold, threshold, possible)
+    return Judgement(name, candidates, predictions, predictions[0].similarity < threshold, threshold, possible)
 
 
 def nearest_examples(
@@ -309,6 +321,7 @@ def _out(row: Classification, catalog: str, photo: Photo, feedback: Feedback | N
         catalog=catalog,
         catalog_version=row.catalog_version,
         backbone_id=row.backbone_id,
+        head="ridge" if row.head == "ridge" else "prototypes",
         predictions=[Prediction.model_validate(prediction) for prediction in row.predictions],
         unknown=row.unknown,
         threshold=row.threshold,

@@ -14,6 +14,10 @@ def upgrade() -> None:
     op.add_column("catalogs", sa.Column("recorded_from", sa.Integer(), nullable=False, server_default=sa.text("1")))
     op.execute("UPDATE catalogs SET recorded_from = version")
     op.add_column("support_photos", sa.Column("added_in", sa.Integer(), nullable=False, server_default=sa.text("0")))
+    op.add_column(
+        "classifications",
+        sa.Column("head", sa.String(length=16), nullable=False, server_default=sa.text("'prototypes'")),
+    )
     op.create_table(
         "past_support_photos",
         sa.Column("support_photo_id", sa.Uuid(), nullable=False),
@@ -52,5 +56,6 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_table("past_defect_classes")
     op.drop_table("past_support_photos")
+    op.drop_column("classifications", "head")
     op.drop_column("support_photos", "added_in")
     op.drop_column("catalogs", "recorded_from")

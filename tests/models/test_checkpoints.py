@@ -11,7 +11,7 @@ import safetensors.torch
 import torch
 
 from models.backbones import Backbone, load_backbone
-from models.manifest import CHECKPOINTS, CheckpointError, Manifest, Transform, Weights, read_manifest
+from models.manifest import CHECKPOINTS, CheckpointError, HeadName, Manifest, Reading, Transform, Weights, read_manifest
 from models.network import create_features
 from models.weights import load_weights
 
@@ -41,14 +41,14 @@ def test_the_shipped_manifest_can_be_read() -> None:
     manifest = read_manifest(SHIPPED)
     assert manifest.name == SHIPPED.stem
     assert manifest.transform.height == manifest.transform.width == 224
-    assert manifest.temperature > 0
+    assert all(reading.temperature > 0 for reading in manifest.readings.values())
     assert 0 < manifest.typical_similarity < 1
     assert 0 < manifest.unknown_margin < 1
     assert manifest.weights is not None
     assert len(manifest.weights.sha256) == 64
 
 
-@pytest.mark.parametrize("field", ["name", "architecture", "transform", "temperature", "unknown_margin", "weights"])
+@pytest.mark.parametrize("field", ["name", "architecture", "transform", "readings", "unknown_margin", "weights"])
 def test_a_missing_field_is_named(tmp_path: Path, field: str) -> None:
     path = _write(tmp_path, **{field: None})
     with pytest.raises(CheckpointError, match=field) as refused:
@@ -62,8 +62,9 @@ def test_a_missing_field_is_named(tmp_path: Path, field: str) -> None:
         {"transform": {"height": 224, "width": 224, "mean": [0.5, 0.5], "std": [1, 1, 1]}},
         {"transform": {"height": "tall", "width": 224, "mean": [0, 0, 0], "std": [1, 1, 1]}},
         {"transform": [224, 224]},
-        {"temperature": "warm"},
-        {"temperature": [1]},
+        {"typical_similarity": "warm"},
+        {"readings": {"prototypes": {"temperature": 0.1}}},
+        {"readings": [1]},
         {"weights": {"file": "a.safetensors"}},
         {"weights": {"file": "a.safetensors", "sha256": "0", "colour": "red"}},
         {"weights": "a.safetensors"},
@@ -91,7 +92,9 @@ def test_a_manifest_that_is_not_there_is_refused(tmp_path: Path) -> None:
 
 def _manifest(folder: Path, weights: Weights | None, architecture: str = SMALL) -> Manifest:
     transform = Transform(64, 64, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
-    return Manifest("mine", architecture, transform, 0.05, 0.0, 0.5, 0.2, {1: (0.0,) * 51}, weights, folder)
+    reading = Reading(0.05, 0.0, {1: (0.0,) * 51})
+    readings: dict[HeadName, Reading] = {"prototypes": reading, "ridge": reading}
+    return Manifest("mine", architecture, transform, 0.5, 0.2, readings, weights, folder)
 
 
 def test_weights_beside_the_manifest_are_loaded(tmp_path: Path) -> None:

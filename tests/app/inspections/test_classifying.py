@@ -12,6 +12,7 @@ from app.config import Settings
 from app.photos import decode
 from models.backbones import Backbone
 from models.prototypes import embedding_sum, expected_similarity, probabilities, prototype
+from models.ridge_head import fit_head
 from tests.drawn import photo, photos
 from tests.rest import classify, connect, created, files, nothing_stored, problem, register, row_counts
 
@@ -21,29 +22,53 @@ async def _three_classes(client: httpx.AsyncClient) -> dict[str, str]:
 
 
 async def test_the_answer_is_what_the_formula_says(client: httpx.AsyncClient, backbone: Backbone) -> None:
-    """Worked out again from the photos: mean of unit embeddings, cosine, softmax over the temperature."""
+    """Worked out again from the photos: ridge scores, softmax over the temperature; cosines to means of embeddings."""
     await _three_classes(client)
     answer = await classify(client, photo("rust", 9))
+    kinds = ("crack", "rust", "brick")
 
     def embed(data: bytes) -> NDArray[np.float32]:
         embedding: NDArray[np.float32] = backbone.embed(decode(data, backbone.transform, 10**9).pixels[np.newaxis])[0]
         return embedding
 
     query = embed(photo("rust", 9))
-    means = {
-        kind: prototype(embedding_sum(np.stack([embed(data) for data in photos(kind, range(3))])))
-        for kind in ("crack", "rust", "brick")
-    }
-    expected = {kind: float(query @ mean) for kind, mean in means.items()}
-    ranked = sorted(expected, key=lambda kind: -expected[kind])
+    supports = {kind: np.stack([embed(data) for data in photos(kind, range(3))]) for kind in kinds}
+    cosines = {kind: float(query @ prototype(embedding_sum(vectors))) for kind, vectors in supports.items()}
+    head = fit_head(np.concatenate(list(supports.values())), np.repeat(np.arange(3), 3))
+    reading = backbone.manifest.readings["ridge"]
+    temperature = reading.temperature + reading.temperature_per_shot / 3
+    chances = dict(zip(kinds, probabilities(head.scores(query[np.newaxis])[0], temperature).tolist(), strict=True))
+    ranked = sorted(kinds, key=lambda kind: -chances[kind])
     predictions = answer["predictions"]
+    assert answer["head"] == "ridge"
     assert [found["defect_class"]["name"] for found in predictions] == ranked
     told = [found["similarity"] for found in predictions]
-    assert told == pytest.approx([expected[kind] for kind in ranked], abs=1e-3)
-    manifest = backbone.manifest
-    chances = probabilities(np.array(told, np.float32), manifest.temperature + manifest.temperature_per_shot / 3)
-    assert [found["probability"] for found in predictions] == pytest.approx(chances.tolist(), abs=1e-5)
+    assert told == pytest.approx([cosines[kind] for kind in ranked], abs=1e-3)
+    assert [found["probability"] for found in predictions] == pytest.approx([chances[k] for k in ranked], abs=1e-3)
     assert sum(found["probability"] for found in predictions) == pytest.approx(1, abs=1e-5)
+
+
+async def test_one_class_needs_no_head(client: httpx.AsyncClient) -> None:
+    await register(client, "crack", photos("crack", range(3)))
+    answer = await classify(client, photo("crack", 9))
+    assert answer["head"] == "prototypes"
+    assert answer["predictions"][0]["probability"] == 1
+
+
+async def test_the_head_follows_the_catalog(client: httpx.AsyncClient) -> None:
+    """A new class, new photos and a removed class are in the next answer."""
+    made = [(await register(client, kind, photos(kind, range(3))))["id"] for kind in ("crack", "rust")]
+    before = await classify(client, photo("brick", 9))
+    assert (before["head"], len(before["predictions"])) == ("ridge", 2)
+    added = await register(client, "brick", photos("brick", range(3)))
+    again = (await classify(client, photo("brick", 9)))["predictions"]
+    assert again[0]["defect_class"]["id"] == added["id"]
+    assert len(again) == 3
+    for class_id in made:
+        assert (await client.delete(f"/v1/defect-classes/{class_id}")).status_code == 204
+    last = await classify(client, photo("brick", 9))
+    assert last["head"] == "prototypes"
+    assert [found["defect_class"]["id"] for found in last["predictions"]] == [added["id"]]
 
 
 async def test_the_answer_says_how_it_was_made(
