@@ -16,8 +16,9 @@ from rich.table import Column, Table
 
 from app import demo as demonstration
 from app import integrity, logs, schema_version, server
+from app.catalogs.errors import NoUsablePhoto
 from app.catalogs.schemas import DefectClassCreate
-from app.catalogs.service import MAX_PHOTOS, NoUsablePhoto
+from app.catalogs.service import MAX_PHOTOS
 from app.config import Settings
 from app.database import Database
 from app.errors import HajaError

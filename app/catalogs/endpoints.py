@@ -5,7 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, File, Request, Response, UploadFile
 
-from app.catalogs import schemas, service
+from app.catalogs import errors, schemas
 from app.catalogs.service import CatalogService
 from app.errors import (
     CursorInvalid,
@@ -39,7 +39,7 @@ Catalogs = Annotated[CatalogService, Depends(catalog_service)]
     "/catalogs",
     status_code=201,
     response_model=schemas.CatalogOut,
-    responses=documented(service.CatalogNameTaken, *WRITE),
+    responses=documented(errors.CatalogNameTaken, *WRITE),
     tags=["catalogs"],
 )
 async def create_catalog(
@@ -56,9 +56,7 @@ async def list_catalogs(catalogs: Catalogs, limit: Limit = 50, cursor: Cursor = 
     return await catalogs.list_catalogs(decode_cursor(cursor), limit)
 
 
-@router.get(
-    "/catalogs/{catalog}", responses=documented(service.CatalogNotFound, DatabaseUnavailable), tags=["catalogs"]
-)
+@router.get("/catalogs/{catalog}", responses=documented(errors.CatalogNotFound, DatabaseUnavailable), tags=["catalogs"])
 async def get_catalog(catalog: str, catalogs: Catalogs) -> schemas.CatalogOut:
     """One catalog."""
     return await catalogs.get_catalog(catalog)
@@ -67,9 +65,9 @@ async def get_catalog(catalog: str, catalogs: Catalogs) -> schemas.CatalogOut:
 @router.patch(
     "/catalogs/{catalog}",
     responses=documented(
-        service.CatalogNotFound,
-        service.CatalogNameTaken,
-        service.DefaultCatalogProtected,
+        errors.CatalogNotFound,
+        errors.CatalogNameTaken,
+        errors.DefaultCatalogProtected,
         DatabaseUnavailable,
         StorageFull,
     ),
@@ -83,7 +81,7 @@ async def change_catalog(catalog: str, change: schemas.CatalogChange, catalogs: 
 @router.delete(
     "/catalogs/{catalog}",
     status_code=204,
-    responses=documented(service.CatalogNotFound, service.DefaultCatalogProtected, DatabaseUnavailable),
+    responses=documented(errors.CatalogNotFound, errors.DefaultCatalogProtected, DatabaseUnavailable),
     tags=["catalogs"],
 )
 async def delete_catalog(catalog: str, catalogs: Catalogs) -> None:
@@ -96,7 +94,7 @@ async def delete_catalog(catalog: str, catalogs: Catalogs) -> None:
     status_code=201,
     response_model=schemas.Registered,
     responses=documented(
-        service.CatalogNotFound, service.DefectClassNameTaken, service.NoUsablePhoto, service.TooManyPhotos, *UPLOAD
+        errors.CatalogNotFound, errors.DefectClassNameTaken, errors.NoUsablePhoto, errors.TooManyPhotos, *UPLOAD
     ),
     tags=["defect classes"],
 )
@@ -115,7 +113,7 @@ async def register_defect_class(
 
 @router.get(
     "/catalogs/{catalog}/defect-classes",
-    responses=documented(service.CatalogNotFound, CursorInvalid, DatabaseUnavailable),
+    responses=documented(errors.CatalogNotFound, CursorInvalid, DatabaseUnavailable),
     tags=["defect classes"],
 )
 async def list_defect_classes(
@@ -127,7 +125,7 @@ async def list_defect_classes(
 
 @router.get(
     "/defect-classes/{class_id}",
-    responses=documented(service.DefectClassNotFound, DatabaseUnavailable),
+    responses=documented(errors.DefectClassNotFound, DatabaseUnavailable),
     tags=["defect classes"],
 )
 async def get_defect_class(class_id: UUID, catalogs: Catalogs) -> schemas.DefectClassOut:
@@ -137,7 +135,7 @@ async def get_defect_class(class_id: UUID, catalogs: Catalogs) -> schemas.Defect
 
 @router.patch(
     "/defect-classes/{class_id}",
-    responses=documented(service.DefectClassNotFound, service.DefectClassNameTaken, DatabaseUnavailable, StorageFull),
+    responses=documented(errors.DefectClassNotFound, errors.DefectClassNameTaken, DatabaseUnavailable, StorageFull),
     tags=["defect classes"],
 )
 async def change_defect_class(
@@ -150,7 +148,7 @@ async def change_defect_class(
 @router.delete(
     "/defect-classes/{class_id}",
     status_code=204,
-    responses=documented(service.DefectClassNotFound, DatabaseUnavailable),
+    responses=documented(errors.DefectClassNotFound, DatabaseUnavailable),
     tags=["defect classes"],
 )
 async def delete_defect_class(class_id: UUID, catalogs: Catalogs) -> None:
@@ -162,7 +160,7 @@ async def delete_defect_class(class_id: UUID, catalogs: Catalogs) -> None:
     "/defect-classes/{class_id}/support-photos",
     status_code=201,
     response_model=schemas.Registered,
-    responses=documented(service.DefectClassNotFound, service.NoUsablePhoto, service.TooManyPhotos, *UPLOAD),
+    responses=documented(errors.DefectClassNotFound, errors.NoUsablePhoto, errors.TooManyPhotos, *UPLOAD),
     tags=["defect classes"],
 )
 async def add_support_photos(
@@ -175,7 +173,7 @@ async def add_support_photos(
 
 @router.get(
     "/defect-classes/{class_id}/support-photos",
-    responses=documented(service.DefectClassNotFound, CursorInvalid, DatabaseUnavailable),
+    responses=documented(errors.DefectClassNotFound, CursorInvalid, DatabaseUnavailable),
     tags=["defect classes"],
 )
 async def list_support_photos(
@@ -185,10 +183,20 @@ async def list_support_photos(
     return await catalogs.list_support_photos(class_id, decode_cursor(cursor), limit)
 
 
+@router.get(
+    "/defect-classes/{class_id}/support-report",
+    responses=documented(errors.DefectClassNotFound, DatabaseUnavailable),
+    tags=["defect classes"],
+)
+async def get_support_report(class_id: UUID, catalogs: Catalogs) -> schemas.SupportReport:
+    """What the examples of a class are worth: copies, dark or blurred ones, ones that look like another class."""
+    return await catalogs.support_report(class_id)
+
+
 @router.delete(
     "/support-photos/{support_photo_id}",
     status_code=204,
-    responses=documented(service.SupportPhotoNotFound, DatabaseUnavailable),
+    responses=documented(errors.SupportPhotoNotFound, DatabaseUnavailable),
     tags=["defect classes"],
 )
 async def delete_support_photo(support_photo_id: UUID, catalogs: Catalogs) -> None:

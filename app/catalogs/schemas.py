@@ -8,7 +8,10 @@ from uuid import UUID
 from fastapi import Form
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from models.leave_one_out import wilson_interval
+
 Severity = Literal["low", "medium", "high", "critical"]
+WarningCode = Literal["few-photos", "near-duplicates", "looks-like-another-class", "too-dark", "blurred", "too-small"]
 
 
 def _readable(value: str) -> str:
@@ -158,6 +161,42 @@ class DefectClassOut(DefectClassFields):
     shots: int = Field(description="How many support photos it has.")
 
 
+class Share(BaseModel):
+    """A share of photos, with its 95 % interval (Wilson)."""
+
+    value: float = Field(description="0 to 1.")
+    low: float
+    high: float
+    photos: int = Field(description="Of so many photos.")
+
+    @classmethod
+    def of(cls, right: int, total: int) -> "Share | None":
+        """So many of so many photos; None of none."""
+        if not total:
+            return None
+        low, high = wilson_interval(right, total)
+        return cls(value=right / total, low=low, high=high, photos=total)
+
+
+class SupportWarning(BaseModel):
+    """Something about a class's examples that a person should look at. Nothing is refused for it."""
+
+    code: WarningCode
+    message: str
+    support_photo_ids: list[UUID] = Field(description="The photos that are meant.")
+    defect_class: DefectClassName | None = Field(description="The other class, where one is meant.")
+
+
+class SupportReport(BaseModel):
+    """What the examples of one class are worth."""
+
+    defect_class_id: UUID
+    shots: int
+    recall: Share | None = Field(description="Examples that the others recognise; null with fewer than two.")
+    confused_with: DefectClassName | None = Field(description="The class that its photos are most similar to.")
+    warnings: list[SupportWarning]
+
+
 class PhotoProblem(BaseModel):
     """Why a photo was not taken."""
 
@@ -182,6 +221,7 @@ class Registered(DefectClassOut):
 
     catalog_version: int
     photos: list[PhotoOutcome]
+    support_report: SupportReport
 
 
 class SupportPhotoOut(_FromRow):

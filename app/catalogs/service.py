@@ -1,13 +1,23 @@
 """The rules of catalogs: what may be registered, and what a change does to prototypes and versions."""
 
+import asyncio
 from collections.abc import Iterable, Sequence
-from http import HTTPStatus
 from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.archive.repository import ArchiveRepository
+from app.catalogs.errors import (
+    CatalogNameTaken,
+    CatalogNotFound,
+    DefaultCatalogProtected,
+    DefectClassNameTaken,
+    DefectClassNotFound,
+    NoUsablePhoto,
+    SupportPhotoNotFound,
+    TooManyPhotos,
+)
 from app.catalogs.head_cache import HeadCache
 from app.catalogs.history import HistoryRepository
 from app.catalogs.prototype_cache import Candidate, PrototypeCache, PrototypeIndex
@@ -24,11 +34,12 @@ from app.catalogs.schemas import (
     PhotoProblem,
     Registered,
     SupportPhotoOut,
+    SupportReport,
 )
 from app.catalogs.support_cache import SupportCache, Supports
-from app.catalogs.tables import Catalog, DefectClass
+from app.catalogs.support_report import Example, report
+from app.catalogs.tables import Catalog, DefectClass, SupportPhoto
 from app.database import Database, Session
-from app.errors import HajaError
 from app.idempotency.service import Once
 from app.intake import Intake, ReceivedPhoto, Refused, Upload
 from app.pagination import Page, cut
@@ -36,62 +47,6 @@ from models.prototypes import embedding_sum
 from models.ridge_head import RidgeHead
 
 MAX_PHOTOS = 50
-
-
-class CatalogNotFound(HajaError):
-    """No catalog has this name."""
-
-    status = HTTPStatus.NOT_FOUND
-    code = "catalog-not-found"
-
-
-class DefectClassNotFound(HajaError):
-    """No defect class has this id."""
-
-    status = HTTPStatus.NOT_FOUND
-    code = "defect-class-not-found"
-
-
-class SupportPhotoNotFound(HajaError):
-    """No support photo has this id."""
-
-    status = HTTPStatus.NOT_FOUND
-    code = "support-photo-not-found"
-
-
-class CatalogNameTaken(HajaError):
-    """Another catalog has this name."""
-
-    status = HTTPStatus.CONFLICT
-    code = "catalog-name-taken"
-
-
-class DefectClassNameTaken(HajaError):
-    """Another class of the catalog has this name."""
-
-    status = HTTPStatus.CONFLICT
-    code = "defect-class-name-taken"
-
-
-class DefaultCatalogProtected(HajaError):
-    """The default catalog always exists under its name."""
-
-    status = HTTPStatus.CONFLICT
-    code = "default-catalog-protected"
-
-
-class TooManyPhotos(HajaError):
-    """More photos than one request may have."""
-
-    status = HTTPStatus.UNPROCESSABLE_ENTITY
-    code = "too-many-photos"
-
-
-class NoUsablePhoto(HajaError):
-    """None of the photos could be used; `errors` says why for each."""
-
-    status = HTTPStatus.UNPROCESSABLE_ENTITY
-    code = "no-usable-photo"
 
 
 class CatalogService:
@@ -171,6 +126,7 @@ class CatalogService:
             if await self._catalogs.defect_class_named(session, catalog.id, wanted.name) is not None:
                 raise _class_name_taken(wanted.name)
         taken = await self._take(uploads)
+        index = await self.prototypes(catalog)
         async with self._database.writing() as session:
             await once.claim(session)
             version = await self._next_version(session, catalog.id)
@@ -179,21 +135,23 @@ class CatalogService:
                 defect_class = await self._catalogs.add_defect_class(session, fields)
             except NameTakenError:
                 raise _class_name_taken(wanted.name) from None
-            answer = await self._add(session, defect_class, taken, version)
+            photos = await self._add(session, defect_class, taken, version)
+            answer = await self._registered(session, defect_class, photos, version, index)
             await once.keep(session, answer)
         return answer
 
     async def add_support_photos(self, class_id: UUID, uploads: Sequence[Upload], once: Once) -> Registered:
         """Add support photos to a class."""
         _check_count(uploads)
-        async with self._database.reading() as session:
-            await self._defect_class(session, class_id)
+        catalog = await self._catalog_of(class_id)
         taken = await self._take(uploads)
+        index = await self.prototypes(catalog)
         async with self._database.writing() as session:
             await once.claim(session)
             defect_class = await self._defect_class(session, class_id)
             version = await self._next_version(session, defect_class.catalog_id)
-            answer = await self._add(session, defect_class, taken, version)
+            photos = await self._add(session, defect_class, taken, version)
+            answer = await self._registered(session, defect_class, photos, version, index)
             await once.keep(session, answer)
         return answer
 
@@ -234,6 +192,14 @@ class CatalogService:
             await self._catalogs.delete_defect_class(session, class_id)
             await self._archive.forget_unreferenced(session, sha256s)
 
+    async def support_report(self, class_id: UUID) -> SupportReport:
+        """What the examples of a class are worth."""
+        catalog = await self._catalog_of(class_id)
+        async with self._database.reading() as session:
+            rows = await self._catalogs.support_details(session, class_id, self._backbone_id)
+        index = await self.prototypes(catalog)
+        return await asyncio.to_thread(report, class_id, [Example.of(*row) for row in rows], index)
+
     async def list_support_photos(self, class_id: UUID, after: UUID | None, limit: int) -> Page[SupportPhotoOut]:
         """A page of a class's support photos."""
         async with self._database.reading() as session:
@@ -244,11 +210,11 @@ class CatalogService:
     async def delete_support_photo(self, support_id: UUID) -> None:
         """Take an example back: the prototype is as if it had never been there."""
         async with self._database.writing() as session:
-            support = await self._catalogs.support_photo(session, support_id)
-            if support is None:
-                raise SupportPhotoNotFound("There is no support photo with this id; it may have been removed already.")
+            support = await self._support_photo(session, support_id)
             defect_class = await self._defect_class(session, support.defect_class_id)
             version = await self._next_version(session, defect_class.catalog_id)
+            # Only now others wait: one who removed it at the same time must not make it count twice.
+            await self._support_photo(session, support_id)
             stored = await self._archive.embeddings(session, self._backbone_id, [support.photo_sha256])
             await self._catalogs.shift_prototype(
                 session, defect_class.id, self._backbone_id, -_total(stored.values()), -len(stored)
@@ -283,7 +249,7 @@ class CatalogService:
         """Add one photo to a class inside the caller's transaction; its id there, also where it was one already."""
         defect_class = await self._defect_class(session, class_id)
         version = await self._next_version(session, defect_class.catalog_id)
-        return (await self._add(session, defect_class, [received], version)).photos[0].support_photo_id
+        return (await self._add(session, defect_class, [received], version))[0].support_photo_id
 
     async def supports(self, candidates: Sequence[Candidate], version: int) -> list[Supports]:
         """The support photos of these classes of one catalog, as they were at its `version`, like the candidates."""
@@ -304,7 +270,7 @@ class CatalogService:
 
     async def _add(
         self, session: Session, defect_class: DefectClass, taken: list[ReceivedPhoto | Refused], version: int
-    ) -> Registered:
+    ) -> list[PhotoOutcome]:
         """Write photos, embeddings, support photos and prototype of a class that this transaction holds."""
         received = {photo.decoded.sha256: photo for photo in taken if isinstance(photo, ReceivedPhoto)}
         known = await self._catalogs.known_sha256s(session, defect_class.id, list(received))
@@ -322,8 +288,23 @@ class CatalogService:
             names = {photo.decoded.sha256: photo.filename for photo in new}
             added = await self._catalogs.add_support_photos(session, defect_class.id, names, version)
             await self._catalogs.change(session, defect_class, {"changed_in": version})
+        return _outcomes(taken, known, added)
+
+    async def _registered(
+        self,
+        session: Session,
+        defect_class: DefectClass,
+        photos: list[PhotoOutcome],
+        version: int,
+        index: PrototypeIndex,
+    ) -> Registered:
+        """The answer to a registration, with a report by the other classes as they were in `index`."""
         described = await self._describe(session, defect_class)
-        return Registered(**described.model_dump(), catalog_version=version, photos=_outcomes(taken, known, added))
+        rows = await self._catalogs.support_details(session, defect_class.id, self._backbone_id)
+        support_report = await asyncio.to_thread(report, defect_class.id, [Example.of(*row) for row in rows], index)
+        return Registered(
+            **described.model_dump(), catalog_version=version, photos=photos, support_report=support_report
+        )
 
     async def _describe(self, session: Session, defect_class: DefectClass) -> DefectClassOut:
         shots = await self._catalogs.shots(session, [defect_class.id])
@@ -332,8 +313,21 @@ class CatalogService:
     async def _defect_class(self, session: Session, class_id: UUID) -> DefectClass:
         defect_class = await self._catalogs.defect_class(session, class_id)
         if defect_class is None:
-            raise DefectClassNotFound("There is no defect class with this id; it may have been removed.")
+            raise _class_not_found()
         return defect_class
+
+    async def _support_photo(self, session: Session, support_id: UUID) -> SupportPhoto:
+        support = await self._catalogs.support_photo(session, support_id)
+        if support is None:
+            raise SupportPhotoNotFound("There is no support photo with this id; it may have been removed already.")
+        return support
+
+    async def _catalog_of(self, class_id: UUID) -> Catalog:
+        async with self._database.reading() as session:
+            catalog = await self._catalogs.catalog_of(session, class_id)
+        if catalog is None:
+            raise _class_not_found()
+        return catalog
 
     async def _next_version(self, session: Session, catalog_id: UUID) -> int:
         version = await self._catalogs.next_version(session, catalog_id)
@@ -382,6 +376,10 @@ def _check_count(uploads: Sequence[Upload]) -> None:
         raise TooManyPhotos(
             f"One request takes at most {MAX_PHOTOS} photos, not {len(uploads)}: send the rest afterwards."
         )
+
+
+def _class_not_found() -> DefectClassNotFound:
+    return DefectClassNotFound("There is no defect class with this id; it may have been removed.")
 
 
 def _catalog_name_taken(name: str) -> CatalogNameTaken:

@@ -1,11 +1,10 @@
 """The evaluation of a catalog over HTTP."""
 
 from typing import Annotated
-from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from app.catalogs.service import CatalogNotFound, DefectClassNotFound
+from app.catalogs.errors import CatalogNotFound
 from app.errors import DatabaseUnavailable, documented
 from app.evaluation import schemas
 from app.evaluation.service import CatalogTooLargeToDraw, EvaluationService
@@ -40,13 +39,3 @@ async def draw_catalog_confusion(catalog: str, evaluations: Evaluations) -> Resp
     return Response(
         await evaluations.draw(catalog), media_type="image/png", headers={"X-Content-Type-Options": "nosniff"}
     )
-
-
-@router.get(
-    "/defect-classes/{class_id}/support-report",
-    responses=documented(DefectClassNotFound, DatabaseUnavailable),
-    tags=["defect classes"],
-)
-async def get_support_report(class_id: UUID, evaluations: Evaluations) -> schemas.SupportReport:
-    """What the examples of a class are worth: copies, dark or blurred ones, ones that look like another class."""
-    return await evaluations.support_report(class_id)

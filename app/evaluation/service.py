@@ -5,18 +5,16 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.catalogs.repository import CatalogRepository
-from app.catalogs.schemas import DefectClassName
-from app.catalogs.service import CatalogService, DefectClassNotFound
+from app.catalogs.schemas import DefectClassName, Share
+from app.catalogs.service import CatalogService
 from app.database import Database
 from app.errors import HajaError
-from app.evaluation.schemas import CatalogEvaluation, ClassEvaluation, Confusion, Share, SupportReport
-from app.evaluation.support_report import Example, report
+from app.evaluation.schemas import CatalogEvaluation, ClassEvaluation, Confusion
 from models.confusion_picture import draw_confusion
 from models.leave_one_out import nearest_without
 from models.manifest import HeadName
@@ -67,28 +65,6 @@ class EvaluationService:
                 f"GET /v1/catalogs/{catalog}/evaluation lists the confusions."
             )
         return await asyncio.to_thread(_draw, catalog, judged)
-
-    async def support_report(self, class_id: UUID) -> SupportReport:
-        """What the examples of a class are worth."""
-        async with self._database.reading() as session:
-            catalog = await self._rows.catalog_of(session, class_id)
-            rows = await self._rows.support_details(session, class_id, self._backbone_id)
-        if catalog is None:
-            raise DefectClassNotFound("There is no defect class with this id; it may have been removed.")
-        index = await self._catalogs.prototypes(catalog)
-        examples = [
-            Example(
-                id=support.id,
-                embedding=np.frombuffer(vector, "<f4"),
-                width=photo.width,
-                height=photo.height,
-                brightness=photo.brightness,
-                sharpness=photo.sharpness,
-                fingerprint=photo.fingerprint,
-            )
-            for support, photo, vector in rows
-        ]
-        return await asyncio.to_thread(report, class_id, examples, index)
 
     async def _judge(self, catalog_name: str) -> _Judged:
         # One reading session sees one state: the version and the photos belong together.

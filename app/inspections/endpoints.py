@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, File, Query, Request, Response, UploadFi
 
 from app import photos
 from app.catalogs.endpoints import UPLOAD
-from app.catalogs.service import CatalogNotFound, DefectClassNotFound
+from app.catalogs.errors import CatalogNotFound, DefectClassNotFound
 from app.errors import CursorInvalid, DatabaseUnavailable, documented
 from app.idempotency.service import IdempotencyKeyHeader, once
 from app.inspections import schemas, service

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from app.archive.repository import ArchiveRepository
 from app.archive.tables import Photo
+from app.catalogs.errors import CatalogNotFound, DefectClassNotFound
 from app.catalogs.prototype_cache import Candidate, PrototypeIndex
 from app.catalogs.repository import CatalogRepository
-from app.catalogs.service import CatalogNotFound, CatalogService, DefectClassNotFound
+from app.catalogs.service import CatalogService
 from app.catalogs.support_cache import Supports
 from app.database import Database, Session
 from app.errors import HajaError

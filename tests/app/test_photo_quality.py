@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from app.photo_quality import differing_bits, measure
+from app.photo_quality import copies, measure
 from app.photos import decode, encode_jpeg
 from models.manifest import Transform
 from tests.drawn import photo
@@ -25,8 +25,15 @@ def test_the_fingerprint_says_which_neighbour_is_brighter() -> None:
     )
     assert measure(ramp).fingerprint == "f" * 64
     assert measure(ramp[:, ::-1]).fingerprint == "0" * 64
-    assert differing_bits("f" * 64, "0" * 64) == 256
-    assert differing_bits("f" * 64, "f" * 63 + "e") == 1
+
+
+def test_photos_are_grouped_by_links_of_few_bits() -> None:
+    # Twelve bits are few: three digits of "f" against "0". The second links the first to the third.
+    first, second, third, other = "0" * 64, "fff" + "0" * 61, "fff" + "0" * 58 + "fff", "a" * 64
+    assert copies([first, other, second, third]) == [[0, 2, 3]]
+    assert copies([first, other, third]) == []
+    assert copies([other, first, other, second]) == [[0, 2], [1, 3]]
+    assert copies([]) == []
 
 
 @pytest.mark.parametrize("kind", ["crack", "rust", "brick"])
@@ -34,6 +41,5 @@ def test_a_copy_has_nearly_the_same_fingerprint_and_another_photo_has_not(kind: 
     first = decode(photo(kind, 1), SMALL, 10**9)
     copy = measure(decode(encode_jpeg(first.pixels, quality=40), SMALL, 10**9).pixels)
     other = decode(photo(kind, 2), SMALL, 10**9).quality
-    assert differing_bits(first.quality.fingerprint, copy.fingerprint) < differing_bits(
-        first.quality.fingerprint, other.fingerprint
-    )
+    bits = [int(each.fingerprint, 16) for each in (first.quality, copy, other)]
+    assert (bits[0] ^ bits[1]).bit_count() < (bits[0] ^ bits[2]).bit_count()

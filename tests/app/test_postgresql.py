@@ -13,7 +13,7 @@ from sqlalchemy import inspect, text
 
 from app import schema_version
 from app.config import Settings
-from app.database import Base
+from app.database import Base, Database
 from app.integrity import find_faults
 from app.main import create_app, open_services
 from app.metrics import Metrics
@@ -79,6 +79,20 @@ def test_the_schema_goes_up_down_and_up_again(settings: Settings) -> None:
     schema_version.upgrade(url)
     assert differences(engine) == []
     engine.dispose()
+
+
+async def test_an_example_that_two_remove_at_once_is_removed_once(
+    client: httpx.AsyncClient, settings: Settings
+) -> None:
+    made = await register(client, "crack", photos("crack", range(8)))
+    for outcome in made["photos"][:6]:
+        address = f"/v1/support-photos/{outcome['support_photo_id']}"
+        answers = await asyncio.gather(*(client.delete(address) for _ in range(4)))
+        assert sorted(answer.status_code for answer in answers) == [204, 404, 404, 404]
+    assert (await client.get(f"/v1/defect-classes/{made['id']}")).json()["shots"] == 2
+    database = Database(settings.database_url, settings.database_timeout_s)
+    assert await find_faults(database) == []
+    await database.close()
 
 
 async def test_register_classify_and_delete(client: httpx.AsyncClient, settings: Settings, backbone: Backbone) -> None:

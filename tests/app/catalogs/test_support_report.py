@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from app.config import Settings
 from app.photos import encode_jpeg
 from tests.drawn import photo, photos
-from tests.rest import connect, problem, register
+from tests.rest import connect, files, problem, register
 
 
 async def _report(client: httpx.AsyncClient, class_id: str) -> dict[str, Any]:
@@ -46,6 +46,22 @@ async def test_one_photo_sent_again_and_again_is_not_five_examples(client: httpx
     assert warning["code"] == "near-duplicates"
     listed = (await client.get(f"/v1/defect-classes/{made['id']}/support-photos")).json()["items"]
     assert warning["support_photo_ids"] == [each["id"] for each in listed[:3]]
+
+
+async def test_the_answer_to_a_registration_has_the_report(client: httpx.AsyncClient) -> None:
+    await register(client, "crack", photos("crack", range(6)))
+    first, others = _textured(0), [encode_jpeg(_textured(seed)) for seed in range(1, 5)]
+    made = await register(client, "mosaic", [encode_jpeg(first, 95), encode_jpeg(first, 60), *others])
+    assert made["support_report"] == await _report(client, made["id"])
+    (warning,) = made["support_report"]["warnings"]
+    assert warning["support_photo_ids"] == [each["support_photo_id"] for each in made["photos"][:2]]
+    assert made["support_report"]["confused_with"]["name"] == "crack"
+    more = await client.post(
+        f"/v1/defect-classes/{made['id']}/support-photos", files=files([encode_jpeg(first, 80)], "photos")
+    )
+    (warning,) = more.json()["support_report"]["warnings"]
+    assert len(warning["support_photo_ids"]) == 3
+    assert more.json()["support_report"]["shots"] == 7
 
 
 async def test_dark_blurred_and_small_photos_are_named(client: httpx.AsyncClient) -> None:

@@ -7,10 +7,11 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
+from app.archive.tables import Photo
 from app.catalogs.prototype_cache import PrototypeIndex
-from app.catalogs.schemas import DefectClassName
-from app.evaluation.schemas import Share, SupportReport, SupportWarning
-from app.photo_quality import differing_bits
+from app.catalogs.schemas import DefectClassName, Share, SupportReport, SupportWarning
+from app.catalogs.tables import SupportPhoto
+from app.photo_quality import copies
 from models.leave_one_out import own_similarity
 from models.prototypes import embedding_sum, similarities
 
@@ -19,8 +20,6 @@ SMALL = 224
 """Pixels of the shorter side: what the network sees is not smaller."""
 DARK, SHARPNESS = 35.0, 8.0
 """Below what any of 812 validation photos has (39 and 13); blurring those by two pixels of 224 brings half below 4."""
-SAME_BITS = 12
-"""Of 256. Nine in ten re-encoded or shrunk copies differ in no more, and one in 10,000 pairs of photos of a class."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +33,19 @@ class Example:
     brightness: float | None
     sharpness: float | None
     fingerprint: str | None
+
+    @classmethod
+    def of(cls, support: SupportPhoto, photo: Photo, vector: bytes) -> "Example":
+        """From what is stored of it."""
+        return cls(
+            support.id,
+            np.frombuffer(vector, "<f4"),
+            photo.width,
+            photo.height,
+            photo.brightness,
+            photo.sharpness,
+            photo.fingerprint,
+        )
 
 
 def report(class_id: UUID, examples: Sequence[Example], index: PrototypeIndex) -> SupportReport:
@@ -60,9 +72,10 @@ def _of_photos(examples: Sequence[Example]) -> list[SupportWarning]:
     if len(examples) < FEW:
         few = f"The class has {len(examples)} examples; five or more make answers much better."
         warnings.append(SupportWarning(code="few-photos", message=few, support_photo_ids=[], defect_class=None))
-    for group in _copies(examples):
-        copies = f"These {len(group)} photos are nearly the same and count as little more than one: take others."
-        warnings.append(_warning("near-duplicates", copies, group))
+    measured = [(each.id, each.fingerprint) for each in examples if each.fingerprint is not None]
+    for group in copies([fingerprint for _, fingerprint in measured]):
+        same = f"These {len(group)} photos are nearly the same and count as little more than one: take others."
+        warnings.append(_warning("near-duplicates", same, [measured[place][0] for place in group]))
     for each in examples:
         if each.brightness is not None and each.brightness < DARK:
             warnings.append(_warning("too-dark", "The photo is very dark: use a light.", [each.id]))
@@ -87,22 +100,6 @@ def _of_strangers(
             )
         )
     return warnings
-
-
-def _copies(examples: Sequence[Example]) -> list[list[UUID]]:
-    """Groups of photos that are linked by fingerprints that nearly agree."""
-    groups: list[list[Example]] = []
-    for each in examples:
-        if each.fingerprint is None:
-            continue
-        near = [group for group in groups if any(_alike(each, other) for other in group)]
-        groups = [group for group in groups if group not in near]
-        groups.append([other for group in near for other in group] + [each])
-    return [[each.id for each in group] for group in groups if len(group) > 1]
-
-
-def _alike(first: Example, second: Example) -> bool:
-    return differing_bits(first.fingerprint or "0", second.fingerprint or "0") <= SAME_BITS
 
 
 def _warning(code: str, message: str, ids: list[UUID]) -> SupportWarning:
