@@ -3,10 +3,12 @@
 import hashlib
 import json
 from dataclasses import asdict
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import nn
 
@@ -17,14 +19,24 @@ from models.weights import load_weights
 
 DEFAULT = "efficientnet-lite0-haja"
 TIMM_PREFIX = "timm/"
+SAME = 1e-4
+"""By how much the mean over places may stray from the embedding; both are computed in float32."""
+
+
+class NoFeatureMapError(Exception):
+    """The network's embeddings are no means over the places of a photo."""
 
 
 class Backbone:
-    """A frozen embedding network with its preprocessing, on the engine of this machine."""
+    """A frozen embedding network with its preprocessing, on the engine of this machine.
 
-    def __init__(self, manifest: Manifest, engine: Engine) -> None:
+    `network` is kept beside the engine, which may have no other use for it: 14 MB of weights for EfficientNet-Lite0.
+    """
+
+    def __init__(self, manifest: Manifest, engine: Engine, network: EmbeddingNetwork) -> None:
         self.manifest = manifest
         self.engine = engine
+        self.network = network
         self.transform = manifest.transform
         self.backbone_id = _identify(manifest)
         self.dimension = self.embed(probes(self.transform.height, self.transform.width, 1)).shape[1]
@@ -47,6 +59,36 @@ class Backbone:
                 f"Photos must be uint8 [N, {expected[0]}, {expected[1]}, 3], not {photos.dtype} {photos.shape}."
             )
         return self.engine.run(photos)
+
+    def feature_map(self, photos: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """The network's features before they are pooled; their mean over places, at length 1, is the embedding.
+
+        Runs in torch, at any size of photo and beside `embed`: from any thread, and from several at once.
+
+        Args:
+            photos: uint8 [N, H, W, 3], RGB, N >= 1.
+
+        Returns:
+            float32 [N, h, w, D]. h and w are H and W over the network's stride, mostly 32, rounded up.
+
+        Raises:
+            NoFeatureMapError: the network is a transformer, or has layers after the pooling.
+        """
+        if not self._pools_features:
+            raise NoFeatureMapError(f"The embeddings of {self.manifest.architecture} are no means over places.")
+        with torch.inference_mode():
+            return self.network.feature_map(self.network.load(photos)).permute(0, 2, 3, 1).float().cpu().numpy()
+
+    @cached_property
+    def _pools_features(self) -> bool:
+        """Tried out, since no property of a timm network tells; on torch's own embedding, whatever the engine."""
+        photo = self.network.load(probes(self.transform.height, self.transform.width, 1))
+        with torch.inference_mode():
+            features = self.network.feature_map(photo)
+            if features.ndim != 4 or features.shape[1] != self.dimension:  # noqa: PLR2004
+                return False
+            pooled = nn.functional.normalize(features.float().mean((2, 3)), dim=1)
+            return bool((pooled - self.network(photo)).norm() < SAME)
 
 
 def load_backbone(
@@ -132,7 +174,7 @@ def _assemble(
 ) -> Backbone:
     network = EmbeddingNetwork(features, manifest.transform).eval()
     size = manifest.transform
-    return Backbone(manifest, create_engine(network, size.height, size.width, engine, precision, threads))
+    return Backbone(manifest, create_engine(network, size.height, size.width, engine, precision, threads), network)
 
 
 def _identify(manifest: Manifest) -> str:
