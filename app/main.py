@@ -24,6 +24,7 @@ from app.database import Database
 from app.embedding.local import LocalEmbedder
 from app.evaluation.service import EvaluationService
 from app.idempotency.repository import forget_old
+from app.inspections.heatmap import HeatmapService
 from app.inspections.repository import InspectionRepository
 from app.inspections.service import InspectionService
 from app.intake import Intake
@@ -64,6 +65,7 @@ class Services:
         self.inspections = InspectionService(
             self.database, InspectionRepository(), self.catalogs, self._catalog_rows, archive_rows, self.intake, metrics
         )
+        self.heatmaps = HeatmapService(self.database, self.inspections, self.catalogs, archive_rows, self.intake)
 
     async def start(self) -> None:
         """Check that the stored prototypes are this backbone's, and make what must always exist.
@@ -120,6 +122,7 @@ def create_app(settings: Settings, backbone: Backbone | None = None) -> FastAPI:
             app.state.catalog_service = services.catalogs
             app.state.evaluation_service = services.evaluations
             app.state.inspection_service = services.inspections
+            app.state.heatmap_service = services.heatmaps
             yield
 
     # Its pages bring their scripts along: FastAPI's own load them from another site, which an offline laptop lacks.

@@ -142,7 +142,7 @@ class InspectionService:
     async def get(self, classification_id: UUID) -> ClassificationOut:
         """One classification, as it was answered."""
         async with self._database.reading() as session:
-            row, catalog, photo = await self._classification(session, classification_id)
+            row, catalog, photo = await self.find(session, classification_id)
             feedback = await self._inspections.newest_feedback(session, [row.id])
         return _out(row, catalog, photo, feedback.get(row.id))
 
@@ -164,7 +164,7 @@ class InspectionService:
         received = await self._photo_again(classification_id) if wanted.add_to_support else None
         async with self._database.writing() as session:
             await once.claim(session)
-            row, _, _ = await self._classification(session, classification_id)
+            row, _, _ = await self.find(session, classification_id)
             class_id, class_name = await self._meant(session, row, wanted)
             example = None
             if received is not None:
@@ -208,7 +208,7 @@ class InspectionService:
     async def _photo_again(self, classification_id: UUID) -> ReceivedPhoto:
         """The photo of a classification, decoded and embedded as if it had been sent as an example."""
         async with self._database.reading() as session:
-            row, _, _ = await self._classification(session, classification_id)
+            row, _, _ = await self.find(session, classification_id)
             data = await self._archive.bytes(session, row.photo_sha256)
         assert data is not None  # noqa: S101 - a classification keeps its photo
         return await self._intake.take(KeptPhoto(row.filename, data))
@@ -222,7 +222,8 @@ class InspectionService:
             )
         return catalog_id, index
 
-    async def _classification(self, session: Session, classification_id: UUID) -> tuple[Classification, str, Photo]:
+    async def find(self, session: Session, classification_id: UUID) -> tuple[Classification, str, Photo]:
+        """A classification with its catalog's name and its photo. Raises `ClassificationNotFound`."""
         found = await self._inspections.classification(session, classification_id)
         if found is None:
             raise ClassificationNotFound("There is no classification with this id. GET /v1/classifications lists them.")
