@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from app.database import checked_url
 from models.backbones import DEFAULT
 from models.engines import EngineName, Precision
+from models.views import Views
 
 
 class Settings(BaseSettings):
@@ -34,6 +35,11 @@ class Settings(BaseSettings):
     )
     precision: Precision = Field(
         "auto", description="`f32`, `bf16`, or `auto`: bf16 where the processor has it and embeddings stay the same."
+    )
+    views: Views = Field(
+        "quick",
+        description="`quick`: the whole photo; `accurate`: six views of it, a little better for six times the work. A "
+        "database keeps the one that it began with.",
     )
     max_photo_bytes: int = Field(32_000_000, gt=0, description="Largest photo, in bytes.")
     max_photo_pixels: int = Field(64_000_000, gt=0, description="Largest photo, in pixels as its header declares them.")

@@ -98,6 +98,14 @@ class EmbedderUnavailable(HajaError):
         super().__init__(detail, {"Retry-After": "5"})
 
 
+class HeatmapUnavailable(HajaError):
+    """The service's network has no features by place."""
+
+    # Not 409: nothing that the caller could change stands against it.
+    status = HTTPStatus.NOT_IMPLEMENTED
+    code = "heatmap-unavailable"
+
+
 class DatabaseUnavailable(HajaError):
     """The database is locked, gone or out of reach."""
 

@@ -15,6 +15,7 @@ from app import photos
 from app.embedding import Embedder
 from app.errors import QueueFull
 from app.metrics import Metrics
+from models.manifest import Transform
 
 
 class Upload(Protocol):
@@ -101,11 +102,7 @@ class Intake:
                     f"The photo has {(upload.size or 0) / 1e6:.1f} MB; at most {self._max_bytes / 1e6:.1f} are taken."
                 )
             data = await upload.read()
-            started = time.perf_counter()
-            decoded = await asyncio.get_running_loop().run_in_executor(
-                self._pool, photos.decode, data, self.embedder.manifest.transform, self._max_pixels
-            )
-            self._metrics.stage("decode").observe(time.perf_counter() - started)
+            decoded = await self._decode(data, self.embedder.manifest.transform)
             return ReceivedPhoto(filename, data, decoded, await self.embedder.embed(decoded.pixels))
 
     async def take_all(self, uploads: Sequence[Upload]) -> list[ReceivedPhoto | Refused]:
@@ -141,10 +138,39 @@ class Intake:
                 self._pool, photos.thumbnail, data, side, self._max_pixels
             )
 
+    async def pixels(self, data: bytes, transform: Transform) -> NDArray[np.uint8]:
+        """Decode a kept photo at a transform's size, uint8 [H, W, 3].
+
+        Raises:
+            PhotoError: the photo cannot be used any more.
+            QueueFull: too many photos are in work.
+        """
+        with self._place():
+            return (await self._decode(data, transform)).pixels
+
+    async def feature_map(self, data: bytes, transform: Transform) -> NDArray[np.float32]:
+        """The network's features of a kept photo at a transform's size, by place: float32 [h, w, D].
+
+        Raises:
+            PhotoError: the photo cannot be used any more.
+            QueueFull, EmbedderUnavailable, HeatmapUnavailable: as `Embedder.feature_map`.
+        """
+        with self._place():
+            decoded = await self._decode(data, transform)
+            return await self.embedder.feature_map(decoded.pixels)
+
     async def close(self) -> None:
         """End the threads and the embedder."""
         await asyncio.to_thread(self._pool.shutdown, cancel_futures=True)
         await self.embedder.close()
+
+    async def _decode(self, data: bytes, transform: Transform) -> photos.DecodedPhoto:
+        started = time.perf_counter()
+        decoded = await asyncio.get_running_loop().run_in_executor(
+            self._pool, photos.decode, data, transform, self._max_pixels
+        )
+        self._metrics.stage("decode").observe(time.perf_counter() - started)
+        return decoded
 
     @contextmanager
     def _place(self) -> Iterator[None]:

@@ -25,6 +25,7 @@ from app.database import Database
 from app.embedding.local import LocalEmbedder
 from app.evaluation.service import EvaluationService
 from app.idempotency.repository import forget_old
+from app.inspections.heatmap import HeatmapService
 from app.inspections.replay import ReplayService
 from app.inspections.repository import InspectionRepository
 from app.inspections.service import InspectionService
@@ -68,6 +69,7 @@ class Services:
             self.database, InspectionRepository(), self.catalogs, self._catalog_rows, archive_rows, self.intake, metrics
         )
         self.replays = ReplayService(self.database, self.inspections, history, archive_rows, self.intake)
+        self.heatmaps = HeatmapService(self.database, self.inspections, self.catalogs, archive_rows, self.intake)
 
     async def start(self) -> None:
         """Check that the stored prototypes are this backbone's, and make what must always exist.
@@ -79,8 +81,8 @@ class Services:
             others = set(await self._catalog_rows.backbone_ids(session)) - {self.embedder.backbone_id}
             if others:
                 raise StartError(
-                    f"The database holds prototypes of the backbone {', '.join(sorted(others))}, and HAJA_BACKBONE is "
-                    f"{self.embedder.backbone_id}: set it back, or use another database."
+                    f"The database holds prototypes of the backbone {', '.join(sorted(others))}, and HAJA_BACKBONE "
+                    f"and HAJA_VIEWS make {self.embedder.backbone_id}: set them back, or use another database."
                 )
             await self._catalog_rows.add_default_catalog(session)
             await forget_old(session)
@@ -118,7 +120,9 @@ async def any_services(
     """
     schema_version.prepare(settings.database_url)
     if backbone is None:
-        backbone = load_backbone(settings.backbone, settings.engine, settings.precision, settings.embed_threads)
+        backbone = load_backbone(
+            settings.backbone, settings.engine, settings.precision, settings.embed_threads, settings.views
+        )
     services = Services(settings, backbone, metrics)
     try:
         yield services
@@ -139,6 +143,7 @@ def create_app(settings: Settings, backbone: Backbone | None = None) -> FastAPI:
             app.state.catalog_service = services.catalogs
             app.state.evaluation_service = services.evaluations
             app.state.inspection_service = services.inspections
+            app.state.heatmap_service = services.heatmaps
             yield
 
     # Its pages bring their scripts along: FastAPI's own load them from another site, which an offline laptop lacks.

@@ -153,6 +153,20 @@ def encode_jpeg(pixels: NDArray[np.uint8], quality: int = 90) -> bytes:
     return _jpeg(Image.fromarray(pixels), quality)
 
 
+def encode_png(pixels: NDArray[np.uint8]) -> bytes:
+    """Encode uint8 [H, W, 3] RGB or [H, W, 4] RGBA as a PNG file."""
+    buffer = io.BytesIO()
+    # Level 1 takes a fifth of the time of the usual 6, for a photo 6 % larger.
+    Image.fromarray(pixels).save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()
+
+
+def enlarge(values: NDArray[np.float32], width: int, height: int) -> NDArray[np.float32]:
+    """Values [h, w] in 0..1 as a smooth field float32 [H, W] in 0..1, each value at the middle of its cell."""
+    field = Image.fromarray(values).resize((width, height), Image.Resampling.BICUBIC)
+    return np.asarray(field).clip(0, 1)  # between a high and a low value the curve swings over
+
+
 def _open(data: bytes, max_pixels: int) -> Image.Image:
     if not data:
         raise PhotoEmpty("The file is empty: send the photo again.")

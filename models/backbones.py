@@ -2,29 +2,44 @@
 
 import hashlib
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import nn
 
 from models.engines import Engine, EngineName, Precision, create_engine, probes
 from models.manifest import CHECKPOINTS, CheckpointError, Manifest, Reading, Transform, read_manifest
 from models.network import EmbeddingNetwork, create_features
+from models.views import SixViews, Views, widened
 from models.weights import load_weights
 
 DEFAULT = "efficientnet-lite0-haja"
 TIMM_PREFIX = "timm/"
+VIEWED = "+views"
+"""What the name of a backbone with `views` "accurate" ends with."""
+SAME = 1e-4
+"""By how much the mean over places may stray from the embedding; both are computed in float32."""
+
+
+class NoFeatureMapError(Exception):
+    """The network's embeddings are no means over the places of a photo."""
 
 
 class Backbone:
-    """A frozen embedding network with its preprocessing, on the engine of this machine."""
+    """A frozen embedding network with its preprocessing, on the engine of this machine.
 
-    def __init__(self, manifest: Manifest, engine: Engine) -> None:
+    `network` is kept beside the engine, which may have no other use for it: 14 MB of weights for EfficientNet-Lite0.
+    """
+
+    def __init__(self, manifest: Manifest, engine: Engine, network: EmbeddingNetwork) -> None:
         self.manifest = manifest
         self.engine = engine
+        self.network = network
         self.transform = manifest.transform
         self.backbone_id = _identify(manifest)
         self.dimension = self.embed(probes(self.transform.height, self.transform.width, 1)).shape[1]
@@ -48,24 +63,59 @@ class Backbone:
             )
         return self.engine.run(photos)
 
+    def feature_map(self, photos: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """The network's features before they are pooled; their mean over places, at length 1, is the embedding.
+
+        Runs in torch, at any size of photo and beside `embed`: from any thread, and from several at once.
+
+        Args:
+            photos: uint8 [N, H, W, 3], RGB, N >= 1.
+
+        Returns:
+            float32 [N, h, w, D]. h and w are H and W over the network's stride, mostly 32, rounded up.
+
+        Raises:
+            NoFeatureMapError: the network is a transformer, or has layers after the pooling.
+        """
+        if not self._pools_features:
+            raise NoFeatureMapError(f"The embeddings of {self.manifest.architecture} are no means over places.")
+        with torch.inference_mode():
+            return self.network.feature_map(self.network.load(photos)).permute(0, 2, 3, 1).float().cpu().numpy()
+
+    @cached_property
+    def _pools_features(self) -> bool:
+        """Tried out, since no property of a timm network tells; on torch's own embedding, whatever the engine."""
+        photo = self.network.load(probes(self.transform.height, self.transform.width, 1))
+        with torch.inference_mode():
+            features = self.network.feature_map(photo)
+            if features.ndim != 4 or features.shape[1] != self.dimension:  # noqa: PLR2004
+                return False
+            pooled = nn.functional.normalize(features.float().mean((2, 3)), dim=1)
+            return bool((pooled - self.network.embed_views(self.network.prepare(photo))).norm() < SAME)
+
 
 def load_backbone(
-    name: str = DEFAULT, engine: EngineName = "auto", precision: Precision = "auto", threads: int = 0
+    name: str = DEFAULT,
+    engine: EngineName = "auto",
+    precision: Precision = "auto",
+    threads: int = 0,
+    views: Views = "quick",
 ) -> Backbone:
     """Load a backbone by name.
 
     `name` is a checkpoint of ours (`efficientnet-lite0-haja`), the path of a manifest (`/srv/mine.json`), or
     `timm/` and the name of any pretrained network of timm, which timm downloads from its hub.
 
-    `threads` is how many CPU threads OpenVINO may use, 0 for all.
+    `threads` is how many CPU threads OpenVINO may use, 0 for all. Embeddings of other `views` cannot be compared: the
+    backbone's id and the size of photos that it takes differ.
 
     Raises:
         CheckpointError: no such checkpoint or network, or files that do not fit each other.
     """
     if name.startswith(TIMM_PREFIX):
-        return timm_backbone(name.removeprefix(TIMM_PREFIX), engine, precision, threads)
+        return timm_backbone(name.removeprefix(TIMM_PREFIX), engine, precision, threads, views)
     manifest, features = load_features(name)
-    return _assemble(manifest, features, engine, precision, threads)
+    return _assemble(manifest, features, engine, precision, threads, views)
 
 
 def load_features(name: str) -> tuple[Manifest, nn.Module]:
@@ -100,6 +150,7 @@ def timm_backbone(
     engine: EngineName = "auto",
     precision: Precision = "auto",
     threads: int = 0,
+    views: Views = "quick",
     *,
     pretrained: bool = True,
 ) -> Backbone:
@@ -125,15 +176,19 @@ def timm_backbone(
             "ridge": Reading(0.2, 0.0, {1: (0.0,) * 51}),
         },
     )
-    return _assemble(manifest, features, engine, precision, threads)
+    return _assemble(manifest, features, engine, precision, threads, views)
 
 
 def _assemble(
-    manifest: Manifest, features: nn.Module, engine: EngineName, precision: Precision, threads: int
+    manifest: Manifest, features: nn.Module, engine: EngineName, precision: Precision, threads: int, views: Views
 ) -> Backbone:
-    network = EmbeddingNetwork(features, manifest.transform).eval()
+    network = EmbeddingNetwork(features, manifest.transform)
+    if views == "accurate":
+        network = SixViews(features, manifest.transform)
+        manifest = replace(manifest, name=manifest.name + VIEWED, transform=widened(manifest.transform))
+    network.eval()
     size = manifest.transform
-    return Backbone(manifest, create_engine(network, size.height, size.width, engine, precision, threads))
+    return Backbone(manifest, create_engine(network, size.height, size.width, engine, precision, threads), network)
 
 
 def _identify(manifest: Manifest) -> str:

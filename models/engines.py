@@ -50,8 +50,7 @@ class TorchEngine:
 
     def run(self, photos: NDArray[np.uint8]) -> NDArray[np.float32]:
         """uint8 [N, H, W, 3] -> float32 [N, D]."""
-        # torch takes no views that run backwards, and warns of arrays that cannot be written to.
-        batch = torch.from_numpy(np.require(photos, requirements=["C", "W"])).to(self._device)
+        batch = self._network.load(photos)
         with (
             torch.inference_mode(),
             torch.autocast(self._device.type, torch.bfloat16, enabled=self.precision == "bf16"),

@@ -1,7 +1,9 @@
 """The embedding network as one torch module, from uint8 photos to unit vectors, so that both engines run the same."""
 
+import numpy as np
 import timm
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from models.manifest import CheckpointError, Transform
@@ -26,8 +28,25 @@ class EmbeddingNetwork(nn.Module):
 
     def forward(self, photos: Tensor) -> Tensor:
         """Embed a batch of photos."""
-        inputs = photos.permute(0, 3, 1, 2).float() * self.scale - self.offset
-        return nn.functional.normalize(self.features(inputs).float(), dim=1)
+        return self.embed_views(self.prepare(photos))
+
+    def embed_views(self, views: Tensor) -> Tensor:
+        """Embed what `prepare` has made: [N, 3, H, W] -> float32 [N, D], each row of length 1."""
+        return nn.functional.normalize(self.features(views).float(), dim=1)
+
+    def feature_map(self, photos: Tensor) -> Tensor:
+        """What timm's network computes before it pools, [N, D, h, w] in a convolutional one, at any size of photo."""
+        features: Tensor = self.features.forward_features(self.prepare(photos))  # type: ignore[operator]
+        return features
+
+    def load(self, photos: NDArray[np.uint8]) -> Tensor:
+        """A batch of photos as a tensor, where the network is."""
+        # torch takes no views that run backwards, and warns of arrays that cannot be written to.
+        return torch.from_numpy(np.require(photos, requirements=["C", "W"])).to(self.scale.device)
+
+    def prepare(self, photos: Tensor) -> Tensor:
+        """Photos uint8 [N, H, W, 3] as the layers take them, float32 [N, 3, H, W]."""
+        return photos.permute(0, 3, 1, 2).float() * self.scale - self.offset
 
 
 def create_features(architecture: str, *, pretrained: bool = False) -> nn.Module:

@@ -23,6 +23,18 @@ class Embedder(Protocol):
         """
         ...
 
+    async def feature_map(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """uint8 [H, W, 3] of any size -> float32 [h, w, D], the features whose mean over places is the embedding.
+
+        For the few who look closer: it must not hold up those who embed.
+
+        Raises:
+            HeatmapUnavailable: the network has no such features.
+            QueueFull: enough callers wait already.
+            EmbedderUnavailable: the forward pass failed on this photo, or the embedder was closed.
+        """
+        ...
+
     async def close(self) -> None:
         """Fail those who wait and free what is held."""
         ...

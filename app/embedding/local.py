@@ -4,6 +4,7 @@ import asyncio
 import queue
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -11,9 +12,12 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from app.errors import EmbedderUnavailable, QueueFull
+from app.errors import EmbedderUnavailable, HeatmapUnavailable, QueueFull
 from app.metrics import Metrics
-from models.backbones import Backbone
+from models.backbones import Backbone, NoFeatureMapError
+
+MAPS = 8
+"""Feature maps in work or waiting: those who look closer leave places to those who classify."""
 
 _log = structlog.get_logger(__name__)
 
@@ -53,12 +57,14 @@ class LocalEmbedder:
         self._closed = False
         self._thread = threading.Thread(target=self._work, name="embedder", daemon=True)
         self._thread.start()
+        # One thread: one enlarged photo in memory at a time.
+        self._beside = ThreadPoolExecutor(1, "feature-map")
+        self._maps = 0
         metrics.queue_depth.set_function(self._waiting.qsize)
 
     async def embed(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Embed one photo; see `Embedder.embed`."""
-        if self._closed:
-            raise EmbedderUnavailable("The service is shutting down: send this request again in a few seconds.")
+        self._refuse_closed()
         loop = asyncio.get_running_loop()
         caller = _Caller(pixels, loop.create_future(), loop)
         try:
@@ -67,12 +73,42 @@ class LocalEmbedder:
             raise QueueFull from None
         return await caller.future
 
+    async def feature_map(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Features of one photo by place; see `Embedder.feature_map`."""
+        self._refuse_closed()
+        if self._maps == MAPS:
+            raise QueueFull
+        self._maps += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._beside, self._feature_map, pixels)
+        finally:
+            self._maps -= 1
+
     async def close(self) -> None:
-        """Fail those who wait, end the thread."""
+        """Fail those who wait, end the threads."""
         self._closed = True
         self._fail_waiting()
         await asyncio.to_thread(self._waiting.put, None)
         await asyncio.to_thread(self._thread.join)
+        await asyncio.to_thread(self._beside.shutdown)
+
+    def _refuse_closed(self) -> None:
+        if self._closed:
+            raise _closing()
+
+    def _feature_map(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        self._refuse_closed()  # those who waited
+        try:
+            features: NDArray[np.float32] = self._backbone.feature_map(pixels[np.newaxis])[0]
+        except NoFeatureMapError as error:
+            raise HeatmapUnavailable(
+                "There are no heat maps with this service's network: its embeddings are not made place by place. "
+                "Its operator may choose a convolutional one by HAJA_BACKBONE."
+            ) from error
+        except BaseException as error:  # SystemExit would end the event loop that waits for the thread
+            _log.exception("feature map failed")
+            raise _failed() from error
+        return features
 
     def _work(self) -> None:
         while True:
@@ -135,7 +171,11 @@ class LocalEmbedder:
             while True:
                 caller = self._waiting.get_nowait()
                 if caller is not None:
-                    caller.answer(EmbedderUnavailable("The service is shutting down: send this request again."))
+                    caller.answer(_closing())
+
+
+def _closing() -> EmbedderUnavailable:
+    return EmbedderUnavailable("The service is shutting down: send this request again in a few seconds.")
 
 
 def _failed() -> EmbedderUnavailable:

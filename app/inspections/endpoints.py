@@ -8,9 +8,17 @@ from fastapi import APIRouter, Depends, File, Query, Request, Response, UploadFi
 from app import photos
 from app.catalogs.endpoints import UPLOAD
 from app.catalogs.errors import CatalogNotFound, DefectClassNotFound
-from app.errors import CursorInvalid, DatabaseUnavailable, documented
+from app.errors import (
+    CursorInvalid,
+    DatabaseUnavailable,
+    EmbedderUnavailable,
+    HeatmapUnavailable,
+    QueueFull,
+    documented,
+)
 from app.idempotency.service import IdempotencyKeyHeader, once
 from app.inspections import schemas, service
+from app.inspections.heatmap import HeatmapService
 from app.inspections.service import InspectionService
 from app.pagination import Cursor, Limit, Page, decode_cursor
 from models.prediction_sets import LEAST, MOST
@@ -24,6 +32,14 @@ def inspection_service(request: Request) -> InspectionService:
 
 
 Inspections = Annotated[InspectionService, Depends(inspection_service)]
+
+
+def heatmap_service(request: Request) -> HeatmapService:
+    """The service of this app."""
+    return request.app.state.heatmap_service  # type: ignore[no-any-return]
+
+
+Heatmaps = Annotated[HeatmapService, Depends(heatmap_service)]
 
 
 @router.post(
@@ -77,6 +93,47 @@ async def list_classifications(
 async def get_classification(classification_id: UUID, inspections: Inspections) -> schemas.ClassificationOut:
     """One answer again, as it was given."""
     return await inspections.get(classification_id)
+
+
+@router.get(
+    "/classifications/{classification_id}/heatmap.png",
+    response_class=Response,
+    responses={
+        200: {"content": {"image/png": {}}, "description": "A PNG."},
+        **documented(
+            service.ClassificationNotFound,
+            DefectClassNotFound,
+            service.BackboneChanged,
+            HeatmapUnavailable,
+            photos.PhotoDamaged,
+            photos.PhotoTypeUnsupported,
+            photos.PhotoTooLarge,
+            QueueFull,
+            EmbedderUnavailable,
+            DatabaseUnavailable,
+        ),
+    },
+)
+async def draw_heatmap(
+    classification_id: UUID,
+    heatmaps: Heatmaps,
+    defect_class_id: Annotated[
+        UUID | None, Query(description="Of the same catalog; where left out, the class that was predicted first.")
+    ] = None,
+    overlay: Annotated[
+        bool,
+        Query(description="The coloured layer alone, transparent and of the same size, to be laid over the photo."),
+    ] = False,
+) -> Response:
+    """Where the photo speaks for a class and against the others of its catalog; with one class, where it resembles it.
+
+    The photo is grey and has at most 1024 pixels a side; the brightest place speaks for the class most, and where
+    nothing is coloured, nothing speaks for it. The catalog counts as it is now.
+    """
+    picture = await heatmaps.draw(classification_id, defect_class_id, overlay=overlay)
+    # The next change of the catalog moves it.
+    headers = {"Cache-Control": "private, no-cache", "X-Content-Type-Options": "nosniff"}
+    return Response(picture, media_type="image/png", headers=headers)
 
 
 @router.get("/catalogs/{catalog}/agreement", responses=documented(CatalogNotFound, DatabaseUnavailable))

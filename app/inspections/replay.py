@@ -17,22 +17,16 @@ from app.catalogs.support_cache import Supports
 from app.database import Database
 from app.errors import HajaError
 from app.inspections.schemas import NearestExample, Prediction, PredictionSet
-from app.inspections.service import NEAREST, InspectionService, judge, nearest_examples
+from app.inspections.service import NEAREST, BackboneChanged, InspectionService, judge, nearest_examples
 from app.inspections.tables import Classification
 from app.intake import Intake, KeptPhoto, ReceivedPhoto
+from models.backbones import VIEWED
 from models.manifest import Manifest
 
 SIMILARITY_TOLERANCE, PROBABILITY_TOLERANCE = 1e-5, 1e-4
 """Measured on 204 photos of four sites against five photos a class: OpenVINO gives the same bits in batches of 1 to 8
 and with one thread or all; torch's similarities differ from OpenVINO's by 1.1e-6 at most, its probabilities by 3.6e-6.
 The tolerances leave room for other processors, and catch whatever a person would call another number."""
-
-
-class AnotherBackbone(HajaError):
-    """The answer was given by another backbone than the one that runs."""
-
-    status = HTTPStatus.CONFLICT
-    code = "another-backbone"
 
 
 class PastNotKept(HajaError):
@@ -87,7 +81,7 @@ class ReplayService:
 
         Raises:
             ClassificationNotFound: no classification has this id.
-            AnotherBackbone: the running backbone is not that of the answer.
+            BackboneChanged: the running backbone is not that of the answer.
             PhotoNotFound: the bytes of the photo are not stored.
             PastNotKept: nothing is left of the catalog at that version.
             PhotoError, QueueFull, EmbedderUnavailable: as `Intake.take`.
@@ -97,9 +91,11 @@ class ReplayService:
         async with self._database.reading() as session:
             row, _, _ = await self._inspections.find(session, classification_id)
             if row.backbone_id != running:
-                raise AnotherBackbone(
+                name = row.backbone_id.rpartition("@")[0]
+                raise BackboneChanged(
                     f"The answer was given by the backbone {row.backbone_id}, and the one that runs is {running}: set "
-                    f"HAJA_BACKBONE to {row.backbone_id.rpartition('@')[0]}, or to the path of its manifest."
+                    f"HAJA_BACKBONE to {name.removesuffix(VIEWED)}, or to the path of its manifest, and HAJA_VIEWS to "
+                    f"{'accurate' if name.endswith(VIEWED) else 'quick'}."
                 )
             data = await self._archive.bytes(session, row.photo_sha256)
             recorded_from = await self._history.recorded_from(session, row.catalog_id)

@@ -68,6 +68,13 @@ class FeedbackIncomplete(HajaError):
     code = "feedback-incomplete"
 
 
+class BackboneChanged(HajaError):
+    """The answer was given by another backbone than the one that runs."""
+
+    status = HTTPStatus.CONFLICT
+    code = "backbone-changed"
+
+
 @dataclass(frozen=True)
 class Judgement:
     """The best classes for a photo, best first, whether it is none of them, and which may be meant."""

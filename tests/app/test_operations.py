@@ -122,6 +122,7 @@ class TestDescription:
             ("DELETE", "/v1/support-photos/{support_photo_id}"),
             ("POST", "/v1/catalogs/{catalog}/classifications"), ("GET", "/v1/classifications"),
             ("GET", "/v1/classifications/{classification_id}"),
+            ("GET", "/v1/classifications/{classification_id}/heatmap.png"),
             ("POST", "/v1/classifications/{classification_id}/feedback"),
             ("GET", "/v1/photos/{photo_id}/thumbnail"),
         }  # fmt: skip

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image
 from PIL.TiffImagePlugin import IFDRational
 
-from app.photos import DecodedPhoto, decode, encode_jpeg, thumbnail
+from app.photos import DecodedPhoto, decode, encode_jpeg, encode_png, enlarge, thumbnail
 from models.manifest import Transform
 from tests.drawn import photo, pixels, save
 
@@ -255,3 +255,22 @@ class TestTimeAndPlace:
     def test_a_photo_without_exif_says_nothing(self) -> None:
         decoded = _decode(photo())
         assert (decoded.taken_at, decoded.latitude, decoded.longitude) == (None, None, None)
+
+
+class TestPictures:
+    @pytest.mark.parametrize("channels", [3, 4])
+    def test_a_png_keeps_every_pixel(self, channels: int) -> None:
+        drawn = np.random.default_rng(0).integers(0, 256, (20, 30, channels), np.uint8)
+        image = Image.open(io.BytesIO(encode_png(drawn)))
+        assert image.format == "PNG"
+        assert np.array_equal(np.asarray(image), drawn)
+
+    def test_an_enlarged_field_peaks_in_the_middle_of_its_cell_and_stays_within_bounds(self) -> None:
+        values = np.zeros((3, 4), np.float32)
+        values[1, 2] = 1
+        field = enlarge(values, 80, 60)
+        assert field.shape == (60, 80)
+        assert field.min() == 0
+        assert 0.98 < field.max() <= 1
+        rows, columns = np.nonzero(field > 0.98)
+        assert (rows.mean(), columns.mean()) == pytest.approx((29.5, 49.5))

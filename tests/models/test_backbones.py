@@ -1,5 +1,6 @@
 """The backbone: the same features as the published network, on either engine, and refusals that say why."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,11 @@ from efficientnet_lite_pytorch import EfficientNet
 from numpy.typing import NDArray
 from PIL import Image
 
-from models.backbones import Backbone, load_backbone, timm_backbone
+from models.backbones import Backbone, NoFeatureMapError, load_backbone, timm_backbone
 from models.engines import probes
 from models.manifest import CHECKPOINTS, CheckpointError, Transform, read_manifest
 from models.network import EmbeddingNetwork, create_features
+from models.prototypes import l2_normalise
 from models.weights import load_weights
 
 PHOTOS = Path(__file__).parents[3] / "shared" / "data" / "validation" / "masonry_historic"
@@ -107,6 +109,40 @@ def test_embed_leaves_the_photos_as_they_are_and_takes_read_only_ones(on_torch: 
 def test_embed_refuses_what_is_no_batch_of_photos(backbone: Backbone, photos: NDArray[np.uint8]) -> None:
     with pytest.raises(ValueError, match=r"uint8 \[N, 224, 224, 3\]"):
         backbone.embed(photos)
+
+
+def test_the_mean_over_places_is_the_embedding(backbone: Backbone) -> None:
+    photos = probes(backbone.transform.height, backbone.transform.width, 3)
+    features = backbone.feature_map(photos)
+    assert features.shape == (3, 7, 7, backbone.dimension)
+    assert features.dtype == np.float32
+    pooled = l2_normalise(features.mean(axis=(1, 2)))
+    embeddings = backbone.embed(photos)
+    assert np.einsum("nd,nd->n", pooled, embeddings).min() > 0.999
+    assert float(pooled[0] @ embeddings[1]) < 0.99  # so the bound above says something
+
+
+def test_a_feature_map_has_the_proportions_of_its_photo(backbone: Backbone) -> None:
+    assert backbone.feature_map(probes(96, 320, 1)).shape == (1, 3, 10, backbone.dimension)
+
+
+def test_feature_maps_are_the_same_from_several_threads_beside_embeddings(backbone: Backbone) -> None:
+    photos = probes(backbone.transform.height, backbone.transform.width, 6)
+    maps, embeddings = [backbone.feature_map(photo[np.newaxis]) for photo in photos], backbone.embed(photos)
+    with ThreadPoolExecutor(4) as pool:
+        beside = pool.submit(backbone.embed, photos)
+        again = list(pool.map(lambda photo: backbone.feature_map(photo[np.newaxis]), photos))
+    np.testing.assert_allclose(beside.result(), embeddings, atol=1e-5)
+    for first, second in zip(maps, again, strict=True):
+        np.testing.assert_allclose(second, first, atol=1e-4)
+
+
+@pytest.mark.parametrize("architecture", ["vit_tiny_patch16_224", "convnext_atto", "mobilenetv3_small_050"])
+def test_a_network_that_does_not_pool_its_last_features_has_no_map(architecture: str) -> None:
+    """Tokens, a normalisation after the pooling, a convolution after the pooling."""
+    made = timm_backbone(architecture, "torch", "f32", pretrained=False)
+    with pytest.raises(NoFeatureMapError, match=architecture):
+        made.feature_map(probes(224, 224, 1))
 
 
 def test_any_network_of_timm_can_be_the_backbone() -> None:

@@ -154,7 +154,7 @@ def test_the_id_depends_on_weights_and_transform_and_not_on_the_engine(tmp_path:
 
     def identify(transform: Transform, weights: Weights, architecture: str = SMALL) -> str:
         manifest = replace(_manifest(tmp_path, weights, architecture), transform=transform)
-        return Backbone(manifest, same.engine).backbone_id if transform.height == 224 else ""
+        return Backbone(manifest, same.engine, same.network).backbone_id if transform.height == 224 else ""
 
     plain = Transform(224, 224, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
     ids = [

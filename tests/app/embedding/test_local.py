@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from app.embedding.local import LocalEmbedder
-from app.errors import EmbedderUnavailable, QueueFull
+from app.embedding.local import MAPS, LocalEmbedder
+from app.errors import EmbedderUnavailable, HeatmapUnavailable, QueueFull
 from app.metrics import Metrics
-from models.backbones import Backbone
+from models.backbones import Backbone, NoFeatureMapError
 from models.engines import probes
 
 Pixels = NDArray[np.uint8]
@@ -38,6 +38,12 @@ class Held:
         self.batches.append(len(photos))
         self.fault(photos)
         return self._backbone.embed(photos)
+
+    def feature_map(self, photos: Pixels) -> NDArray[np.float32]:
+        self.entered.set()
+        assert self.gate.wait(30)
+        self.fault(photos)
+        return self._backbone.feature_map(photos)
 
 
 @pytest.fixture
@@ -207,3 +213,74 @@ async def test_a_caller_whose_event_loop_is_gone_does_not_stop_the_thread(
     held.gate.set()
     async with asyncio.timeout(30):
         await embedder.embed(photos[1])
+
+
+async def _maps(embedder: LocalEmbedder, held: Held, photos: Pixels) -> "list[asyncio.Task[NDArray[np.float32]]]":
+    """Let one photo into the network for its features and others wait for theirs."""
+    held.gate.clear()
+    held.entered.clear()
+    tasks = [asyncio.create_task(embedder.feature_map(pixels)) for pixels in photos]
+    await asyncio.to_thread(held.entered.wait, 30)
+    return tasks
+
+
+async def test_each_caller_gets_the_features_of_his_own_photo(
+    embedder: LocalEmbedder, backbone: Backbone, photos: Pixels
+) -> None:
+    given = await asyncio.gather(*(embedder.feature_map(pixels) for pixels in photos[:3]))
+    for features, expected in zip(given, backbone.feature_map(photos[:3]), strict=True):
+        np.testing.assert_allclose(features, expected, atol=1e-4)
+
+
+async def test_those_who_want_features_are_bounded_and_hold_up_nobody_else(
+    embedder: LocalEmbedder, held: Held, photos: Pixels
+) -> None:
+    waiting = await _maps(embedder, held, photos[:MAPS])
+    with pytest.raises(QueueFull):
+        await embedder.feature_map(photos[0])
+    embedding = asyncio.create_task(embedder.embed(photos[0]))
+    held.gate.set()
+    assert len(await asyncio.gather(embedding, *waiting)) == 1 + MAPS
+    await embedder.feature_map(photos[0])
+
+
+@pytest.mark.parametrize("error", [SystemExit("out"), KeyboardInterrupt(), MemoryError("secret")])
+async def test_features_that_fail_are_told_as_such(
+    embedder: LocalEmbedder, held: Held, photos: Pixels, error: BaseException
+) -> None:
+    def fault(_photos: Pixels) -> None:
+        raise error
+
+    held.fault = fault
+    with pytest.raises(EmbedderUnavailable) as told:
+        await embedder.feature_map(photos[0])
+    assert "secret" not in told.value.detail
+    held.fault = lambda _photos: None
+    await embedder.feature_map(photos[0])
+
+
+async def test_a_network_without_features_by_place_is_told_as_such(
+    embedder: LocalEmbedder, held: Held, photos: Pixels
+) -> None:
+    def fault(_photos: Pixels) -> None:
+        raise NoFeatureMapError
+
+    held.fault = fault
+    with pytest.raises(HeatmapUnavailable):
+        await embedder.feature_map(photos[0])
+
+
+async def test_closing_fails_those_who_wait_for_features(embedder: LocalEmbedder, held: Held, photos: Pixels) -> None:
+    first, *waiting = await _maps(embedder, held, photos[:3])
+    closing = asyncio.create_task(embedder.close())
+    await asyncio.sleep(0)
+    held.gate.set()
+    async with asyncio.timeout(30):
+        assert (await first).shape[-1] == 1280
+        assert all(
+            isinstance(failure, EmbedderUnavailable)
+            for failure in await asyncio.gather(*waiting, return_exceptions=True)
+        )
+        await closing
+        with pytest.raises(EmbedderUnavailable):
+            await embedder.feature_map(photos[0])

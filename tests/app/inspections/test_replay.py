@@ -17,8 +17,8 @@ from app.archive.service import PhotoNotFound
 from app.blobs import DatabaseBlobs
 from app.catalogs.history import HistoryRepository
 from app.config import Settings
-from app.inspections.replay import AnotherBackbone, PastNotKept, Replay, ReplayService
-from app.inspections.service import ClassificationNotFound
+from app.inspections.replay import PastNotKept, Replay, ReplayService
+from app.inspections.service import BackboneChanged, ClassificationNotFound
 from tests.app.catalogs.test_prototype_cache import History
 from tests.drawn import KINDS, photo, photos
 from tests.rest import CLASSIFICATIONS, classify, connect, created, files, nothing_stored, register
@@ -249,7 +249,7 @@ async def test_what_cannot_be_replayed_says_why(
     with pytest.raises(ClassificationNotFound, match="no classification with this id"):
         await replay(str(uuid.uuid4()))
     _edit(settings, "backbone_id", answer, lambda _: "other@12345678")
-    with pytest.raises(AnotherBackbone, match="set HAJA_BACKBONE to other, or"):
+    with pytest.raises(BackboneChanged, match="set HAJA_BACKBONE to other, or"):
         await replay(answer["id"])
 
 

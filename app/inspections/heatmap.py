@@ -1,0 +1,103 @@
+"""Heat maps: where in a photo a class was recognised."""
+
+import asyncio
+from dataclasses import replace
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app import photos
+from app.archive.repository import ArchiveRepository
+from app.catalogs.errors import DefectClassNotFound
+from app.catalogs.prototype_cache import PrototypeIndex
+from app.catalogs.service import CatalogService
+from app.database import Database
+from app.inspections.schemas import Prediction
+from app.inspections.service import BackboneChanged, InspectionService
+from app.intake import Intake
+from models.heatmap import enlarged, evidence, positive_share
+from models.heatmap_picture import layer, on_photo
+
+LONGEST, SHORTEST = 1024, 32
+"""Sides of the picture in pixels: bounds its bytes, and keeps a photo of a few pixels visible."""
+
+
+class HeatmapService:
+    """Heat maps of classifications, drawn anew at each call; nothing is stored."""
+
+    def __init__(
+        self,
+        database: Database,
+        inspections: InspectionService,
+        catalogs: CatalogService,
+        archive: ArchiveRepository,
+        intake: Intake,
+    ) -> None:
+        self._database = database
+        self._inspections = inspections
+        self._catalogs = catalogs
+        self._archive = archive
+        self._intake = intake
+
+    async def draw(self, classification_id: UUID, class_id: UUID | None, *, overlay: bool) -> bytes:
+        """A PNG of where a photo speaks for a class and against the others of the catalog as it is now.
+
+        Args:
+            classification_id: which photo and catalog.
+            class_id: of that catalog; None is the class that was predicted first.
+            overlay: the coloured layer alone, transparent, instead of photo and layer.
+
+        Raises:
+            ClassificationNotFound, BackboneChanged, DefectClassNotFound: see their docstrings.
+            PhotoError, QueueFull, EmbedderUnavailable, HeatmapUnavailable: as `Intake.feature_map`.
+        """
+        embedder = self._intake.embedder
+        async with self._database.reading() as session:
+            row, name, photo = await self._inspections.find(session, classification_id)
+            catalog = await self._catalogs.find(session, name)
+            data = await self._archive.bytes(session, row.photo_sha256)
+        assert data is not None  # noqa: S101 - a classification keeps its photo
+        if row.backbone_id != embedder.backbone_id:
+            raise BackboneChanged(
+                f"The answer was given by the backbone {row.backbone_id}, and the one that runs is "
+                f"{embedder.backbone_id}: classify the photo again."
+            )
+        index = await self._catalogs.prototypes(catalog)
+        place = _place(index, class_id or Prediction.model_validate(row.predictions[0]).defect_class.id)
+        features = await self._intake.feature_map(data, enlarged(embedder.manifest.transform))
+        width, height = picture_size(photo.width, photo.height)
+        picture = replace(embedder.manifest.transform, width=width, height=height)
+        beneath = None if overlay else await self._intake.pixels(data, picture)
+        temperature = embedder.manifest.readings["prototypes"].temperature_at(index.shots)
+        return await asyncio.to_thread(_draw, features, index, place, temperature, width, height, beneath)
+
+
+def picture_size(width: int, height: int) -> tuple[int, int]:
+    """Width and height of the picture of a photo of this size: in its proportions, never larger than it."""
+    scale = min(1.0, LONGEST / max(width, height))
+    return max(round(width * scale), SHORTEST), max(round(height * scale), SHORTEST)
+
+
+def _place(index: PrototypeIndex, class_id: UUID) -> int:
+    for place, candidate in enumerate(index.candidates):
+        if candidate.defect_class.id == class_id:
+            return place
+    raise DefectClassNotFound(
+        f"The catalog of this classification has no defect class {class_id} with photos, or not any more: choose one "
+        "that it has by ?defect_class_id=."
+    )
+
+
+def _draw(
+    features: NDArray[np.float32],
+    index: PrototypeIndex,
+    place: int,
+    temperature: float,
+    width: int,
+    height: int,
+    beneath: NDArray[np.uint8] | None,
+) -> bytes:
+    shown = positive_share(evidence(features, index.matrix[index.rows], place, temperature))
+    rgba = layer(photos.enlarge(shown, width, height))
+    return photos.encode_png(rgba if beneath is None else on_photo(rgba, beneath))
