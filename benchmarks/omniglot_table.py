@@ -5,6 +5,10 @@
 trains one model for each method and each of 5-way and 20-way, 1 shot and 5 shots (a quarter of the minutes each), and
 tests it on characters of alphabets that training never showed. OMNIGLOT.md is written anew after each model; a second
 call with the same minutes goes on where the first was stopped, and with --method several calls can share the work.
+
+    python -m benchmarks.omniglot_table --minutes-per-method 40 --method siamese --cell 5-way-1-shot
+
+adds a model with more training, which OMNIGLOT.md compares with the one of the fewest minutes.
 """
 
 import json
@@ -70,6 +74,17 @@ What is not clean: learning rates and inner steps in `models/configs/` were chos
 """
 
 
+LONGER = """
+## Longer training
+
+Are the low cells bugs, or short of training? The same settings with more time; a learning rate that falls is laid out
+over all of it.
+
+| method | episodes | in the table | longer |
+|---|---|---|---|
+"""
+
+
 @dataclass(frozen=True)
 class Result:
     """What one model reached. mean and half_width are of 0..1; seconds are of training, evaluation excluded."""
@@ -88,13 +103,14 @@ def main(
     only: Annotated[list[str] | None, typer.Option("--method", help="A method to run; all where not given.")] = None,
     archives: Annotated[Path, typer.Option(help="Where the zips of Omniglot lie.")] = ROOT / "../shared/data/omniglot",
     results: Annotated[Path, typer.Option(help="Folder for the cells.")] = ROOT / "benchmarks/results/omniglot",
+    cells: Annotated[list[str] | None, typer.Option("--cell", help="As 5-way-1-shot; all where not given.")] = None,
 ) -> None:
     if local_device().type == "cpu":
         torch.set_num_threads(1)
     folder = results / f"{minutes_per_method:g}_minutes_{episodes}_episodes"
     training, test = small_omniglot(archives, Path(tempfile.gettempdir()) / "haja_omniglot")
     for ways, shots in CELLS:
-        for method in only or PUBLISHED:
+        for method in (only or PUBLISHED) if not cells or _cell_name(ways, shots) in cells else ():
             cell = _cell_file(folder, method, ways, shots)
             if not cell.exists():
                 config = _cell_config(method, ways, shots)
@@ -104,8 +120,12 @@ def main(
                 partial.write_text(json.dumps(asdict(result)))
                 partial.replace(cell)
                 print(f"{method} {ways}-way {shots}-shot: {Interval(result.mean, result.half_width)}", flush=True)
-            REPORT.write_text(_table(folder, minutes_per_method, episodes), encoding="utf-8")
+            REPORT.write_text(_report(results, episodes), encoding="utf-8")
     print(REPORT.read_text(encoding="utf-8"))
+
+
+def _cell_name(ways: int, shots: int) -> str:
+    return f"{ways}-way-{shots}-shot"
 
 
 def _cell_file(folder: Path, method: str, ways: int, shots: int) -> Path:
@@ -142,6 +162,32 @@ def _updates_within(config: TrainingConfig, training: LabelledImages, seconds: f
 def _clock() -> float:
     """Seconds: of this process's work on a CPU, of the wall on a GPU."""
     return time.perf_counter() if local_device().type == "cuda" else time.process_time()
+
+
+def _report(results: Path, episodes: int) -> str:
+    """The table of the fewest minutes for which there are cells, and what longer training of some cells reached."""
+    folders = {float(path.name.split("_")[0]): path for path in results.glob(f"*_minutes_{episodes}_episodes")}
+    shortest, *longer = sorted(folders)
+    text = _table(folders[shortest], shortest, episodes)
+    rows = [
+        f"| {method} | {_cell_name(ways, shots)} | {_longer(folders, shortest, method, ways, shots)} "
+        f"| {_longer(folders, minutes, method, ways, shots)} |"
+        for minutes in longer
+        for method in PUBLISHED
+        for ways, shots in CELLS
+        if _cell_file(folders[minutes], method, ways, shots).exists()
+    ]
+    return text + LONGER + "\n".join(rows) + "\n" if rows else text
+
+
+def _longer(folders: dict[float, Path], minutes: float, method: str, ways: int, shots: int) -> str:
+    file = _cell_file(folders[minutes], method, ways, shots)
+    if not file.exists():
+        return "not run"
+    result = Result(**json.loads(file.read_text()))
+    return (
+        f"{Interval(result.mean, result.half_width)} after {result.updates:,} updates in {minutes / len(CELLS):g} min"
+    )
 
 
 def _table(folder: Path, minutes: float, episodes: int) -> str:

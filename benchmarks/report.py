@@ -12,7 +12,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "RESULTS.md"
-SPEED = ("serving", "embedding", "photo_path", "catalog_size", "start_and_memory")
+SPEED = ("serving", "embedding", "photo_path", "catalog_size", "answer_cost", "start_and_memory")
 PACKAGES = ("numpy", "pillow", "torch", "openvino", "timm", "fastapi", "starlette", "uvicorn", "sqlalchemy")
 PREAMBLE = """# Speed and memory
 

@@ -29,7 +29,7 @@ def draw_confusion(confusion: NDArray[np.int64], classes: Sequence[str], title: 
     side = 2.5 + 0.7 * len(classes)
     picture = io.BytesIO()
     # matplotlib's settings belong to the whole process.
-    with _ALONE, rc_context({"font.family": [_korean_font(), "DejaVu Sans"]}), warnings.catch_warnings():
+    with _ALONE, rc_context({"font.family": [korean_font(), "DejaVu Sans"]}), warnings.catch_warnings():
         # A sign that no font has is drawn as a box, which is enough.
         warnings.filterwarnings("ignore", message="Glyph .* missing")
         figure = Figure(figsize=(side + 1, side), layout="constrained")
@@ -47,7 +47,7 @@ def draw_confusion(confusion: NDArray[np.int64], classes: Sequence[str], title: 
 
 
 @cache
-def _korean_font() -> str:
+def korean_font() -> str:
     """The name of a font with Hangul, which matplotlib's own fonts lack. Only the package's file is used."""
     from matplotlib import font_manager  # noqa: PLC0415
 

@@ -46,7 +46,12 @@ class HeadCache:
 
 
 def head_of(supports: Sequence[Supports]) -> RidgeHead | None:
-    """The head over these classes, in this order; None where leave-one-out prefers prototypes."""
+    """The head over these classes, in this order; None where leave-one-out prefers prototypes.
+
+    None as well where a class has a prototype but no photos, which only a damaged database has (`haja check`).
+    """
+    if not all(each.ids for each in supports):
+        return None
     labels = np.repeat(np.arange(len(supports)), [len(each.ids) for each in supports])
     head = fit_head(np.concatenate([each.embeddings for each in supports]), labels)
     return None if head.outdone else head

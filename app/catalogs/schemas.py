@@ -221,7 +221,10 @@ class Registered(DefectClassOut):
 
     catalog_version: int
     photos: list[PhotoOutcome]
-    support_report: SupportReport
+    support_report: SupportReport | None = Field(
+        description="What its examples are worth; null where it has more than 50: GET /v1/defect-classes/{id}/"
+        "support-report looks at them all."
+    )
 
 
 class SupportPhotoOut(_FromRow):

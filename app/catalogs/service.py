@@ -300,8 +300,11 @@ class CatalogService:
     ) -> Registered:
         """The answer to a registration, with a report by the other classes as they were in `index`."""
         described = await self._describe(session, defect_class)
-        rows = await self._catalogs.support_details(session, defect_class.id, self._backbone_id)
-        support_report = await asyncio.to_thread(report, defect_class.id, [Example.of(*row) for row in rows], index)
+        support_report = None
+        # Adding a photo shall not cost more the larger the class is.
+        if described.shots <= MAX_PHOTOS:
+            rows = await self._catalogs.support_details(session, defect_class.id, self._backbone_id)
+            support_report = await asyncio.to_thread(report, defect_class.id, [Example.of(*row) for row in rows], index)
         return Registered(
             **described.model_dump(), catalog_version=version, photos=photos, support_report=support_report
         )
