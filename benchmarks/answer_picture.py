@@ -24,6 +24,8 @@ from models.confusion_picture import korean_font
 
 SOURCE, NUMBER, QUERY = "masonry_historic", 0, 1
 TITLES = {"crack": "균열", "efflorescence": "백화", "intact": "정상", "spalling": "박락"}
+PLACES, BARS = "ph012", "b"
+"""Photo, heat map, three examples; beside them the bars."""
 PICTURE = Path(__file__).parents[1] / "docs" / "answer.png"
 
 
@@ -63,17 +65,17 @@ def _picture(client: httpx.Client, address: str) -> NDArray[Any]:
 def _draw(answer: dict[str, Any], pictures: dict[str, NDArray[Any]], examples: list[NDArray[Any]]) -> None:
     # The bricks of this source are wide: one below the other.
     figure = Figure(figsize=(11, 5.6), dpi=100, layout="constrained")
-    layout = [[name, "bars"] for name in (*pictures, "0", "1", "2")]
+    layout = ";".join(f"{name}{BARS}" for name in PLACES)
     places = figure.subplot_mosaic(layout, width_ratios=[2, 3])
     classes = [each["defect_class"] for each in answer["predictions"]]
     for name, picture in pictures.items():
-        _show(places[name], picture, name)
+        _show(places[name[0]], picture, name)
     for place, (picture, each) in enumerate(zip(examples, answer["nearest"], strict=True)):
         title = next(name["title_en"] for name in classes if name["id"] == each["defect_class_id"])
         _show(places[str(place)], picture, f"nearest example: {title}, {each['similarity']:.2f}")
     predictions = answer["predictions"][::-1]
     names = [f"{each['defect_class']['title_ko']} {each['defect_class']['title_en']}" for each in predictions]
-    bars = places["bars"]
+    bars = places[BARS]
     bars.barh(names, [each["probability"] for each in predictions], color="#1f5a8a")
     for place, each in enumerate(predictions):
         bars.text(each["probability"] + 0.01, place, f"{each['probability']:.0%}", va="center")
