@@ -23,7 +23,8 @@ PHOTOS_A_SUSPECT = 5
 """One of so many photos of a class may be held to be wrong: of fewer nobody can say which."""
 
 SLOPE, CENTRE = 10.0, 0.35
-"""How the margins of a suspect become log-odds that it is wrong; chosen by benchmarks/heads.py."""
+"""How the margins of a suspect become log-odds that it is wrong. Like the penalty chosen on the validation sources, so
+that a wrong example of five costs half as much as it costs plain prototypes: see benchmarks/HEADS.md."""
 
 PRIOR_WRONG, PRIOR_RIGHT = 0.1, 1.0
 """Suspects that are known beforehand: the share of wrong ones is learnt from the catalog itself."""

@@ -173,6 +173,8 @@ class InspectionService:
 
     async def give_feedback(self, classification_id: UUID, wanted: FeedbackCreate, once: Once) -> FeedbackOut:
         """Keep the inspector's word on a classification, and make its photo an example where that is wished."""
+        if wanted.add_to_support and wanted.verdict == "unknown":
+            raise FeedbackIncomplete("The photo cannot become an example: the verdict 'unknown' names no class.")
         received = await self._photo_again(classification_id) if wanted.add_to_support else None
         async with self._database.writing() as session:
             await once.claim(session)
