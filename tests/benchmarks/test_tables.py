@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import calibration, defects_table, omniglot_table, report, sources
+from benchmarks import calibration, defects_table, heads, omniglot_table, report, sources
 from tests.models.conftest import OMNIGLOT
 
 needs_photos = pytest.mark.skipif(not sources.available("validation"), reason="needs the real photos")
@@ -26,6 +26,23 @@ def test_calibration(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
     shown = capsys.readouterr().out
     assert shown.count("| masonry_historic |") == 7  # 1, 5 and 10 shots twice, and unknown
     assert "30 episodes a row" in shown
+
+
+@needs_photos
+@pytest.mark.slow
+def test_heads(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "argv", ["heads", "--quick"])
+    heads.main()
+    shown = capsys.readouterr().out
+    for shots in heads.SHOTS:
+        assert f"| neu_steel | 6 | {shots} |" in shown
+    for row in (
+        "| quick | geometric median |",
+        "| accurate | head |",
+        "| road_civiclens | 1, 5, 20 |",
+        "| fit a head to",
+    ):
+        assert row in shown
 
 
 @needs_photos
@@ -50,6 +67,8 @@ def test_omniglot(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytes
     shown = (tmp_path / "OMNIGLOT.md").read_text("utf-8")
     assert "| prototypical | metric | yes | **" in shown
     assert "Not run: siamese 5-way 1-shot" in shown
+    omniglot_table.main(0.04, 1000, ["prototypical"], OMNIGLOT, tmp_path / "cells", ["5-way-1-shot"])
+    assert "| prototypical | 5-way-1-shot |" in (tmp_path / "OMNIGLOT.md").read_text("utf-8")
     written = [path.stat().st_mtime_ns for path in (tmp_path / "cells").rglob("*.json")]
     omniglot_table.main(0.02, 1000, ["prototypical"], OMNIGLOT, tmp_path / "cells")
     assert [path.stat().st_mtime_ns for path in (tmp_path / "cells").rglob("*.json")] == written
