@@ -5,7 +5,7 @@ import sys
 
 from benchmarks.report import SPEED
 
-NAMES = (*SPEED, "calibration", "accuracy")
+NAMES = (*SPEED, "calibration", "accuracy", "heads", "heatmap")
 
 
 def main() -> None:

@@ -13,7 +13,10 @@ from models.manifest import Transform
 from models.prototypes import l2_normalise, probabilities, similarities
 
 ENLARGED = 2
-"""A photo goes into the network at so many times the transform's size, for a finer map: see benchmarks/HEATMAP.md."""
+"""A photo goes into the network at so many times the transform's size: see benchmarks/HEATMAP.md.
+
+The map is finer and points better; its mean is no longer the very similarity of the answer, but of the larger photo.
+"""
 
 
 def enlarged(transform: Transform) -> Transform:
@@ -38,12 +41,13 @@ def evidence(
         temperature: of the softmax over the others.
     """
     pooled = features.mean(axis=(0, 1))
-    others = np.delete(prototypes, place, axis=0)
-    direction = prototypes[place]
-    if len(others):
-        similarity = similarities(l2_normalise(pooled)[np.newaxis], others)[0]
-        direction = direction - probabilities(similarity, temperature) @ others
-    values: NDArray[np.float32] = features @ direction / max(float(np.linalg.norm(pooled)), np.finfo(np.float32).tiny)
+    weights = np.ones(len(prototypes), np.float32)
+    others = np.arange(len(prototypes)) != place
+    if others.any():
+        similarity = similarities(l2_normalise(pooled)[np.newaxis], prototypes)[0]
+        weights[others] = -probabilities(similarity[others], temperature)
+    length = max(float(np.linalg.norm(pooled)), np.finfo(np.float32).tiny)
+    values: NDArray[np.float32] = features @ (weights @ prototypes) / length
     return values
 
 
