@@ -238,10 +238,10 @@ async def _classify(services: Services, catalog: str, files: list[Path], top_k: 
             )
         except PhotoError as error:
             sound = False
-            table.add_row(str(file), "", error.detail)
+            table.add_row(escape(str(file)), "", error.detail)
             continue
-        cells = [f"{found.defect_class.name} {found.probability:.0%}" for found in answer.predictions]
-        table.add_row(str(file), "yes" if answer.unknown else "", *cells)
+        cells = [f"{escape(found.defect_class.name)} {found.probability:.0%}" for found in answer.predictions]
+        table.add_row(escape(str(file)), "yes" if answer.unknown else "", *cells)
     out.print(table)
     return sound
 

@@ -120,6 +120,21 @@ def test_classify_prints_a_table_and_keeps_the_answers(run: Run, database: Path,
     assert run("classify", tmp_path / "nowhere.jpg")[0] == 2
 
 
+def test_names_with_brackets_are_shown_as_they_are(run: Run, database: Path, tmp_path: Path) -> None:
+    for name, kind in (("[red]crack[/red]", "crack"), ("rust[/]", "rust")):
+        (tmp_path / "classes" / name.replace("/", "|")).mkdir(parents=True)
+        for seed in range(3):
+            (tmp_path / "classes" / name.replace("/", "|") / f"{seed}.jpg").write_bytes(photo(kind, seed))
+    assert run("import", tmp_path / "classes")[0] == 0
+    query = tmp_path / "[bold]query.jpg"
+    query.write_bytes(photo("crack", 9))
+    code, out, _ = run("classify", query)
+    assert code == 0
+    shown = "".join(character for character in out if character not in "│ \n")
+    assert "[red]crack[|red]" in shown
+    assert "[bold]query.jpg" in shown
+
+
 def test_classify_in_an_empty_catalog_says_what_to_do(run: Run, database: Path, tmp_path: Path) -> None:
     (tmp_path / "query.jpg").write_bytes(photo())
     code, _, err = run("classify", tmp_path / "query.jpg")
