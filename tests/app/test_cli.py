@@ -120,7 +120,8 @@ def test_classify_prints_a_table_and_keeps_the_answers(run: Run, database: Path,
     assert run("classify", tmp_path / "nowhere.jpg")[0] == 2
 
 
-def test_names_with_brackets_are_shown_as_they_are(run: Run, database: Path, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("database")
+def test_names_with_brackets_are_shown_as_they_are(run: Run, tmp_path: Path) -> None:
     for name, kind in (("[red]crack[/red]", "crack"), ("rust[/]", "rust")):
         (tmp_path / "classes" / name.replace("/", "|")).mkdir(parents=True)
         for seed in range(3):
