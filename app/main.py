@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from fastapi_offline import FastAPIOffline
 from starlette.formparsers import MultiPartParser
+from threadpoolctl import threadpool_limits
 
 import app.archive.endpoints
 import app.catalogs.endpoints
@@ -119,6 +120,8 @@ async def any_services(
         SchemaError, CheckpointError: the message says what to do.
     """
     schema_version.prepare(settings.database_url)
+    # The products here are small: threads of BLAS would spin against those that decode and embed.
+    threadpool_limits(1, "blas")
     if backbone is None:
         backbone = load_backbone(
             settings.backbone, settings.engine, settings.precision, settings.embed_threads, settings.views

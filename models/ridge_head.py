@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from models.leave_one_out import nearest_without
 
-MAX_PHOTOS = 1000
+MAX_PHOTOS = 500
 """Larger catalogs are judged by prototypes alone: fitting takes time that is cubic in the photos."""
 
-PENALTY = 0.3
+PENALTY = 0.5
 """Ridge penalty where embeddings have length 1 and each class counts as its classes' harmonic mean of photos."""
 
 PHOTOS_A_SUSPECT = 5
@@ -75,7 +75,9 @@ def fit_head(embeddings: NDArray[np.float32], labels: NDArray[np.int64]) -> Ridg
     targets = np.eye(len(shots))[labels]
     _, doubted = _solve(gram, targets, evenly)
     trust = _trust(_margins(doubted, labels), labels)
-    dual, without = _solve(gram, targets, evenly * trust)
+    # What a doubted photo loses goes to the others of its class.
+    trusted = trust * (shots / np.bincount(labels, trust))[labels]
+    dual, without = _solve(gram, targets, evenly * trusted)
     nearest = without.argmax(axis=1)
     outdone = prototypes_are_better(nearest_without(embeddings, labels), nearest, labels, trust)
     weights = dual.T @ rows / _scale(without, labels, trust * (shots[labels] > 1))
