@@ -160,8 +160,8 @@ def prototypes_are_better(
 ) -> bool:
     """Whether prototypes recognise more of the support photos, by more than chance (a sign test on those that differ).
 
-    Both are right on most photos, and a few photos cannot say which is better: a plain count would pick the worse one
-    often (benchmarks/HEADS.md).
+    Both are right on most photos, and where a few photos differ by chance that shall not decide: benchmarks/HEADS.md
+    compares it with a plain count.
 
     Args:
         by_prototypes: the class that each photo is given without itself, int64 [S]; -1 where its class has no other.
