@@ -5,7 +5,7 @@ import sys
 
 from benchmarks.report import SPEED
 
-NAMES = (*SPEED, "calibration", "accuracy", "heads", "heatmap")
+NAMES = (*SPEED, "calibration", "accuracy", "heads", "support", "heatmap")
 
 
 def main() -> None:

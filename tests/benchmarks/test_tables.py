@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import calibration, defects_table, heads, heatmap, omniglot_table, report, sources
+from benchmarks import calibration, defects_table, heads, heatmap, omniglot_table, report, sources, support
 from tests.models.conftest import OMNIGLOT
 
 needs_photos = pytest.mark.skipif(not sources.available("validation"), reason="needs the real photos")
@@ -26,6 +26,14 @@ def test_calibration(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
     shown = capsys.readouterr().out
     assert shown.count("| masonry_historic |") == 7  # 1, 5 and 10 shots twice, and unknown
     assert "30 episodes a row" in shown
+
+
+@needs_photos
+@pytest.mark.slow
+def test_support(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "argv", ["support", "--quick"])
+    support.main()
+    assert capsys.readouterr().out.count("| masonry_historic |") == 4
 
 
 @needs_photos
