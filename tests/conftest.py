@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from app.config import Settings
 from app.main import create_app
 from app.server import running
 from models.backbones import Backbone, load_backbone
+from tests.seaweed import SeaweedServer, log_in
 
 # Derandomised: whether the tests pass depends on the code alone; no deadline: a busy machine is no fault.
 hypothesis_settings.register_profile("haja", derandomize=True, deadline=None, max_examples=100)
@@ -96,6 +98,24 @@ async def remote(server: str) -> AsyncIterator[httpx.AsyncClient]:
     """A client of `server`."""
     async with httpx.AsyncClient(base_url=server, timeout=30) as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def seaweed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedServer]:
+    """A running S3 server. A test that stops it starts it again."""
+    try:
+        started = SeaweedServer(tmp_path_factory.mktemp("seaweed"))
+    except OSError as error:
+        pytest.skip(f"SeaweedFS cannot start here: {error}")
+    yield started
+    started.kill()
+
+
+@pytest.fixture
+def bucket(seaweed: SeaweedServer, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The address of empty object storage, whose keys are in the environment."""
+    log_in(monkeypatch, seaweed, "writer")
+    return f"s3://haja/{uuid.uuid4().hex}"
 
 
 @pytest.fixture

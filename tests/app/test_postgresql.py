@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import inspect, text
 
 from app import schema_version
+from app.blobs.in_database import DatabaseBlobs
 from app.config import Settings
 from app.database import Base, Database
 from app.integrity import find_faults
@@ -91,7 +92,7 @@ async def test_an_example_that_two_remove_at_once_is_removed_once(
         assert sorted(answer.status_code for answer in answers) == [204, 404, 404, 404]
     assert (await client.get(f"/v1/defect-classes/{made['id']}")).json()["shots"] == 2
     database = Database(settings.database_url, settings.database_timeout_s)
-    assert await find_faults(database) == []
+    assert await find_faults(database, DatabaseBlobs(database)) == []
     await database.close()
 
 
@@ -119,7 +120,7 @@ async def test_register_classify_and_delete(client: httpx.AsyncClient, settings:
     async with open_services(settings, Metrics(), backbone) as services:
         for answer in (await client.get("/v1/classifications")).json()["items"]:
             assert (await services.replays.replay(uuid.UUID(answer["id"]))).differences == []
-        assert await find_faults(services.database) == []
+        assert await find_faults(services.database, services.blobs) == []
     problem(await client.post(CLASSIFICATIONS, files=files([photo()], "photo")), 409, "catalog-empty")
 
 
