@@ -16,6 +16,7 @@ from rich.table import Column, Table
 
 from app import demo as demonstration
 from app import integrity, logs, schema_version, server
+from app.blobs.commands import blob_commands
 from app.blobs.opening import open_blobs
 from app.catalogs.errors import NoUsablePhoto
 from app.catalogs.schemas import DefectClassCreate
@@ -38,6 +39,7 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
 )
 cli.add_typer(learning)
+cli.add_typer(blob_commands, name="blobs")
 out = Console()
 err = Console(stderr=True)
 

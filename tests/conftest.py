@@ -14,6 +14,7 @@ from hypothesis import settings as hypothesis_settings
 from rich.console import Console
 
 from app import cli, learning, schema_version
+from app.blobs import commands
 from app.config import Settings
 from app.main import create_app
 from app.server import running
@@ -121,7 +122,7 @@ def bucket(seaweed: SeaweedServer, monkeypatch: pytest.MonkeyPatch) -> str:
 @pytest.fixture
 def haja(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
     """Call the command `haja` in this process: exit code, output, errors."""
-    for module in (cli, learning):
+    for module in (cli, commands, learning):
         monkeypatch.setattr(module, "out", Console(width=200))
         monkeypatch.setattr(module, "err", Console(width=400, stderr=True))
 

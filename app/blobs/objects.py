@@ -1,6 +1,7 @@
 """Object storage by the protocol of S3, through obstore: bytes under `prefix/ab/cd/<sha256>`."""
 
 import asyncio
+import os
 import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -41,6 +42,10 @@ class ObjectStorage:
 
     async def write_probe(self) -> None:
         """Find out whether bytes can be stored. Raises `StorageUnavailable`."""
+        for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"):
+            # obstore takes whatever it is told, and panics with the first request.
+            if not re.match(r"https?://[\w.\[-]|$", os.environ.get(name, "")):
+                raise StorageUnavailable(f"{name} is no address such as https://storage.example:9000")
         async with self._answer():
             await self._store.put_async(PROBE, b"haja")
 
