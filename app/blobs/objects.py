@@ -50,9 +50,12 @@ class ObjectStorage:
             await self._store.put_async(PROBE, b"haja")
 
     async def ping(self) -> None:
-        """Find out whether the probe is there. Raises `StorageUnavailable`."""
+        """Find out whether the probe is there; one that somebody took away comes back. Raises `StorageUnavailable`."""
         async with self._answer():
-            await self._store.head_async(PROBE)
+            try:
+                await self._store.head_async(PROBE)
+            except FileNotFoundError:  # nor does this answer say whether the bucket is there
+                await self._store.put_async(PROBE, b"haja")
 
     async def put(self, sha256: str, data: bytes) -> None:
         """Store bytes; when this returns, the storage has all of them. Raises `StorageUnavailable`."""
@@ -109,8 +112,6 @@ class ObjectStorage:
             return _REASONS.get(code[1], f"it answers with the error {code[1]}")
         if "/latest/" in str(error):  # the address of the machine's own role, asked where no keys are set
             return "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set, and this machine has no role"
-        if isinstance(error, FileNotFoundError):
-            return "the bucket or the object is not there"
         return "it cannot be reached"
 
 

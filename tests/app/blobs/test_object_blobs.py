@@ -137,6 +137,12 @@ async def test_missing_and_changed_objects_are_named(
     assert row_counts(settings)["blobs"] == 0
 
 
+async def test_a_probe_that_was_taken_away_comes_back(client: httpx.AsyncClient, objects: S3Store) -> None:
+    objects.delete("haja-probe")
+    assert (await client.get("/readyz")).status_code == 200
+    assert objects.head("haja-probe")["size"] == 4
+
+
 async def test_what_the_database_still_holds_is_found(
     client: httpx.AsyncClient, settings: Settings, objects: S3Store
 ) -> None:
