@@ -16,6 +16,8 @@ from rich.table import Column, Table
 
 from app import demo as demonstration
 from app import integrity, logs, schema_version, server
+from app.blobs.commands import blob_commands
+from app.blobs.opening import open_blobs
 from app.catalogs.errors import NoUsablePhoto
 from app.catalogs.schemas import DefectClassCreate
 from app.catalogs.service import MAX_PHOTOS
@@ -37,6 +39,7 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
 )
 cli.add_typer(learning)
+cli.add_typer(blob_commands, name="blobs")
 out = Console()
 err = Console(stderr=True)
 
@@ -163,19 +166,25 @@ def replay(classification: Annotated[UUID, typer.Argument(metavar="ID", help="Id
 
 
 @cli.command()
-def check() -> None:
+def check(
+    repair: Annotated[bool, typer.Option("--repair", help="First remove stored bytes that no photo owns.")] = False,
+) -> None:
     """Check that database, photos and prototypes agree; exit code 1 where they do not."""
     settings = _quiet_settings()
     schema_version.prepare(settings.database_url)
 
-    async def find() -> list[str]:
+    async def find() -> tuple[int, list[str]]:
         database = Database(settings.database_url, settings.database_timeout_s)
         try:
-            return await integrity.find_faults(database)
+            blobs = open_blobs(settings, database)
+            removed = await blobs.remove_orphans() if repair else 0
+            return removed, await integrity.find_faults(database, blobs)
         finally:
             await database.close()
 
-    faults = asyncio.run(find())
+    removed, faults = asyncio.run(find())
+    if repair:
+        out.print(f"{removed} blobs that no photo owned were removed.")
     for fault in faults:
         out.print(fault, highlight=False, markup=False)
     if faults:

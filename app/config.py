@@ -7,6 +7,7 @@ from typing import Literal, Self
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from app.blobs import checked_place
 from app.database import checked_url
 from models.backbones import DEFAULT
 from models.engines import EngineName, Precision
@@ -28,6 +29,12 @@ class Settings(BaseSettings):
     )
     database_timeout_s: float = Field(
         5.0, gt=0, le=60, description="Seconds to wait for the database before answering 503."
+    )
+    blobs: str = Field(
+        "database", description="Where the bytes of photos live: `database`, or object storage, `s3://bucket/prefix`."
+    )
+    blobs_timeout_s: float = Field(
+        15.0, gt=0, le=600, description="Seconds to wait for one photo's way to or from object storage."
     )
     backbone: str = Field(DEFAULT, description="A shipped checkpoint, a manifest's path, or `timm/NAME` (downloads).")
     engine: EngineName = Field(
@@ -64,6 +71,11 @@ class Settings(BaseSettings):
     @classmethod
     def _choose_driver(cls, value: str) -> str:
         return checked_url(value)
+
+    @field_validator("blobs")
+    @classmethod
+    def _choose_blobs(cls, value: str) -> str:
+        return checked_place(value)
 
     @model_validator(mode="after")
     def _refuse_unsafe(self) -> Self:

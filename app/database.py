@@ -172,6 +172,16 @@ async def insert_absent(session: AsyncSession, table: type[Base], rows: Sequence
     await session.execute(dialect.insert(table.__table__).on_conflict_do_nothing(), rows)
 
 
+async def lock_tables(session: AsyncSession, *tables: type[Base]) -> None:
+    """See every row that others have written to these tables or are writing; until the end, nobody writes another.
+
+    SQLite lets one writer in at a time anyway.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        names = ", ".join(table.__tablename__ for table in tables)
+        await session.execute(text(f"LOCK TABLE {names} IN SHARE ROW EXCLUSIVE MODE"))
+
+
 def existing_file(url: URL) -> URL:
     """The same SQLite file, but never made anew: a service whose file vanished must say so, not start empty."""
     assert url.database  # noqa: S101 - the settings refuse SQLite without a file

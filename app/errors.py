@@ -119,6 +119,21 @@ class DatabaseUnavailable(HajaError):
         )
 
 
+class StorageUnavailable(HajaError):
+    """The object storage that keeps the photos is out of reach or refuses."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    code = "storage-unavailable"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"The object storage for photos cannot be used, so nothing was stored: {reason}. Try again in a few "
+            "seconds.",
+            {"Retry-After": "5"},
+        )
+        self.reason = reason
+
+
 class StorageFull(HajaError):
     """No room left for the photo."""
 

@@ -1,5 +1,6 @@
 """Whether what is stored agrees with itself: database, photo bytes, embeddings, prototypes, what catalogs were."""
 
+import asyncio
 import hashlib
 from collections.abc import Sequence
 
@@ -7,32 +8,51 @@ import numpy as np
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.archive.tables import Blob, Embedding, Photo
+from app.archive.tables import Embedding, Photo
+from app.blobs import Blobs
 from app.catalogs.repository import unpack
 from app.catalogs.tables import Catalog, DefectClass, PastDefectClass, PastSupportPhoto, Prototype, SupportPhoto
 from app.database import Database
+from app.parallel import for_each
 from models.prototypes import embedding_sum
 
+PARALLEL = 4
+"""Photos that are read at a time."""
 
-async def find_faults(database: Database) -> list[str]:
-    """Every disagreement, as a sentence; none for a sound database."""
+
+async def find_faults(database: Database, blobs: Blobs) -> list[str]:
+    """Every disagreement, as a sentence; none for a sound site.
+
+    Raises:
+        StorageUnavailable: the object storage does not answer, so nobody knows.
+    """
     if faults := await database.faults():
         return faults  # what a damaged database says of its contents means nothing
     async with database.reading() as session:
-        return await _photos(session) + await _prototypes(session) + await _past(session)
+        faults = await _prototypes(session) + await _past(session)
+    return await _photos(database, blobs) + faults
 
 
-async def _photos(session: AsyncSession) -> list[str]:
-    faults = []
-    photos = set((await session.scalars(select(Photo.sha256))).all())
-    blobs = set((await session.scalars(select(Blob.sha256))).all())
-    faults += [f"photo {sha256}: its bytes are missing" for sha256 in sorted(photos - blobs)]
-    faults += [f"blob {sha256}: no photo owns it" for sha256 in sorted(blobs - photos)]
-    for sha256 in sorted(photos & blobs):  # one at a time: together they may be larger than the memory
-        data = await session.scalar(select(Blob.bytes).where(Blob.sha256 == sha256))
-        if hashlib.sha256(data or b"").hexdigest() != sha256:
-            faults.append(f"photo {sha256}: its bytes have changed")
-    return faults
+async def _photos(database: Database, blobs: Blobs) -> list[str]:
+    faults: dict[str, str] = {}
+
+    async def look(sha256: str) -> None:
+        data = await blobs.get(sha256)
+        if data is None:
+            faults[sha256] = f"photo {sha256}: its bytes are missing"
+        elif (await asyncio.to_thread(hashlib.sha256, data)).hexdigest() != sha256:
+            faults[sha256] = f"photo {sha256}: its bytes have changed"
+
+    # A few at a time: together they may be larger than the memory.
+    await for_each(await _sha256s(database), look, PARALLEL)
+    still = await _sha256s(database) if faults else set()  # one that was removed meanwhile is no fault
+    orphans = [f"blob {sha256}: no photo owns it" for sha256 in await blobs.orphans()]
+    return [faults[sha256] for sha256 in sorted(faults.keys() & still)] + orphans
+
+
+async def _sha256s(database: Database) -> set[str]:
+    async with database.reading() as session:
+        return set((await session.scalars(select(Photo.sha256))).all())
 
 
 async def _prototypes(session: AsyncSession) -> list[str]:

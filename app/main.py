@@ -17,13 +17,14 @@ import app.operations
 from app import errors, schema_version
 from app.archive.repository import ArchiveRepository
 from app.archive.service import ArchiveService
-from app.blobs import DatabaseBlobs
+from app.blobs.opening import open_blobs
 from app.catalogs.history import HistoryRepository
 from app.catalogs.repository import CatalogRepository
 from app.catalogs.service import CatalogService
 from app.config import Settings
 from app.database import Database
 from app.embedding.local import LocalEmbedder
+from app.errors import StorageUnavailable
 from app.evaluation.service import EvaluationService
 from app.idempotency.repository import forget_old
 from app.inspections.heatmap import HeatmapService
@@ -60,7 +61,9 @@ class Services:
         )
         self._catalog_rows = CatalogRepository()
         history = HistoryRepository()
-        archive_rows = ArchiveRepository(DatabaseBlobs())
+        self.blobs = open_blobs(settings, self.database)
+        self._blobs_place = settings.blobs
+        archive_rows = ArchiveRepository(self.blobs)
         self.archive = ArchiveService(self.database, archive_rows, self.intake)
         self.catalogs = CatalogService(self.database, self._catalog_rows, history, archive_rows, self.intake)
         self.evaluations = EvaluationService(
@@ -76,8 +79,15 @@ class Services:
         """Check that the stored prototypes are this backbone's, and make what must always exist.
 
         Raises:
-            StartError: the prototypes belong to another backbone.
+            StartError: the prototypes belong to another backbone, or photos cannot be stored.
         """
+        try:
+            await self.blobs.check_ready()
+        except StorageUnavailable as error:
+            raise StartError(
+                f"Photos cannot be stored in HAJA_BLOBS={self._blobs_place}: {error.reason}. The README's section on "
+                "object storage says what to set."
+            ) from error
         async with self.database.writing() as session:
             others = set(await self._catalog_rows.backbone_ids(session)) - {self.embedder.backbone_id}
             if others:
@@ -141,6 +151,7 @@ def create_app(settings: Settings, backbone: Backbone | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with open_services(settings, metrics, backbone) as services:
             app.state.database = services.database
+            app.state.blobs = services.blobs
             app.state.embedder = services.embedder
             app.state.archive_service = services.archive
             app.state.catalog_service = services.catalogs

@@ -6,9 +6,10 @@ import numpy as np
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
+from app.blobs import Blobs
 from app.database import Database
 from app.embedding import Embedder
-from app.errors import DatabaseUnavailable, EmbedderUnavailable, QueueFull, documented
+from app.errors import DatabaseUnavailable, EmbedderUnavailable, QueueFull, StorageUnavailable, documented
 from app.metrics import Metrics
 from models.engines import probes
 
@@ -33,12 +34,14 @@ async def get_liveness() -> Health:
     return Health()
 
 
-@router.get("/readyz", responses=documented(DatabaseUnavailable, EmbedderUnavailable, QueueFull))
+@router.get("/readyz", responses=documented(DatabaseUnavailable, EmbedderUnavailable, QueueFull, StorageUnavailable))
 async def get_readiness(request: Request) -> Readiness:
-    """Photos can be classified now: the database answers, and the network embeds a pattern as it should."""
+    """Photos can be classified now: database and storage answer, and the network embeds a pattern as it should."""
     database: Database = request.app.state.database
     embedder: Embedder = request.app.state.embedder
+    blobs: Blobs = request.app.state.blobs
     await database.ping()
+    await blobs.ping()
     size = embedder.manifest.transform
     pattern = (await asyncio.to_thread(probes, size.height, size.width, 1))[0]
     embedding = await embedder.embed(pattern)

@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
@@ -13,10 +14,12 @@ from hypothesis import settings as hypothesis_settings
 from rich.console import Console
 
 from app import cli, learning, schema_version
+from app.blobs import commands
 from app.config import Settings
 from app.main import create_app
 from app.server import running
 from models.backbones import Backbone, load_backbone
+from tests.seaweed import SeaweedServer, log_in
 
 # Derandomised: whether the tests pass depends on the code alone; no deadline: a busy machine is no fault.
 hypothesis_settings.register_profile("haja", derandomize=True, deadline=None, max_examples=100)
@@ -98,10 +101,28 @@ async def remote(server: str) -> AsyncIterator[httpx.AsyncClient]:
         yield made
 
 
+@pytest.fixture(scope="session")
+def seaweed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedServer]:
+    """A running S3 server. A test that stops it starts it again."""
+    try:
+        started = SeaweedServer(tmp_path_factory.mktemp("seaweed"))
+    except OSError as error:
+        pytest.skip(f"SeaweedFS cannot start here: {error}")
+    yield started
+    started.kill()
+
+
+@pytest.fixture
+def bucket(seaweed: SeaweedServer, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The address of empty object storage, whose keys are in the environment."""
+    log_in(monkeypatch, seaweed, "writer")
+    return f"s3://haja/{uuid.uuid4().hex}"
+
+
 @pytest.fixture
 def haja(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
     """Call the command `haja` in this process: exit code, output, errors."""
-    for module in (cli, learning):
+    for module in (cli, commands, learning):
         monkeypatch.setattr(module, "out", Console(width=200))
         monkeypatch.setattr(module, "err", Console(width=400, stderr=True))
 

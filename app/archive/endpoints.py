@@ -4,8 +4,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
-from app.archive.service import ArchiveService, PhotoNotFound
-from app.errors import DatabaseUnavailable, QueueFull, documented
+from app.archive.errors import PhotoNotFound
+from app.archive.service import ArchiveService
+from app.errors import DatabaseUnavailable, QueueFull, StorageUnavailable, documented
 
 router = APIRouter(prefix="/v1", tags=["photos"])
 
@@ -23,7 +24,7 @@ Archive = Annotated[ArchiveService, Depends(archive_service)]
     response_class=Response,
     responses={
         200: {"content": {"image/jpeg": {}}, "description": "A JPEG."},
-        **documented(PhotoNotFound, QueueFull, DatabaseUnavailable),
+        **documented(PhotoNotFound, QueueFull, DatabaseUnavailable, StorageUnavailable),
     },
 )
 async def get_photo_thumbnail(

@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 from sqlalchemy import delete, exists, not_, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.archive.errors import PhotoNotFound
 from app.archive.tables import Embedding, Photo
-from app.blobs import DatabaseBlobs
+from app.blobs import Blobs
 from app.database import Base, insert_absent
 from app.intake import ReceivedPhoto
 
@@ -17,15 +18,23 @@ from app.intake import ReceivedPhoto
 class ArchiveRepository:
     """Photos, their bytes and their embeddings."""
 
-    def __init__(self, blobs: DatabaseBlobs) -> None:
+    def __init__(self, blobs: Blobs) -> None:
         self._blobs = blobs
 
+    async def store(self, photos: Sequence[ReceivedPhoto]) -> None:
+        """Bring the bytes of photos to safety before the transaction in which `keep` writes their rows.
+
+        Raises:
+            StorageUnavailable: they are not safe, so no row may name them.
+        """
+        await self._blobs.store({photo.decoded.sha256: photo.data for photo in photos})
+
     async def keep(self, session: AsyncSession, photos: Sequence[ReceivedPhoto]) -> dict[str, Photo]:
-        """Store photos and their bytes; those that are stored already stay as they are. What is known of each by id."""
+        """Write photos whose bytes came through `store`; those that are kept stay as they are. Their rows by id."""
         now = datetime.now(UTC)
-        await self._blobs.put(session, {photo.decoded.sha256: photo.data for photo in photos})
         rows = {photo.decoded.sha256: _row(photo, now) for photo in photos}
         await insert_absent(session, Photo, list(rows.values()))
+        await self._blobs.keep(session, {photo.decoded.sha256: photo.data for photo in photos})
         return {sha256: Photo(**row) for sha256, row in rows.items()}
 
     async def keep_embeddings(self, session: AsyncSession, backbone_id: str, photos: Sequence[ReceivedPhoto]) -> None:
@@ -51,9 +60,21 @@ class ArchiveRepository:
         )
         return {sha256: np.frombuffer(vector, "<f4") for sha256, vector in rows}
 
-    async def bytes(self, session: AsyncSession, sha256: str) -> bytes | None:
-        """The bytes of a kept photo, or None."""
-        return await self._blobs.get(session, sha256)
+    async def is_kept(self, session: AsyncSession, sha256: str) -> bool:
+        """Whether there is such a photo."""
+        return await session.get(Photo, sha256) is not None
+
+    async def bytes(self, sha256: str) -> bytes:
+        """The bytes of a kept photo. To be called outside of any session: they may come from far away.
+
+        Raises:
+            PhotoNotFound: they are not stored, because the photo was removed in the meantime or by damage.
+            StorageUnavailable: the object storage does not answer.
+        """
+        data = await self._blobs.get(sha256)
+        if data is None:
+            raise PhotoNotFound("This photo is not stored any more; `haja check` says whether anything is lost.")
+        return data
 
     async def forget_unreferenced(self, session: AsyncSession, sha256s: Sequence[str] | None = None) -> None:
         """Delete those of these photos, or of all, that nothing points at any more, with bytes and embeddings.
@@ -69,7 +90,7 @@ class ArchiveRepository:
         unreferenced = delete(Photo).where(not_(or_(*references))).returning(Photo.sha256)
         if sha256s is not None:
             unreferenced = unreferenced.where(Photo.sha256.in_(sha256s))
-        await self._blobs.delete(session, (await session.scalars(unreferenced)).all())
+        await self._blobs.forget(session, (await session.scalars(unreferenced)).all())
 
 
 def _row(photo: ReceivedPhoto, now: datetime) -> dict[str, object]:

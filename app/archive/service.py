@@ -1,18 +1,9 @@
 """What can be had of kept photos."""
 
-from http import HTTPStatus
-
+from app.archive.errors import PhotoNotFound
 from app.archive.repository import ArchiveRepository
 from app.database import Database
-from app.errors import HajaError
 from app.intake import Intake
-
-
-class PhotoNotFound(HajaError):
-    """No photo with this id is kept."""
-
-    status = HTTPStatus.NOT_FOUND
-    code = "photo-not-found"
 
 
 class ArchiveService:
@@ -28,9 +19,10 @@ class ArchiveService:
 
         Raises:
             PhotoNotFound: no such photo.
+            StorageUnavailable, QueueFull: see their docstrings.
         """
         async with self._database.reading() as session:
-            data = await self._archive.bytes(session, photo_id)
-        if data is None:
-            raise PhotoNotFound("There is no photo with this id; it may have been removed with its last use.")
-        return await self._intake.thumbnail(data, side)
+            # Asked first: bytes may outlive their photo for a while.
+            if not await self._archive.is_kept(session, photo_id):
+                raise PhotoNotFound("There is no photo with this id; it may have been removed with its last use.")
+        return await self._intake.thumbnail(await self._archive.bytes(photo_id), side)

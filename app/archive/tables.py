@@ -38,6 +38,15 @@ class Blob(Base):
     bytes: Mapped[bytes] = mapped_column(LargeBinary, deferred=True)
 
 
+class DiscardedBlob(Base):
+    """An object of the object storage that somebody deletes or lately deleted; see `app.blobs.discarded`."""
+
+    __tablename__ = "discarded_blobs"
+
+    sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
+    discarded_at: Mapped[datetime]
+
+
 class Embedding(Base):
     """A support photo's embedding by one backbone: float32 [D], little-endian, of length 1."""
 

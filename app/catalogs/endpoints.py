@@ -15,6 +15,7 @@ from app.errors import (
     QueueFull,
     RequestTooLarge,
     StorageFull,
+    StorageUnavailable,
     documented,
 )
 from app.idempotency.service import IdempotencyKeyHeader, IdempotencyKeyReused, once
@@ -24,7 +25,7 @@ router = APIRouter(prefix="/v1")
 
 PhotoFiles = Annotated[list[UploadFile], File(description="1 to 50 photos: JPEG, PNG, WebP or HEIF.")]
 WRITE: tuple[type[HajaError], ...] = (DatabaseUnavailable, StorageFull, IdempotencyKeyReused, RequestTooLarge)
-UPLOAD: tuple[type[HajaError], ...] = (*WRITE, QueueFull, EmbedderUnavailable)
+UPLOAD: tuple[type[HajaError], ...] = (*WRITE, QueueFull, EmbedderUnavailable, StorageUnavailable)
 
 
 def catalog_service(request: Request) -> CatalogService:

@@ -246,7 +246,7 @@ class CatalogService:
         return catalog
 
     async def add_example(self, session: Session, class_id: UUID, received: ReceivedPhoto) -> UUID | None:
-        """Add one photo to a class inside the caller's transaction; its id there, also where it was one already."""
+        """Add one kept photo to a class in the caller's transaction; its id there, also where it was one already."""
         defect_class = await self._defect_class(session, class_id)
         version = await self._next_version(session, defect_class.catalog_id)
         return (await self._add(session, defect_class, [received], version))[0].support_photo_id
@@ -266,6 +266,7 @@ class CatalogService:
             raise NoUsablePhoto(
                 "None of the photos can be used, so nothing was stored; errors says why.", errors=faults
             )
+        await self._archive.store([photo for photo in taken if isinstance(photo, ReceivedPhoto)])
         return taken
 
     async def _add(

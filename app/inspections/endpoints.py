@@ -6,6 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, File, Query, Request, Response, UploadFile
 
 from app import photos
+from app.archive.errors import PhotoNotFound
 from app.catalogs.endpoints import UPLOAD
 from app.catalogs.errors import CatalogNotFound, DefectClassNotFound
 from app.errors import (
@@ -14,6 +15,7 @@ from app.errors import (
     EmbedderUnavailable,
     HeatmapUnavailable,
     QueueFull,
+    StorageUnavailable,
     documented,
 )
 from app.idempotency.service import IdempotencyKeyHeader, once
@@ -103,6 +105,7 @@ async def get_classification(classification_id: UUID, inspections: Inspections) 
         **documented(
             service.ClassificationNotFound,
             DefectClassNotFound,
+            PhotoNotFound,
             service.BackboneChanged,
             HeatmapUnavailable,
             photos.PhotoDamaged,
@@ -111,6 +114,7 @@ async def get_classification(classification_id: UUID, inspections: Inspections) 
             QueueFull,
             EmbedderUnavailable,
             DatabaseUnavailable,
+            StorageUnavailable,
         ),
     },
 )
@@ -146,7 +150,9 @@ async def get_agreement(catalog: str, inspections: Inspections) -> schemas.Agree
     "/classifications/{classification_id}/feedback",
     status_code=201,
     response_model=schemas.FeedbackOut,
-    responses=documented(service.ClassificationNotFound, DefectClassNotFound, service.FeedbackIncomplete, *UPLOAD),
+    responses=documented(
+        service.ClassificationNotFound, DefectClassNotFound, PhotoNotFound, service.FeedbackIncomplete, *UPLOAD
+    ),
 )
 async def give_feedback(
     classification_id: UUID,

@@ -50,14 +50,13 @@ class HeatmapService:
 
         Raises:
             ClassificationNotFound, BackboneChanged, DefectClassNotFound: see their docstrings.
+            PhotoNotFound, StorageUnavailable: as `ArchiveRepository.bytes`.
             PhotoError, QueueFull, EmbedderUnavailable, HeatmapUnavailable: as `Intake.feature_map`.
         """
         embedder = self._intake.embedder
         async with self._database.reading() as session:
             row, name, photo = await self._inspections.find(session, classification_id)
             catalog = await self._catalogs.find(session, name)
-            data = await self._archive.bytes(session, row.photo_sha256)
-        assert data is not None  # noqa: S101 - a classification keeps its photo
         if row.backbone_id != embedder.backbone_id:
             raise BackboneChanged(
                 f"The answer was given by the backbone {row.backbone_id}, and the one that runs is "
@@ -65,6 +64,7 @@ class HeatmapService:
             )
         index = await self._catalogs.prototypes(catalog)
         place = _place(index, class_id or Prediction.model_validate(row.predictions[0]).defect_class.id)
+        data = await self._archive.bytes(row.photo_sha256)
         features = await self._intake.feature_map(data, enlarged(embedder.manifest.transform))
         width, height = picture_size(photo.width, photo.height)
         picture = replace(embedder.manifest.transform, width=width, height=height)

@@ -8,7 +8,6 @@ from http import HTTPStatus
 from uuid import UUID
 
 from app.archive.repository import ArchiveRepository
-from app.archive.service import PhotoNotFound
 from app.catalogs.head_cache import head_of
 from app.catalogs.history import HistoryRepository
 from app.catalogs.past import index_of, supports_at
@@ -84,6 +83,7 @@ class ReplayService:
             BackboneChanged: the running backbone is not that of the answer.
             PhotoNotFound: the bytes of the photo are not stored.
             PastNotKept: nothing is left of the catalog at that version.
+            StorageUnavailable: the object storage does not answer.
             PhotoError, QueueFull, EmbedderUnavailable: as `Intake.take`.
         """
         running = self._intake.embedder.backbone_id
@@ -97,11 +97,8 @@ class ReplayService:
                     f"HAJA_BACKBONE to {name.removesuffix(VIEWED)}, or to the path of its manifest, and HAJA_VIEWS to "
                     f"{'accurate' if name.endswith(VIEWED) else 'quick'}."
                 )
-            data = await self._archive.bytes(session, row.photo_sha256)
             recorded_from = await self._history.recorded_from(session, row.catalog_id)
             supports = await supports_at(session, self._history, row.catalog_id, running, row.catalog_version)
-        if data is None:
-            raise PhotoNotFound("The photo of this answer is not stored any more; `haja check` says what else is lost.")
         doubt = ""
         if row.catalog_version < recorded_from:
             doubt = (
@@ -110,7 +107,7 @@ class ReplayService:
             )
         if not supports:
             raise PastNotKept(f"No example of the catalog's version {row.catalog_version} is left. {doubt}".strip())
-        received = await self._intake.take(KeptPhoto(row.filename, data))
+        received = await self._intake.take(KeptPhoto(row.filename, await self._archive.bytes(row.photo_sha256)))
         manifest = self._intake.embedder.manifest
         return await asyncio.to_thread(_judge_again, row, received, supports, manifest, doubt)
 

@@ -124,6 +124,7 @@ class InspectionService:
         nearest = await asyncio.to_thread(nearest_examples, received.embedding, supports)
         scored = time.perf_counter()
         self._metrics.stage("score").observe(scored - started)
+        await self._archive.store([received])
         async with self._database.writing() as session:
             await once.claim(session)
             kept = await self._archive.keep(session, [received])
@@ -230,9 +231,7 @@ class InspectionService:
         """The photo of a classification, decoded and embedded as if it had been sent as an example."""
         async with self._database.reading() as session:
             row, _, _ = await self.find(session, classification_id)
-            data = await self._archive.bytes(session, row.photo_sha256)
-        assert data is not None  # noqa: S101 - a classification keeps its photo
-        return await self._intake.take(KeptPhoto(row.filename, data))
+        return await self._intake.take(KeptPhoto(row.filename, await self._archive.bytes(row.photo_sha256)))
 
     async def _index(self, catalog_name: str) -> tuple[UUID, PrototypeIndex]:
         catalog_id, index = await self._catalogs.index(catalog_name)

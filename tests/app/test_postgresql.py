@@ -5,6 +5,7 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -12,6 +13,10 @@ import pytest
 from sqlalchemy import inspect, text
 
 from app import schema_version
+from app.blobs import in_objects
+from app.blobs.in_database import DatabaseBlobs
+from app.blobs.move import DatabasePlace, Move, ObjectPlace
+from app.blobs.objects import ObjectStorage
 from app.config import Settings
 from app.database import Base, Database
 from app.integrity import find_faults
@@ -91,7 +96,7 @@ async def test_an_example_that_two_remove_at_once_is_removed_once(
         assert sorted(answer.status_code for answer in answers) == [204, 404, 404, 404]
     assert (await client.get(f"/v1/defect-classes/{made['id']}")).json()["shots"] == 2
     database = Database(settings.database_url, settings.database_timeout_s)
-    assert await find_faults(database) == []
+    assert await find_faults(database, DatabaseBlobs(database)) == []
     await database.close()
 
 
@@ -119,7 +124,7 @@ async def test_register_classify_and_delete(client: httpx.AsyncClient, settings:
     async with open_services(settings, Metrics(), backbone) as services:
         for answer in (await client.get("/v1/classifications")).json()["items"]:
             assert (await services.replays.replay(uuid.UUID(answer["id"]))).differences == []
-        assert await find_faults(services.database) == []
+        assert await find_faults(services.database, services.blobs) == []
     problem(await client.post(CLASSIFICATIONS, files=files([photo()], "photo")), 409, "catalog-empty")
 
 
@@ -130,6 +135,34 @@ async def test_a_deleted_catalog_leaves_nothing(client: httpx.AsyncClient, setti
     await classify(client, photo("rust", 9), "other")
     assert (await client.delete("/v1/catalogs/other")).status_code == 204
     assert _counts(settings) == empty
+
+
+async def test_orphans_are_collected_and_photos_move(
+    settings: Settings, backbone: Backbone, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(in_objects, "GRACE", timedelta(seconds=-2))
+    service = create_app(settings.model_copy(update={"blobs": bucket}), backbone)
+    async with (
+        service.router.lifespan_context(service),
+        httpx.AsyncClient(transport=httpx.ASGITransport(service), base_url="http://haja", timeout=60) as client,
+    ):
+        made = await register(client, "rust", photos("rust", range(3)))
+        answer = await classify(client, photo("rust", 0))
+        await client.delete(f"/v1/defect-classes/{made['id']}")
+        database, blobs = service.state.database, service.state.blobs
+        assert await blobs.remove_orphans() == 2
+        here, there = DatabasePlace(database), ObjectPlace(ObjectStorage(bucket, 15), database)
+        for source, target in ((there, here), (here, there)):
+            move = Move(database, source, target)
+            await move.copy(await move.missing(), lambda: None)
+            assert move.faults == []
+            assert await target.stored() == {answer["photo"]["id"]}
+        assert await Move(database, there, here).remove([answer["photo"]["id"]], lambda: None) == 1
+        assert await there.stored() == set()
+        # The object was discarded a moment ago, so these bytes may be the only ones.
+        assert await here.remove([answer["photo"]["id"]]) == 0
+        assert await DatabaseBlobs(database).remove_orphans() == 0
+        assert await find_faults(database, blobs) == []
 
 
 async def test_names_are_taken_once(client: httpx.AsyncClient, settings: Settings) -> None:

@@ -12,9 +12,9 @@ import pytest
 from fastapi import FastAPI
 from numpy.typing import NDArray
 
+from app.archive.errors import PhotoNotFound
 from app.archive.repository import ArchiveRepository
-from app.archive.service import PhotoNotFound
-from app.blobs import DatabaseBlobs
+from app.blobs.in_database import DatabaseBlobs
 from app.catalogs.history import HistoryRepository
 from app.config import Settings
 from app.inspections.replay import PastNotKept, Replay, ReplayService
@@ -29,7 +29,7 @@ Replaying = Callable[[Any], Any]
 @pytest.fixture
 def replay(app: FastAPI) -> Replaying:
     """Replay the classification with this id."""
-    archive = ArchiveRepository(DatabaseBlobs())
+    archive = ArchiveRepository(DatabaseBlobs(app.state.database))
     inspections = app.state.inspection_service
     service = ReplayService(app.state.database, inspections, HistoryRepository(), archive, inspections._intake)
 

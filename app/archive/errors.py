@@ -1,0 +1,12 @@
+"""What can be wrong with a request for a kept photo."""
+
+from http import HTTPStatus
+
+from app.errors import HajaError
+
+
+class PhotoNotFound(HajaError):
+    """No photo with this id is kept."""
+
+    status = HTTPStatus.NOT_FOUND
+    code = "photo-not-found"

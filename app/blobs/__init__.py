@@ -1,0 +1,70 @@
+"""Where photo bytes live: in the database, or in object storage when a site outgrows it."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from app.database import Session
+
+DATABASE = "database"
+"""The value of HAJA_BLOBS that is no address."""
+
+
+class Blobs(Protocol):
+    """Photo bytes, found by the SHA-256 of their content.
+
+    To keep bytes takes two steps, because no session is held while object storage is waited for: `store` before the
+    transaction of the rows that name them, and `keep` inside of it.
+    """
+
+    async def check_ready(self) -> None:
+        """Say now, at the start, what would keep photos from being stored. Raises `StorageUnavailable`."""
+        ...
+
+    async def ping(self) -> None:
+        """Raise `StorageUnavailable` unless bytes can be read."""
+        ...
+
+    async def store(self, contents: Mapping[str, bytes]) -> None:
+        """Put bytes by their SHA-256 where they live, unless that is the database.
+
+        Raises:
+            StorageUnavailable: not all of them are there.
+        """
+        ...
+
+    async def keep(self, session: Session, contents: Mapping[str, bytes]) -> None:
+        """In the transaction that wrote the rows of these photos, and after these rows: make sure of their bytes."""
+        ...
+
+    async def get(self, sha256: str) -> bytes | None:
+        """The bytes with this SHA-256, or None. To be called outside of any session.
+
+        Raises:
+            StorageUnavailable: nobody knows.
+        """
+        ...
+
+    async def forget(self, session: Session, sha256s: Sequence[str]) -> None:
+        """In the transaction that removed the rows of these photos: nobody will ask for their bytes any more."""
+        ...
+
+    async def orphans(self) -> list[str]:
+        """The SHA-256 of bytes that no photo owns. Raises `StorageUnavailable`."""
+        ...
+
+    async def remove_orphans(self) -> int:
+        """Delete the bytes that no photo owns; how many. Raises `StorageUnavailable`."""
+        ...
+
+
+def checked_place(value: str) -> str:
+    """The value of HAJA_BLOBS, without slashes at its end.
+
+    Raises:
+        ValueError: it is neither the database nor object storage.
+    """
+    value = value.rstrip("/")
+    if value != DATABASE and not re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]+(/[\w.-]+)*", value, re.ASCII):
+        raise ValueError("it must be database, or look like s3://bucket or s3://bucket/prefix")
+    return value
