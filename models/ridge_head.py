@@ -42,7 +42,8 @@ SURE = 1.645
 class RidgeHead:
     """weights float32 [C, D]: the score of class c for an embedding is its product with row c.
     trust float64 [S], 0..1: how much each support photo counted in its class.
-    nearest int64 [S]: the class that each support photo is given by a head that was fitted without it.
+    nearest int64 [S]: the class that each support photo is given by a head that was fitted without it; -1 where its
+    class has no other, as `leave_one_out.nearest_without` says it of prototypes.
     outdone: leave-one-out says that prototypes tell these photos apart better.
     """
 
@@ -78,8 +79,9 @@ def fit_head(embeddings: NDArray[np.float32], labels: NDArray[np.int64]) -> Ridg
     # What a doubted photo loses goes to the others of its class.
     trusted = trust * (shots / np.bincount(labels, trust))[labels]
     dual, without = _solve(gram, targets, evenly * trusted)
-    nearest = without.argmax(axis=1)
-    outdone = prototypes_are_better(nearest_without(embeddings, labels), nearest, labels, trust)
+    by_prototypes = nearest_without(embeddings, labels)
+    nearest = np.where(by_prototypes < 0, -1, without.argmax(axis=1))
+    outdone = prototypes_are_better(by_prototypes, nearest, labels, trust)
     weights = dual.T @ rows / _scale(without, labels, trust * (shots[labels] > 1))
     return RidgeHead(weights.astype(np.float32), trust, nearest, outdone)
 

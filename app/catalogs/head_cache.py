@@ -37,11 +37,9 @@ class HeadCache:
             self._entries.popitem(last=False)
         # Callers of the same catalog wait for one fit instead of each doing it.
         async with entry.lock:
-            if entry.version < index.version:
+            if entry.version != index.version:
                 supports = await self._supports.supports(index.candidates, index.version)
                 entry.head, entry.version = await asyncio.to_thread(head_of, supports), index.version
-            elif entry.version > index.version:
-                return await asyncio.to_thread(head_of, await self._supports.supports(index.candidates, index.version))
             return entry.head
 
 

@@ -143,7 +143,8 @@ class CatalogService:
     async def add_support_photos(self, class_id: UUID, uploads: Sequence[Upload], once: Once) -> Registered:
         """Add support photos to a class."""
         _check_count(uploads)
-        catalog = await self._catalog_of(class_id)
+        async with self._database.reading() as session:
+            catalog = await self._catalog_of(session, class_id)
         taken = await self._take(uploads)
         index = await self.prototypes(catalog)
         async with self._database.writing() as session:
@@ -194,8 +195,8 @@ class CatalogService:
 
     async def support_report(self, class_id: UUID) -> SupportReport:
         """What the examples of a class are worth."""
-        catalog = await self._catalog_of(class_id)
         async with self._database.reading() as session:
+            catalog = await self._catalog_of(session, class_id)
             rows = await self._catalogs.support_details(session, class_id, self._backbone_id)
         index = await self.prototypes(catalog)
         return await asyncio.to_thread(report, class_id, [Example.of(*row) for row in rows], index)
@@ -326,9 +327,8 @@ class CatalogService:
             raise SupportPhotoNotFound("There is no support photo with this id; it may have been removed already.")
         return support
 
-    async def _catalog_of(self, class_id: UUID) -> Catalog:
-        async with self._database.reading() as session:
-            catalog = await self._catalogs.catalog_of(session, class_id)
+    async def _catalog_of(self, session: Session, class_id: UUID) -> Catalog:
+        catalog = await self._catalogs.catalog_of(session, class_id)
         if catalog is None:
             raise _class_not_found()
         return catalog

@@ -86,11 +86,16 @@ def _nearest(vectors: Sequence[bytes], labels: NDArray[np.int64]) -> tuple[NDArr
     # Classes without photos cannot be recognised: number those that have some.
     used, dense = np.unique(labels, return_inverse=True)
     embeddings = np.stack([np.frombuffer(vector, "<f4") for vector in vectors])
-    nearest = nearest_without(embeddings, dense)
-    name: HeadName = "prototypes"
-    if can_have_head(len(used), len(labels)) and not (head := fit_head(embeddings, dense)).outdone:
-        nearest, name = np.where(nearest < 0, -1, head.nearest), "ridge"
+    nearest, name = _by_best(embeddings, dense)
     return np.where(nearest < 0, -1, used[nearest]), name
+
+
+def _by_best(embeddings: NDArray[np.float32], labels: NDArray[np.int64]) -> tuple[NDArray[np.int64], HeadName]:
+    if can_have_head(int(labels.max()) + 1, len(labels)):
+        head = fit_head(embeddings, labels)
+        if not head.outdone:
+            return head.nearest, "ridge"
+    return nearest_without(embeddings, labels), "prototypes"
 
 
 def _describe(catalog: str, backbone_id: str, judged: _Judged) -> CatalogEvaluation:

@@ -330,7 +330,7 @@ def _out(row: Classification, catalog: str, photo: Photo, feedback: Feedback | N
         catalog=catalog,
         catalog_version=row.catalog_version,
         backbone_id=row.backbone_id,
-        head="ridge" if row.head == "ridge" else "prototypes",
+        head=row.head,
         predictions=[Prediction.model_validate(prediction) for prediction in row.predictions],
         unknown=row.unknown,
         threshold=row.threshold,

@@ -8,6 +8,7 @@ from sqlalchemy import JSON, ForeignKey, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.database import Base, new_id
+from models.manifest import HeadName
 
 
 class Classification(Base):
@@ -23,7 +24,7 @@ class Classification(Base):
     catalog_id: Mapped[UUID] = mapped_column(ForeignKey("catalogs.id", ondelete="CASCADE"))
     catalog_version: Mapped[int]
     backbone_id: Mapped[str] = mapped_column(String(128))
-    head: Mapped[str] = mapped_column(String(16), server_default=text("'prototypes'"))
+    head: Mapped[HeadName] = mapped_column(String(16), server_default=text("'prototypes'"))
     photo_sha256: Mapped[str] = mapped_column(ForeignKey("photos.sha256"), index=True)
     filename: Mapped[str] = mapped_column(String(255))
     predictions: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
