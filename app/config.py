@@ -51,6 +51,9 @@ class Settings(BaseSettings):
     max_photo_bytes: int = Field(32_000_000, gt=0, description="Largest photo, in bytes.")
     max_photo_pixels: int = Field(64_000_000, gt=0, description="Largest photo, in pixels as its header declares them.")
     max_request_bytes: int = Field(200_000_000, gt=0, description="Largest request body, in bytes as received.")
+    max_batch_bytes: int = Field(
+        4_000_000_000, gt=0, description="Largest body of a batch of up to 1,000 photos; it is not held in memory."
+    )
     embed_threads: int = Field(
         default_factory=lambda: max(1, (os.cpu_count() or 1) // 2),
         ge=0,

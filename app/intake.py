@@ -37,12 +37,18 @@ class Upload(Protocol):
 
 
 @dataclass(frozen=True)
-class ReceivedPhoto:
-    """A photo that was decoded and embedded, ready to be kept. `embedding` is float32 [D] of length 1."""
+class CheckedPhoto:
+    """A photo that was decoded, ready to be kept."""
 
     filename: str
     data: bytes
     decoded: photos.DecodedPhoto
+
+
+@dataclass(frozen=True)
+class ReceivedPhoto(CheckedPhoto):
+    """A photo that was decoded and embedded. `embedding` is float32 [D] of length 1."""
+
     embedding: NDArray[np.float32]
 
 
@@ -81,9 +87,9 @@ class Intake:
         self._metrics = metrics
         self._pool = ThreadPoolExecutor(threads, "decode")
         # A few of one request at a time, so that fifty photos leave places to its neighbours.
-        self._parallel = min(threads + 1, queue_size)
+        self.parallel = min(threads + 1, queue_size)
+        self.max_bytes = max_bytes
         self._queue_size = queue_size
-        self._max_bytes = max_bytes
         self._max_pixels = max_pixels
         self._in_work = 0
 
@@ -96,14 +102,17 @@ class Intake:
             EmbedderUnavailable: the embedder failed.
         """
         with self._place():
-            filename = display_name(upload.filename)
-            if (upload.size or 0) > self._max_bytes:
-                raise photos.PhotoTooLarge(
-                    f"The photo has {(upload.size or 0) / 1e6:.1f} MB; at most {self._max_bytes / 1e6:.1f} are taken."
-                )
-            data = await upload.read()
-            decoded = await self._decode(data, self.embedder.manifest.transform)
-            return ReceivedPhoto(filename, data, decoded, await self.embedder.embed(decoded.pixels))
+            checked = await self._check(upload)
+            return ReceivedPhoto(**vars(checked), embedding=await self.embedder.embed(checked.decoded.pixels))
+
+    async def check(self, upload: Upload) -> CheckedPhoto:
+        """Read, check and decode one photo.
+
+        Raises:
+            PhotoError, QueueFull: as `take`.
+        """
+        with self._place():
+            return await self._check(upload)
 
     async def take_all(self, uploads: Sequence[Upload]) -> list[ReceivedPhoto | Refused]:
         """Take each photo; one that cannot be used does not keep the others out.
@@ -111,7 +120,7 @@ class Intake:
         Raises:
             QueueFull, EmbedderUnavailable: as `take`, for the whole request.
         """
-        turns = asyncio.Semaphore(self._parallel)
+        turns = asyncio.Semaphore(self.parallel)
 
         async def one(upload: Upload) -> ReceivedPhoto | Refused:
             async with turns:
@@ -163,6 +172,15 @@ class Intake:
         """End the threads and the embedder."""
         await asyncio.to_thread(self._pool.shutdown, cancel_futures=True)
         await self.embedder.close()
+
+    async def _check(self, upload: Upload) -> CheckedPhoto:
+        if (upload.size or 0) > self.max_bytes:
+            raise photos.PhotoTooLarge(
+                f"The photo has {(upload.size or 0) / 1e6:.1f} MB; at most {self.max_bytes / 1e6:.1f} are taken."
+            )
+        data = await upload.read()
+        decoded = await self._decode(data, self.embedder.manifest.transform)
+        return CheckedPhoto(display_name(upload.filename), data, decoded)
 
     async def _decode(self, data: bytes, transform: Transform) -> photos.DecodedPhoto:
         started = time.perf_counter()

@@ -1,7 +1,8 @@
 """The app: everything is put together here, and nothing lives outside of it."""
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
@@ -13,6 +14,7 @@ import app.archive.endpoints
 import app.catalogs.endpoints
 import app.evaluation.endpoints
 import app.inspections.endpoints
+import app.jobs.endpoints
 import app.operations
 from app import errors, schema_version
 from app.archive.repository import ArchiveRepository
@@ -32,6 +34,9 @@ from app.inspections.replay import ReplayService
 from app.inspections.repository import InspectionRepository
 from app.inspections.service import InspectionService
 from app.intake import Intake
+from app.jobs.repository import JobRepository
+from app.jobs.service import JobService
+from app.jobs.worker import BatchWorker
 from app.metrics import Metrics
 from app.middleware import LimitBody, Observe
 from models.backbones import Backbone, load_backbone
@@ -74,6 +79,9 @@ class Services:
         )
         self.replays = ReplayService(self.database, self.inspections, history, archive_rows, self.intake)
         self.heatmaps = HeatmapService(self.database, self.inspections, self.catalogs, archive_rows, self.intake)
+        jobs = JobRepository()
+        self.batch_worker = BatchWorker(self.database, jobs, archive_rows, self.inspections, self.intake)
+        self.jobs = JobService(self.database, jobs, archive_rows, self.inspections, self.intake, self.batch_worker.wake)
 
     async def start(self) -> None:
         """Check that the stored prototypes are this backbone's, and make what must always exist.
@@ -97,6 +105,7 @@ class Services:
                 )
             await self._catalog_rows.add_default_catalog(session)
             await forget_old(session)
+        await self.jobs.forget_outdated()
 
     async def close(self) -> None:
         """End threads and connections."""
@@ -158,7 +167,12 @@ def create_app(settings: Settings, backbone: Backbone | None = None) -> FastAPI:
             app.state.evaluation_service = services.evaluations
             app.state.inspection_service = services.inspections
             app.state.heatmap_service = services.heatmaps
+            app.state.job_service = services.jobs
+            worker = asyncio.create_task(services.batch_worker.run())
             yield
+            worker.cancel()
+            with suppress(asyncio.CancelledError):
+                await worker
 
     # Its pages bring their scripts along: FastAPI's own load them from another site, which an offline laptop lacks.
     service = FastAPIOffline(
@@ -172,9 +186,9 @@ def create_app(settings: Settings, backbone: Backbone | None = None) -> FastAPI:
     )
     service.state.metrics = metrics
     errors.install(service)
-    service.add_middleware(LimitBody, max_bytes=settings.max_request_bytes)
+    service.add_middleware(LimitBody, max_bytes=settings.max_request_bytes, max_batch_bytes=settings.max_batch_bytes)
     service.add_middleware(Observe, metrics=metrics)
-    for part in (app.catalogs, app.evaluation, app.inspections, app.archive):
+    for part in (app.catalogs, app.evaluation, app.inspections, app.jobs, app.archive):
         service.include_router(part.endpoints.router)
     service.include_router(app.operations.router)
     service.openapi = lambda: errors.with_problem_schema(FastAPI.openapi(service))  # type: ignore[method-assign]

@@ -66,9 +66,10 @@ class LimitBody:
     listened to forever.
     """
 
-    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, max_bytes: int, max_batch_bytes: int) -> None:
         self._app = app
         self._max_bytes = max_bytes
+        self._max_batch_bytes = max_batch_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one ASGI call."""
@@ -77,18 +78,20 @@ class LimitBody:
             await self._app(scope, receive, send)
             return
         declared = headers.get(b"content-length", b"")
+        # A batch is never in memory as a whole.
+        max_bytes = self._max_batch_bytes if scope["path"].endswith("/classifications/batch") else self._max_bytes
         received = 0
         complete = declared == b"0"
 
         async def counted() -> Message:
             nonlocal received, complete
-            if declared.isdigit() and int(declared) > self._max_bytes:
-                raise self._too_large()
+            if declared.isdigit() and int(declared) > max_bytes:
+                raise _too_large(max_bytes)
             message = await receive()
             received += len(message.get("body", b""))
             complete = not message.get("more_body", False)
-            if received > self._max_bytes:
-                raise self._too_large()
+            if received > max_bytes:
+                raise _too_large(max_bytes)
             return message
 
         async def answer(message: Message) -> None:
@@ -108,10 +111,11 @@ class LimitBody:
 
         await self._app(scope, counted, answer)
 
-    def _too_large(self) -> RequestTooLarge:
-        return RequestTooLarge(
-            f"The request is larger than {self._max_bytes / 1e6:.0f} MB: send fewer or smaller photos at a time."
-        )
+
+def _too_large(max_bytes: int) -> RequestTooLarge:
+    return RequestTooLarge(
+        f"The request is larger than {max_bytes / 1e6:.0f} MB: send fewer or smaller photos at a time."
+    )
 
 
 async def _drain(receive: Receive) -> None:

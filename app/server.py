@@ -100,6 +100,11 @@ class _Announcing(uvicorn.Server):
         if self.started:
             self._on_start(self)
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # Those who follow a job would be waited for as long as it lasts.
+        self.config.app.state.job_service.end_follows()  # type: ignore[union-attr]
+        await super().shutdown(sockets)
+
 
 async def _serve(settings: Settings, backbone: Backbone | None, on_start: Callable[[uvicorn.Server], None]) -> None:
     app = create_app(settings, backbone)

@@ -12,7 +12,7 @@ from app.archive.errors import PhotoNotFound
 from app.archive.tables import Embedding, Photo
 from app.blobs import Blobs
 from app.database import Base, insert_absent
-from app.intake import ReceivedPhoto
+from app.intake import CheckedPhoto, ReceivedPhoto
 
 
 class ArchiveRepository:
@@ -21,7 +21,7 @@ class ArchiveRepository:
     def __init__(self, blobs: Blobs) -> None:
         self._blobs = blobs
 
-    async def store(self, photos: Sequence[ReceivedPhoto]) -> None:
+    async def store(self, photos: Sequence[CheckedPhoto]) -> None:
         """Bring the bytes of photos to safety before the transaction in which `keep` writes their rows.
 
         Raises:
@@ -29,7 +29,7 @@ class ArchiveRepository:
         """
         await self._blobs.store({photo.decoded.sha256: photo.data for photo in photos})
 
-    async def keep(self, session: AsyncSession, photos: Sequence[ReceivedPhoto]) -> dict[str, Photo]:
+    async def keep(self, session: AsyncSession, photos: Sequence[CheckedPhoto]) -> dict[str, Photo]:
         """Write photos whose bytes came through `store`; those that are kept stay as they are. Their rows by id."""
         now = datetime.now(UTC)
         rows = {photo.decoded.sha256: _row(photo, now) for photo in photos}
@@ -93,7 +93,7 @@ class ArchiveRepository:
         await self._blobs.forget(session, (await session.scalars(unreferenced)).all())
 
 
-def _row(photo: ReceivedPhoto, now: datetime) -> dict[str, object]:
+def _row(photo: CheckedPhoto, now: datetime) -> dict[str, object]:
     decoded = photo.decoded
     return {
         "sha256": decoded.sha256,

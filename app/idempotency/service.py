@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Awaitable, Callable, Sequence
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 from fastapi import Header, Request, Response
 from pydantic import BaseModel
@@ -37,13 +37,28 @@ class IdempotencyKeyReused(HajaError):
     code = "idempotency-key-reused"
 
 
+class Guard(Protocol):
+    """What sees to it that an effect happens once: part of the transaction of the effect."""
+
+    async def claim(self, session: Session) -> None:
+        """First thing in the transaction; it raises where the effect is there already."""
+        ...
+
+    async def keep(self, session: Session, answer: BaseModel) -> None:
+        """Last thing in the transaction."""
+        ...
+
+
 class Once:
     """One request under its key; without a key, every call does nothing."""
 
-    def __init__(self, database: Database, key: str | None, fingerprint: str) -> None:
+    def __init__(
+        self, database: Database, key: str | None, fingerprint: str, status: HTTPStatus = HTTPStatus.CREATED
+    ) -> None:
         self._database = database
         self._key = key
         self._fingerprint = fingerprint
+        self._status = status
 
     async def claim(self, session: Session) -> None:
         """First thing in the transaction of the effect. Raises `KeyTakenError` where another was quicker."""
@@ -56,7 +71,7 @@ class Once:
             await repository.keep(session, self._key, answer.model_dump_json().encode())
 
     async def respond(self, action: Callable[[], Awaitable[BaseModel]]) -> Response:
-        """Do `action` and answer 201, or repeat the answer that this key got before.
+        """Do `action` and answer it with the status of success, or repeat the answer that this key got before.
 
         Raises:
             IdempotencyKeyReused: the key belongs to another request.
@@ -70,7 +85,7 @@ class Once:
             if (earlier := await self._recall()) is None:
                 raise
             return earlier
-        return _created(answer.model_dump_json().encode())
+        return self._response(answer.model_dump_json().encode())
 
     async def _recall(self) -> Response | None:
         if self._key is None:
@@ -83,7 +98,10 @@ class Once:
             raise IdempotencyKeyReused(
                 "This Idempotency-Key was used for another request: choose a new one for each new request."
             )
-        return _created(row.answer, {"Idempotency-Replayed": "true"})
+        return self._response(row.answer, {"Idempotency-Replayed": "true"})
+
+    def _response(self, answer: bytes, headers: dict[str, str] | None = None) -> Response:
+        return Response(answer, self._status, headers, "application/json")
 
 
 async def once(request: Request, key: str | None, *content: BaseModel | UploadFile | Sequence[UploadFile]) -> Once:
@@ -95,7 +113,7 @@ async def once(request: Request, key: str | None, *content: BaseModel | UploadFi
     database: Database = request.app.state.database
     if key is None:
         return Once(database, None, "")
-    parts: list[Any] = [request.method, request.url.path, request.url.query]
+    parts = address_of(request)
     for item in content:
         if isinstance(item, BaseModel):
             parts.append(item.model_dump(mode="json"))
@@ -103,14 +121,20 @@ async def once(request: Request, key: str | None, *content: BaseModel | UploadFi
             parts.append(await _describe(item))
         else:
             parts.append([await _describe(upload) for upload in item])
-    return Once(database, key, hashlib.sha256(json.dumps(parts).encode()).hexdigest())
+    return Once(database, key, fingerprint(parts))
+
+
+def address_of(request: Request) -> list[Any]:
+    """What of a request's key is bound to its address."""
+    return [request.method, request.url.path, request.url.query]
+
+
+def fingerprint(parts: list[Any]) -> str:
+    """What a key is bound to."""
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 async def _describe(upload: UploadFile) -> list[str | None]:
     digest = await asyncio.to_thread(hashlib.sha256, await upload.read())
     await upload.seek(0)
     return [upload.filename, digest.hexdigest()]
-
-
-def _created(answer: bytes, headers: dict[str, str] | None = None) -> Response:
-    return Response(answer, HTTPStatus.CREATED, headers, "application/json")

@@ -37,6 +37,12 @@ class InspectionRepository:
         """A classification with its catalog's name and its photo, or None."""
         return (await session.execute(_whole().where(Classification.id == classification_id))).one_or_none()
 
+    async def classifications_by_id(
+        self, session: AsyncSession, ids: Sequence[UUID]
+    ) -> Sequence[Row[Classification, str, Photo]]:
+        """As `classification`, for those of these ids that are there."""
+        return (await session.execute(_whole().where(Classification.id.in_(ids)))).all()
+
     async def classifications(
         self, session: AsyncSession, catalog: str | None, *, unknown: bool | None, before: UUID | None, limit: int
     ) -> Sequence[Row[Classification, str, Photo]]:

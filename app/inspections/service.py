@@ -21,7 +21,7 @@ from app.catalogs.service import CatalogService
 from app.catalogs.support_cache import Supports
 from app.database import Database, Session
 from app.errors import HajaError
-from app.idempotency.service import Once
+from app.idempotency.service import Guard
 from app.inspections.repository import CatalogGoneError, InspectionRepository
 from app.inspections.schemas import (
     Agreement,
@@ -109,11 +109,11 @@ class InspectionService:
         self._metrics = metrics
 
     async def classify(
-        self, catalog_name: str, upload: Upload, top_k: int, once: Once, coverage: float | None = None
+        self, catalog_name: str, upload: Upload, top_k: int, once: Guard, coverage: float | None = None
     ) -> ClassificationOut:
         """Judge one photo against one catalog and keep the answer; `coverage` asks for a prediction set."""
         # Before the photo is decoded: a catalog that is missing or empty costs the caller no waiting.
-        catalog_id, index = await self._index(catalog_name)
+        catalog_id, index = await self.index(catalog_name)
         head = await self._catalogs.head(catalog_id, index)
         received = await self._intake.take(upload)
         started = time.perf_counter()
@@ -159,6 +159,13 @@ class InspectionService:
             feedback = await self._inspections.newest_feedback(session, [row.id])
         return _out(row, catalog, photo, feedback.get(row.id))
 
+    async def get_all(self, ids: Sequence[UUID]) -> dict[UUID, ClassificationOut]:
+        """Those of these classifications that are kept, as they were answered, by id."""
+        async with self._database.reading() as session:
+            rows = await self._inspections.classifications_by_id(session, ids)
+            feedback = await self._inspections.newest_feedback(session, ids)
+        return {row.id: _out(row, catalog, photo, feedback.get(row.id)) for row, catalog, photo in rows}
+
     async def list_classifications(
         self, catalog: str | None, *, unknown: bool | None, before: UUID | None, limit: int
     ) -> Page[ClassificationOut]:
@@ -172,7 +179,7 @@ class InspectionService:
         page, cursor = cut(items, limit)
         return Page(items=list(page), next_cursor=cursor)
 
-    async def give_feedback(self, classification_id: UUID, wanted: FeedbackCreate, once: Once) -> FeedbackOut:
+    async def give_feedback(self, classification_id: UUID, wanted: FeedbackCreate, once: Guard) -> FeedbackOut:
         """Keep the inspector's word on a classification, and make its photo an example where that is wished."""
         if wanted.add_to_support and wanted.verdict == "unknown":
             raise FeedbackIncomplete("The photo cannot become an example: the verdict 'unknown' names no class.")
@@ -233,7 +240,8 @@ class InspectionService:
             row, _, _ = await self.find(session, classification_id)
         return await self._intake.take(KeptPhoto(row.filename, await self._archive.bytes(row.photo_sha256)))
 
-    async def _index(self, catalog_name: str) -> tuple[UUID, PrototypeIndex]:
+    async def index(self, catalog_name: str) -> tuple[UUID, PrototypeIndex]:
+        """A catalog's id and its prototypes as they are now. Raises `CatalogNotFound`, `CatalogEmpty`."""
         catalog_id, index = await self._catalogs.index(catalog_name)
         if not index.candidates:
             raise CatalogEmpty(

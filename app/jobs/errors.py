@@ -1,0 +1,26 @@
+"""Errors of jobs."""
+
+from http import HTTPStatus
+
+from app.errors import HajaError
+
+
+class JobNotFound(HajaError):
+    """No job has this id."""
+
+    status = HTTPStatus.NOT_FOUND
+    code = "job-not-found"
+
+
+class TooManyBatchPhotos(HajaError):
+    """More photos than a batch may have."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    code = "too-many-photos"
+
+
+class NoPhotos(HajaError):
+    """A batch without photos."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    code = "no-photos"

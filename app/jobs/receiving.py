@@ -1,0 +1,128 @@
+"""Taking in a batch: photos are checked and stored while they arrive, and the job begins with the last of them."""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterable, AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from app.archive.repository import ArchiveRepository
+from app.catalogs.errors import CatalogNotFound
+from app.database import Database, Session
+from app.errors import QueueFull
+from app.intake import CheckedPhoto, Intake, Refused, Upload
+from app.jobs.errors import NoPhotos, TooManyBatchPhotos
+from app.jobs.repository import JobRepository
+from app.jobs.tables import JobKind
+from app.photos import PhotoError
+
+MAX_PHOTOS = 1000
+
+GROUP_PHOTOS, GROUP_BYTES = 16, 32_000_000
+"""Photos that are in memory together, and written in one transaction."""
+
+PATIENCE_S = 0.1
+"""Between two tries of a batch to get a place where single photos have taken all."""
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A job whose photos are stored. `digest` is of the names and bytes of all that was sent."""
+
+    job_id: UUID
+    digest: str
+
+
+class BatchReceiver:
+    """Makes jobs of uploads."""
+
+    def __init__(self, database: Database, jobs: JobRepository, archive: ArchiveRepository, intake: Intake) -> None:
+        self._database = database
+        self._jobs = jobs
+        self._archive = archive
+        self._intake = intake
+
+    async def receive(
+        self, kind: JobKind, catalog_id: UUID, parameters: dict[str, Any], uploads: AsyncIterable[Upload]
+    ) -> Draft:
+        """Store photos as the items of a job that has not begun; one that cannot be used is an item that failed.
+
+        Raises:
+            CatalogNotFound: the catalog is gone.
+            NoPhotos, TooManyBatchPhotos: nothing is stored then, nor after any other error.
+            DatabaseUnavailable, StorageUnavailable, StorageFull: see their docstrings.
+        """
+        async with self._database.writing() as session:
+            job_id = await self._jobs.add_job(session, kind, catalog_id, parameters, ready=False)
+        if job_id is None:
+            raise CatalogNotFound("The catalog was deleted while the photos were sent.")
+        try:
+            return Draft(job_id, await self._store(job_id, uploads))
+        except BaseException:
+            # Shielded: where the caller has hung up, this task is being cancelled.
+            await asyncio.shield(self.discard(job_id))
+            raise
+
+    async def discard(self, job_id: UUID) -> bool:
+        """Delete a job and the photos that only it held; whether it was there."""
+        async with self._database.writing() as session:
+            return await delete_job(session, self._jobs, self._archive, job_id)
+
+    async def _store(self, job_id: UUID, uploads: AsyncIterable[Upload]) -> str:
+        digest = hashlib.sha256()
+        count = 0
+        async for group in _groups(uploads):
+            if count + len(group) > MAX_PHOTOS:
+                raise TooManyBatchPhotos(f"A batch has at most {MAX_PHOTOS} photos: send the rest as another.")
+            checked = await asyncio.gather(*(self._check(upload) for upload in group))
+            for upload in group:
+                # Of a refused photo as well: the same key with another bad photo is another request.
+                own = await asyncio.to_thread(hashlib.sha256, await upload.read())
+                digest.update(f"{upload.filename}\0{own.hexdigest()}\n".encode(errors="surrogatepass"))
+            photos = [photo for photo in checked if isinstance(photo, CheckedPhoto)]
+            await self._archive.store(photos)
+            async with self._database.writing() as session:
+                if photos:
+                    await self._archive.keep(session, photos)
+                items = [_item(photo) | {"position": place} for place, photo in enumerate(checked, count)]
+                await self._jobs.add_items(session, [item | {"job_id": job_id} for item in items])
+            count += len(group)
+        if count == 0:
+            raise NoPhotos("The batch holds no photo: send 1 to 1000 files in the field photos.")
+        return digest.hexdigest()
+
+    async def _check(self, upload: Upload) -> CheckedPhoto | Refused:
+        while True:
+            try:
+                return await self._intake.check(upload)
+            except PhotoError as error:
+                return Refused(upload.filename or "photo", error)
+            except QueueFull:
+                await asyncio.sleep(PATIENCE_S)
+
+
+async def delete_job(session: Session, jobs: JobRepository, archive: ArchiveRepository, job_id: UUID) -> bool:
+    """Delete a job and the photos that only it held; whether it was there."""
+    held = await jobs.sha256s(session, job_id)
+    there = await jobs.delete(session, job_id)
+    await archive.forget_unreferenced(session, held)
+    return there
+
+
+async def _groups(uploads: AsyncIterable[Upload]) -> AsyncIterator[list[Upload]]:
+    group: list[Upload] = []
+    async for upload in uploads:
+        group.append(upload)
+        if len(group) == GROUP_PHOTOS or sum(each.size or 0 for each in group) >= GROUP_BYTES:
+            yield group
+            group = []
+    if group:
+        yield group
+
+
+def _item(photo: CheckedPhoto | Refused) -> dict[str, Any]:
+    if isinstance(photo, CheckedPhoto):
+        return {"filename": photo.filename, "photo_sha256": photo.decoded.sha256, "state": "waiting", "problem": None}
+    problem = {"code": photo.error.code, "detail": photo.error.detail}
+    return {"filename": photo.filename, "photo_sha256": None, "state": "failed", "problem": problem}

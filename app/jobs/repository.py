@@ -1,0 +1,162 @@
+"""Every statement about jobs."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, Select, case, delete, exists, func, insert, or_, select, tuple_, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.catalogs.tables import Catalog
+from app.database import new_id
+from app.jobs.tables import ItemState, Job, JobItem, JobKind
+
+LEASE = timedelta(minutes=2)
+"""A claimed photo that is not finished after so long is given to somebody else: its worker is taken for dead."""
+
+KEPT = timedelta(days=30)
+"""As long as the Idempotency-Key that a batch came with."""
+
+ABANDONED = timedelta(days=1)
+"""No upload takes so long: the process that received it has died."""
+
+
+class JobRepository:
+    """Rows of jobs and their items."""
+
+    async def add_job(
+        self, session: AsyncSession, kind: JobKind, catalog_id: UUID, parameters: dict[str, Any], *, ready: bool
+    ) -> UUID | None:
+        """Insert a job without items; its id, or None where the catalog is gone."""
+        row = {"id": new_id(), "kind": kind, "catalog_id": catalog_id, "parameters": parameters, "ready": ready}
+        try:
+            await session.execute(insert(Job).values(created_at=datetime.now(UTC), **row))
+        except IntegrityError:
+            return None
+        return row["id"]  # type: ignore[return-value]
+
+    async def add_items(self, session: AsyncSession, items: Sequence[dict[str, Any]]) -> None:
+        """Insert items of a job."""
+        await session.execute(insert(JobItem), [{"attempts": 0, **item} for item in items])
+
+    async def begin(self, session: AsyncSession, job_id: UUID) -> None:
+        """All items are there: the work may begin."""
+        await session.execute(update(Job).where(Job.id == job_id).values(ready=True))
+
+    async def job(self, session: AsyncSession, job_id: UUID) -> Row[UUID, JobKind, str, datetime, int, int, int] | None:
+        """Id, kind, catalog's name, time and the numbers of all, done and failed items of a job that has begun."""
+        return (await session.execute(_described().where(Job.id == job_id))).one_or_none()
+
+    async def jobs(
+        self, session: AsyncSession, before: UUID | None, limit: int
+    ) -> Sequence[Row[UUID, JobKind, str, datetime, int, int, int]]:
+        """As `job`, newest first, before an id; one more than `limit`."""
+        query = _described().order_by(Job.id.desc()).limit(limit + 1)
+        return (await session.execute(query if before is None else query.where(Job.id < before))).all()
+
+    async def items(self, session: AsyncSession, job_id: UUID, position: int, limit: int) -> Sequence[JobItem]:
+        """Items of a job from a position on; one more than `limit`."""
+        query = select(JobItem).where(JobItem.job_id == job_id, JobItem.position >= position)
+        return (await session.scalars(query.order_by(JobItem.position).limit(limit + 1))).all()
+
+    async def waits(self, session: AsyncSession, kind: JobKind, job_id: UUID | None = None) -> bool:
+        """Whether there is an item to claim, of any job or of one."""
+        return bool(await session.scalar(select(exists(_claimable(kind, job_id).limit(1).subquery().select()))))
+
+    async def claim(
+        self, session: AsyncSession, kind: JobKind, count: int, job_id: UUID | None = None
+    ) -> Sequence[Row[JobItem, str, dict[str, Any]]]:
+        """Take items to work on, oldest jobs first: each with its catalog's name and its job's parameters."""
+        chosen = _claimable(kind, job_id).order_by(JobItem.job_id, JobItem.position).limit(count)
+        # Two workers of one PostgreSQL do not wait for each other: the second takes the next ones.
+        keys = (await session.execute(chosen.with_for_update(of=JobItem, skip_locked=True))).all()
+        if not keys:
+            return []
+        mine = tuple_(JobItem.job_id, JobItem.position).in_([tuple(key) for key in keys])
+        await session.execute(
+            update(JobItem).where(mine).values(claimed_until=datetime.now(UTC) + LEASE, attempts=JobItem.attempts + 1)
+        )
+        query = (
+            select(JobItem, Catalog.name, Job.parameters)
+            .join(Job, Job.id == JobItem.job_id)
+            .join(Catalog, Catalog.id == Job.catalog_id)
+            .where(mine)
+            .order_by(JobItem.job_id, JobItem.position)
+        )
+        return (await session.execute(query)).all()
+
+    async def give_back(self, session: AsyncSession, job_id: UUID, position: int) -> None:
+        """Let others claim an item that could not be worked on for no fault of its own."""
+        await session.execute(
+            update(JobItem)
+            .where(JobItem.job_id == job_id, JobItem.position == position, JobItem.state == "waiting")
+            .values(claimed_until=None, attempts=JobItem.attempts - 1)
+        )
+
+    async def settle(self, session: AsyncSession, job_id: UUID, position: int, state: ItemState, **fields: Any) -> bool:
+        """Write the outcome of a waiting item; whether it still waited. Its photo is not held any more."""
+        settled = await session.scalar(
+            update(JobItem)
+            .where(JobItem.job_id == job_id, JobItem.position == position, JobItem.state == "waiting")
+            .values(state=state, photo_sha256=None, claimed_until=None, **fields)
+            .returning(JobItem.position)
+        )
+        return settled is not None
+
+    async def name_classification(
+        self, session: AsyncSession, job_id: UUID, position: int, classification_id: UUID
+    ) -> None:
+        """Say which classification an item led to."""
+        await session.execute(
+            update(JobItem)
+            .where(JobItem.job_id == job_id, JobItem.position == position)
+            .values(classification_id=classification_id)
+        )
+
+    async def sha256s(self, session: AsyncSession, job_id: UUID) -> Sequence[str]:
+        """The photos that a job holds."""
+        held = select(JobItem.photo_sha256).where(JobItem.job_id == job_id, JobItem.photo_sha256.is_not(None))
+        return [sha256 for sha256 in await session.scalars(held.distinct()) if sha256 is not None]
+
+    async def delete(self, session: AsyncSession, job_id: UUID) -> bool:
+        """Delete a job with its items; whether it was there."""
+        return await session.scalar(delete(Job).where(Job.id == job_id).returning(Job.id)) is not None
+
+    async def outdated(self, session: AsyncSession) -> Sequence[UUID]:
+        """Finished jobs that are older than `KEPT`, and uploads that were `ABANDONED`."""
+        now = datetime.now(UTC)
+        waiting = exists().where(JobItem.job_id == Job.id, JobItem.state == "waiting")
+        old = (Job.created_at < now - KEPT) & ~waiting
+        abandoned = (Job.created_at < now - ABANDONED) & ~Job.ready
+        return (await session.scalars(select(Job.id).where(or_(old, abandoned)))).all()
+
+
+def _claimable(kind: JobKind, job_id: UUID | None) -> Select[UUID, int]:
+    query = (
+        select(JobItem.job_id, JobItem.position)
+        .join(Job, Job.id == JobItem.job_id)
+        .where(
+            Job.kind == kind,
+            Job.ready,
+            JobItem.state == "waiting",
+            or_(JobItem.claimed_until.is_(None), JobItem.claimed_until < datetime.now(UTC)),
+        )
+    )
+    return query if job_id is None else query.where(Job.id == job_id)
+
+
+def _described() -> Select[UUID, JobKind, str, datetime, int, int, int]:
+    def count(state: ItemState) -> Any:
+        return func.count(case((JobItem.state == state, 1)))
+
+    return (
+        select(
+            Job.id, Job.kind, Catalog.name, Job.created_at, func.count(JobItem.position), count("done"), count("failed")
+        )
+        .join(Catalog, Catalog.id == Job.catalog_id)
+        .outerjoin(JobItem, JobItem.job_id == Job.id)
+        .where(Job.ready)
+        .group_by(Job.id, Catalog.name)
+    )

@@ -1,0 +1,152 @@
+"""Batches of photos to classify: making them, looking at them, taking them back."""
+
+import asyncio
+from collections.abc import AsyncIterable, AsyncIterator, Callable
+from uuid import UUID
+
+from app.archive.repository import ArchiveRepository
+from app.database import Database
+from app.idempotency.service import Guard
+from app.inspections.service import InspectionService
+from app.intake import Intake, Upload
+from app.jobs.errors import JobNotFound
+from app.jobs.receiving import BatchReceiver, Draft, delete_job
+from app.jobs.repository import JobRepository
+from app.jobs.schemas import BatchParameters, ItemProblem, JobOut, JobResult, JobResults
+from app.pagination import Page, cut
+
+WATCH_S = 0.5
+"""Between two looks at a job that somebody follows."""
+
+
+class JobService:
+    """Jobs as their callers see them; `wake` is called when there is work to do."""
+
+    def __init__(
+        self,
+        database: Database,
+        jobs: JobRepository,
+        archive: ArchiveRepository,
+        inspections: InspectionService,
+        intake: Intake,
+        wake: Callable[[], None],
+    ) -> None:
+        self._database = database
+        self._jobs = jobs
+        self._archive = archive
+        self._inspections = inspections
+        self._receiver = BatchReceiver(database, jobs, archive, intake)
+        self._wake = wake
+        self.max_photo_bytes = intake.max_bytes
+        self._closing = asyncio.Event()
+
+    async def receive(self, catalog: str, parameters: BatchParameters, uploads: AsyncIterable[Upload]) -> Draft:
+        """Store the photos of a batch; `begin` or `discard` it then.
+
+        Raises:
+            CatalogNotFound, CatalogEmpty: before the first photo is read.
+            Other errors: as `BatchReceiver.receive`.
+        """
+        catalog_id, _ = await self._inspections.index(catalog)
+        return await self._receiver.receive("classify", catalog_id, parameters.model_dump(), uploads)
+
+    async def begin(self, draft: Draft, guard: Guard) -> JobOut:
+        """Let the work on a batch begin."""
+        async with self._database.writing() as session:
+            await guard.claim(session)
+            await self._jobs.begin(session, draft.job_id)
+            row = await self._jobs.job(session, draft.job_id)
+            if row is None:
+                raise JobNotFound("The catalog was deleted while the photos were sent.")
+            answer = _out(*row)
+            await guard.keep(session, answer)
+        self._wake()
+        return answer
+
+    async def discard(self, draft: Draft) -> None:
+        """Forget a batch that has not begun."""
+        await self._receiver.discard(draft.job_id)
+
+    async def get(self, job_id: UUID) -> JobOut:
+        """How far a job is. Raises `JobNotFound`."""
+        async with self._database.reading() as session:
+            row = await self._jobs.job(session, job_id)
+        if row is None:
+            raise JobNotFound("There is no job with this id: it was deleted, or finished more than 30 days ago.")
+        return _out(*row)
+
+    async def list_jobs(self, before: UUID | None, limit: int) -> Page[JobOut]:
+        """A page of the jobs, newest first."""
+        async with self._database.reading() as session:
+            rows = await self._jobs.jobs(session, before, limit)
+        page, cursor = cut([_out(*row) for row in rows], limit)
+        return Page(items=list(page), next_cursor=cursor)
+
+    async def follow(self, job_id: UUID) -> AsyncIterator[JobOut]:
+        """How far a job is, each time that it has moved; ends when it is finished, is deleted, or the service ends."""
+        last = None
+        while not self._closing.is_set():
+            try:
+                now = await self.get(job_id)
+            except JobNotFound:
+                return
+            if now != last:
+                yield now
+            if now.state == "finished":
+                return
+            last = now
+            try:
+                await asyncio.wait_for(self._closing.wait(), WATCH_S)
+            except TimeoutError:
+                continue
+
+    async def results(self, job_id: UUID, position: int, limit: int) -> JobResults:
+        """Outcomes of a job from a position on. Raises `JobNotFound`."""
+        await self.get(job_id)
+        async with self._database.reading() as session:
+            items = await self._jobs.items(session, job_id, position, limit)
+        page = items[:limit]
+        ids = [item.classification_id for item in page if item.classification_id is not None]
+        answers = await self._inspections.get_all(ids)
+        results = [
+            JobResult(
+                position=item.position,
+                filename=item.filename,
+                state=item.state,
+                classification=answers.get(item.classification_id) if item.classification_id else None,
+                problem=ItemProblem.model_validate(item.problem) if item.problem else None,
+            )
+            for item in page
+        ]
+        return JobResults(items=results, next_position=page[-1].position + 1 if len(items) > limit else None)
+
+    async def delete(self, job_id: UUID) -> None:
+        """Delete a job: what still waits is not done any more. Raises `JobNotFound`."""
+        async with self._database.writing() as session:
+            if not await delete_job(session, self._jobs, self._archive, job_id):
+                raise JobNotFound("There is no job with this id.")
+
+    async def forget_outdated(self) -> None:
+        """Delete what is kept no longer, and what dead processes left."""
+        async with self._database.writing() as session:
+            for job_id in await self._jobs.outdated(session):
+                await delete_job(session, self._jobs, self._archive, job_id)
+
+    def end_follows(self) -> None:
+        """End every `follow`: the service is about to close."""
+        self._closing.set()
+
+
+def _out(job_id: UUID, kind: str, catalog: str, created_at: object, total: int, done: int, failed: int) -> JobOut:
+    return JobOut.model_validate(
+        {
+            "id": job_id,
+            "kind": kind,
+            "catalog": catalog,
+            "state": "finished" if done + failed == total else "running",
+            "total": total,
+            "done": done,
+            "failed": failed,
+            "created_at": created_at,
+        }
+    )
