@@ -23,11 +23,11 @@ from app.catalogs.schemas import DefectClassCreate
 from app.catalogs.service import MAX_PHOTOS
 from app.config import Settings
 from app.database import Database
-from app.errors import HajaError
+from app.errors import HajaError, StartError
 from app.idempotency.service import Once
 from app.inspections.replay import Replay
 from app.learning import learning
-from app.main import Services, StartError, any_services, open_services
+from app.main import Services, any_services, open_services
 from app.metrics import Metrics
 from app.photos import PhotoError
 from app.schema_version import SchemaError

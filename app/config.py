@@ -36,6 +36,9 @@ class Settings(BaseSettings):
     blobs_timeout_s: float = Field(
         15.0, gt=0, le=600, description="Seconds to wait for one photo's way to or from object storage."
     )
+    embedder: Literal["local", "ray"] = Field(
+        "local", description="`local`: the network runs in this process; `ray`: in workers (`haja worker`)."
+    )
     backbone: str = Field(DEFAULT, description="A shipped checkpoint, a manifest's path, or `timm/NAME` (downloads).")
     engine: EngineName = Field(
         "auto", description="`torch`, `openvino`, or `auto`: torch with a GPU, OpenVINO without."
