@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
@@ -161,11 +161,13 @@ def create_app(settings: Settings, backbone: Backbone | None = None) -> FastAPI:
             app.state.inspection_service = services.inspections
             app.state.heatmap_service = services.heatmaps
             app.state.job_service = services.jobs
-            worker = asyncio.create_task(services.batch_worker.run())
-            yield
-            worker.cancel()
-            with suppress(asyncio.CancelledError):
-                await worker
+            app.state.batch_worker = services.batch_worker
+            app.state.batch_task = asyncio.create_task(services.batch_worker.run())
+            try:
+                yield
+            finally:
+                app.state.batch_task.cancel()
+                await asyncio.wait([app.state.batch_task])
 
     # Its pages bring their scripts along: FastAPI's own load them from another site, which an offline laptop lacks.
     service = FastAPIOffline(

@@ -13,7 +13,7 @@ from app.catalogs.tables import Catalog
 from app.database import new_id
 from app.jobs.tables import ItemState, Job, JobItem, JobKind
 
-LEASE = timedelta(minutes=2)
+LEASE = timedelta(minutes=1)
 """A claimed photo that is not finished after so long is given to somebody else: its worker is taken for dead."""
 
 KEPT = timedelta(days=30)

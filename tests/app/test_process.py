@@ -1,14 +1,8 @@
 """The service as a process of its own: what it logs, how it ends, and the whole demo."""
 
-import json
 import os
-import signal
-import socket
 import subprocess
-import sys
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -16,53 +10,13 @@ import pytest
 
 from tests.drawn import photo
 from tests.rest import CLASSES, created, files
-
-HAJA = [sys.executable, "-c", "from app.cli import main; main()"]
-
-
-@dataclass
-class Process:
-    address: str
-    handle: "subprocess.Popen[str]"
-    log: Path
-
-    def end(self) -> list[dict[str, object]]:
-        """Ask it to end, as a supervisor does; its log."""
-        self.handle.send_signal(signal.SIGTERM)
-        assert self.handle.wait(60) == 0
-        # SQLite removes its log with the last connection: the service closed what it had opened.
-        assert not (self.log.parent / "haja.db-wal").exists()
-        return [json.loads(line) for line in self.log.read_text(encoding="utf-8").splitlines()]
+from tests.service_process import HAJA, Process, serving
 
 
 @pytest.fixture
 def process(tmp_path: Path) -> Iterator[Process]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    log = tmp_path / "log.jsonl"
-    variables = os.environ | {"HAJA_DATABASE_URL": f"sqlite:///{tmp_path}/haja.db", "HAJA_PORT": str(port)}
-    with log.open("wb") as stderr, subprocess.Popen(
-        [*HAJA, "serve"], env=variables, stdout=subprocess.PIPE, stderr=stderr, text=True
-    ) as handle:  # fmt: skip
-        made = Process(f"http://127.0.0.1:{port}", handle, log)
-        try:
-            _wait_until_ready(made)
-            yield made
-        finally:
-            handle.kill()
-
-
-def _wait_until_ready(process: Process) -> None:
-    for _ in range(1200):
-        assert process.handle.poll() is None, process.log.read_text(encoding="utf-8")
-        try:
-            if httpx.get(f"{process.address}/readyz").status_code == 200:
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.1)
-    pytest.fail("the service did not become ready in two minutes")
+    with serving(tmp_path, f"sqlite:///{tmp_path}/haja.db") as made:
+        yield made
 
 
 def test_every_request_is_a_line_of_json_with_the_id_that_the_caller_got(process: Process) -> None:
@@ -88,6 +42,8 @@ def test_it_ends_when_it_is_told_to_and_keeps_what_it_has(process: Process) -> N
     assert process.handle.poll() is None
     log = process.end()
     assert not [line for line in log if line["level"] in {"warning", "error", "critical"}]
+    # SQLite removes its log with the last connection: the service closed what it had opened.
+    assert not (process.log.parent / "haja.db-wal").exists()
     checked = subprocess.run(
         [*HAJA, "check"],
         env=os.environ | {"HAJA_DATABASE_URL": f"sqlite:///{process.log.parent}/haja.db"},
