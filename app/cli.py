@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
@@ -26,6 +25,8 @@ from app.database import Database
 from app.errors import HajaError, StartError
 from app.idempotency.service import Once
 from app.inspections.replay import Replay
+from app.intake import LocalFile
+from app.jobs.commands import batch
 from app.learning import learning
 from app.main import Services, any_services, open_services
 from app.metrics import Metrics
@@ -40,31 +41,11 @@ cli = typer.Typer(
 )
 cli.add_typer(learning)
 cli.add_typer(blob_commands, name="blobs")
+cli.command()(batch)
 out = Console()
 err = Console(stderr=True)
 
 CatalogOption = Annotated[str, typer.Option(help="Name of the catalog.")]
-
-
-@dataclass(frozen=True)
-class LocalFile:
-    """A file of this machine in the place of an uploaded one."""
-
-    path: Path
-
-    @property
-    def filename(self) -> str:
-        """Its name."""
-        return self.path.name
-
-    @property
-    def size(self) -> int:
-        """Bytes."""
-        return self.path.stat().st_size
-
-    async def read(self) -> bytes:
-        """All of its bytes."""
-        return await asyncio.to_thread(self.path.read_bytes)
 
 
 def main() -> None:

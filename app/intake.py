@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -67,6 +68,27 @@ class KeptPhoto:
     async def read(self) -> bytes:
         """All of its bytes."""
         return self.data
+
+
+@dataclass(frozen=True)
+class LocalFile:
+    """A file of this machine in the place of an uploaded one."""
+
+    path: Path
+
+    @property
+    def filename(self) -> str:
+        """Its name."""
+        return self.path.name
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return self.path.stat().st_size
+
+    async def read(self) -> bytes:
+        """All of its bytes."""
+        return await asyncio.to_thread(self.path.read_bytes)
 
 
 @dataclass(frozen=True)

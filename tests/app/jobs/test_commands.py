@@ -1,0 +1,54 @@
+"""The command `haja batch`, called as a person calls it."""
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from models.backbones import Backbone
+from tests.drawn import photos
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, haja: Run, backbone: Backbone, tmp_path: Path) -> Run:
+    """`haja` with the backbone that is loaded already, on a database that does not exist yet."""
+    monkeypatch.setenv("HAJA_DATABASE_URL", f"sqlite:///{tmp_path}/haja.db")
+    monkeypatch.setattr("app.embedding.opening.load_backbone", lambda *_: backbone)
+    for module in ("app.cli", "app.jobs.commands"):
+        monkeypatch.setattr(f"{module}.logs.configure", lambda _level: None)  # pytest's own capture stays in place
+    return haja
+
+
+def test_a_folder_is_classified_and_what_failed_is_named(run: Run, tmp_path: Path) -> None:
+    for kind in ("crack", "rust"):
+        (tmp_path / "classes" / kind).mkdir(parents=True)
+        (tmp_path / "new" / kind).mkdir(parents=True)
+        for number, data in enumerate(photos(kind, range(14))):
+            folder = "classes" if number < 3 else "new"
+            (tmp_path / folder / kind / f"{kind}{number}.jpg").write_bytes(data)
+    (tmp_path / "new" / "broken[1].jpg").write_bytes(b"no photo")
+    code, _, errors = run("batch", tmp_path / "new")
+    assert (code, errors.count("no defect class with photos yet")) == (1, 1)
+    assert run("import", tmp_path / "classes")[0] == 0
+    code, out, errors = run("batch", tmp_path / "new", "--top-k", 1)
+    assert code == 1
+    assert "22 photos classified, 1 failed." in out
+    assert errors.startswith("broken[1].jpg: ")
+    (tmp_path / "new" / "broken[1].jpg").unlink()
+    assert run("batch", tmp_path / "new")[0] == 0
+    with closing(sqlite3.connect(tmp_path / "haja.db")) as database:
+        answers = database.execute(
+            "SELECT filename, json_extract(predictions, '$[0].defect_class.name') FROM classifications"
+        )
+        found = answers.fetchall()
+    assert len(found) == 44
+    assert sum(filename.startswith(kind) for filename, kind in found) > 33  # chance would be 22
+
+
+def test_an_empty_folder_is_refused(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "none").mkdir()
+    assert run("batch", tmp_path / "none") == (1, "", f"{tmp_path / 'none'} holds no files.\n")
