@@ -31,6 +31,7 @@ from app.learning import learning
 from app.main import Services, any_services, open_services
 from app.metrics import Metrics
 from app.photos import PhotoError
+from app.reembedding.commands import reembed
 from app.schema_version import SchemaError
 from models.manifest import CheckpointError
 
@@ -42,6 +43,7 @@ cli = typer.Typer(
 cli.add_typer(learning)
 cli.add_typer(blob_commands, name="blobs")
 cli.command()(batch)
+cli.command()(reembed)
 out = Console()
 err = Console(stderr=True)
 

@@ -48,8 +48,9 @@ class CheckedPhoto:
 
 @dataclass(frozen=True)
 class ReceivedPhoto(CheckedPhoto):
-    """A photo that was decoded and embedded. `embedding` is float32 [D] of length 1."""
+    """A photo that was decoded and embedded by the backbone `backbone_id`. `embedding` is float32 [D] of length 1."""
 
+    backbone_id: str
     embedding: NDArray[np.float32]
 
 
@@ -102,10 +103,7 @@ class Refused:
 class Intake:
     """Decodes on a few threads and embeds; takes in a bounded number of photos at a time."""
 
-    def __init__(
-        self, embedder: Embedder, metrics: Metrics, *, threads: int, queue_size: int, max_bytes: int, max_pixels: int
-    ) -> None:
-        self.embedder = embedder
+    def __init__(self, metrics: Metrics, *, threads: int, queue_size: int, max_bytes: int, max_pixels: int) -> None:
         self._metrics = metrics
         self._pool = ThreadPoolExecutor(threads, "decode")
         # A few of one request at a time, so that fifty photos leave places to its neighbours.
@@ -115,7 +113,7 @@ class Intake:
         self._max_pixels = max_pixels
         self._in_work = 0
 
-    async def take(self, upload: Upload) -> ReceivedPhoto:
+    async def take(self, upload: Upload, embedder: Embedder) -> ReceivedPhoto:
         """Read, check, decode and embed one photo.
 
         Raises:
@@ -124,19 +122,20 @@ class Intake:
             EmbedderUnavailable: the embedder failed.
         """
         with self._place():
-            checked = await self._check(upload)
-            return ReceivedPhoto(**vars(checked), embedding=await self.embedder.embed(checked.decoded.pixels))
+            checked = await self._check(upload, embedder.manifest.transform)
+            embedding = await embedder.embed(checked.decoded.pixels)
+            return ReceivedPhoto(**vars(checked), backbone_id=embedder.backbone_id, embedding=embedding)
 
-    async def check(self, upload: Upload) -> CheckedPhoto:
-        """Read, check and decode one photo.
+    async def check(self, upload: Upload, transform: Transform) -> CheckedPhoto:
+        """Read, check and decode one photo at a transform's size.
 
         Raises:
             PhotoError, QueueFull: as `take`.
         """
         with self._place():
-            return await self._check(upload)
+            return await self._check(upload, transform)
 
-    async def take_all(self, uploads: Sequence[Upload]) -> list[ReceivedPhoto | Refused]:
+    async def take_all(self, uploads: Sequence[Upload], embedder: Embedder) -> list[ReceivedPhoto | Refused]:
         """Take each photo; one that cannot be used does not keep the others out.
 
         Raises:
@@ -147,7 +146,7 @@ class Intake:
         async def one(upload: Upload) -> ReceivedPhoto | Refused:
             async with turns:
                 try:
-                    return await self.take(upload)
+                    return await self.take(upload, embedder)
                 except photos.PhotoError as error:
                     return Refused(display_name(upload.filename), error)
 
@@ -179,7 +178,7 @@ class Intake:
         with self._place():
             return (await self._decode(data, transform)).pixels
 
-    async def feature_map(self, data: bytes, transform: Transform) -> NDArray[np.float32]:
+    async def feature_map(self, data: bytes, transform: Transform, embedder: Embedder) -> NDArray[np.float32]:
         """The network's features of a kept photo at a transform's size, by place: float32 [h, w, D].
 
         Raises:
@@ -188,20 +187,19 @@ class Intake:
         """
         with self._place():
             decoded = await self._decode(data, transform)
-            return await self.embedder.feature_map(decoded.pixels)
+            return await embedder.feature_map(decoded.pixels)
 
     async def close(self) -> None:
-        """End the threads and the embedder."""
+        """End the threads."""
         await asyncio.to_thread(self._pool.shutdown, cancel_futures=True)
-        await self.embedder.close()
 
-    async def _check(self, upload: Upload) -> CheckedPhoto:
+    async def _check(self, upload: Upload, transform: Transform) -> CheckedPhoto:
         if (upload.size or 0) > self.max_bytes:
             raise photos.PhotoTooLarge(
                 f"The photo has {(upload.size or 0) / 1e6:.1f} MB; at most {self.max_bytes / 1e6:.1f} are taken."
             )
         data = await upload.read()
-        decoded = await self._decode(data, self.embedder.manifest.transform)
+        decoded = await self._decode(data, transform)
         return CheckedPhoto(display_name(upload.filename), data, decoded)
 
     async def _decode(self, data: bytes, transform: Transform) -> photos.DecodedPhoto:

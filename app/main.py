@@ -24,10 +24,11 @@ from app.catalogs.history import HistoryRepository
 from app.catalogs.repository import CatalogRepository
 from app.catalogs.service import CatalogService
 from app.config import Settings
-from app.database import Database
+from app.database import Database, Session
 from app.embedding import Embedder
 from app.embedding.opening import open_embedder
-from app.errors import StartError, StorageUnavailable
+from app.embedding.several import Embedders
+from app.errors import EmbedderUnavailable, StartError, StorageUnavailable
 from app.evaluation.service import EvaluationService
 from app.idempotency.repository import forget_old
 from app.inspections.heatmap import HeatmapService
@@ -40,6 +41,10 @@ from app.jobs.service import JobService
 from app.jobs.worker import BatchWorker
 from app.metrics import Metrics
 from app.middleware import LimitBody, Observe
+from app.reembedding.other_backbones import OtherBackbones
+from app.reembedding.preloading import Preloader
+from app.reembedding.repository import BackboneRepository
+from app.reembedding.service import ReembeddingService
 from models.backbones import Backbone
 
 # Phone photos stay in memory while they arrive: in a temporary file, each 64 kB piece would cost a change of threads.
@@ -52,9 +57,10 @@ class Services:
 
     def __init__(self, settings: Settings, embedder: Embedder, metrics: Metrics) -> None:
         self.database = Database(settings.database_url, settings.database_timeout_s)
-        self.embedder = embedder
+        self._backbone_rows = BackboneRepository()
+        self._other_backbones = OtherBackbones(settings, metrics, self.database, self._backbone_rows)
+        self.embedders = Embedders(embedder, self._other_backbones.open)
         self.intake = Intake(
-            self.embedder,
             metrics,
             threads=settings.decode_threads,
             queue_size=settings.queue_size,
@@ -67,24 +73,27 @@ class Services:
         self._blobs_place = settings.blobs
         archive_rows = ArchiveRepository(self.blobs)
         self.archive = ArchiveService(self.database, archive_rows, self.intake)
-        self.catalogs = CatalogService(self.database, self._catalog_rows, history, archive_rows, self.intake)
-        self.evaluations = EvaluationService(
-            self.database, self.catalogs, self._catalog_rows, self.embedder.backbone_id
-        )
+        photos = (archive_rows, self.intake, self.embedders)
+        self.catalogs = CatalogService(self.database, self._catalog_rows, history, *photos)
+        self.evaluations = EvaluationService(self.database, self.catalogs, self._catalog_rows)
         self.inspections = InspectionService(
-            self.database, InspectionRepository(), self.catalogs, self._catalog_rows, archive_rows, self.intake, metrics
+            self.database, InspectionRepository(), self.catalogs, self._catalog_rows, *photos, metrics
         )
-        self.replays = ReplayService(self.database, self.inspections, history, archive_rows, self.intake)
-        self.heatmaps = HeatmapService(self.database, self.inspections, self.catalogs, archive_rows, self.intake)
+        self.replays = ReplayService(self.database, self.inspections, history, *photos)
+        self.heatmaps = HeatmapService(self.database, self.inspections, self.catalogs, *photos)
         jobs = JobRepository()
         self.batch_worker = BatchWorker(self.database, jobs, archive_rows, self.inspections, self.intake)
-        self.jobs = JobService(self.database, jobs, archive_rows, self.inspections, self.intake, self.batch_worker.wake)
+        self.jobs = JobService(self.database, jobs, self.inspections, *photos, self.batch_worker.wake)
+        self.preloader = Preloader(self.database, self._backbone_rows, self.embedders)
+        self.reembedding = ReembeddingService(
+            self.database, self._backbone_rows, jobs, self.catalogs, self._catalog_rows, *photos
+        )
 
     async def start(self) -> None:
-        """Check that the stored prototypes are this backbone's, and make what must always exist.
+        """Load what the catalogs are answered by, and make what must always exist.
 
         Raises:
-            StartError: the prototypes belong to another backbone, or photos cannot be stored.
+            StartError: a backbone of the catalogs cannot be loaded, or photos cannot be stored.
         """
         try:
             await self.blobs.check_ready()
@@ -94,19 +103,27 @@ class Services:
                 "object storage says what to set."
             ) from error
         async with self.database.writing() as session:
-            others = set(await self._catalog_rows.backbone_ids(session)) - {self.embedder.backbone_id}
-            if others:
-                raise StartError(
-                    f"The database holds prototypes of the backbone {', '.join(sorted(others))}, and HAJA_BACKBONE "
-                    f"and HAJA_VIEWS make {self.embedder.backbone_id}: set them back, or use another database."
-                )
-            await self._catalog_rows.add_default_catalog(session)
+            own = self.embedders.own.backbone_id
+            await self.remember_backbone(session)
+            await self._backbone_rows.adopt_empty(session, own)
+            await self._catalog_rows.add_default_catalog(session, own)
+            used = await self._backbone_rows.used(session)
             await forget_old(session)
         await self.jobs.forget_outdated()
+        try:
+            for backbone_id in sorted(used):
+                await self.embedders.get(backbone_id)
+        except EmbedderUnavailable as error:
+            raise StartError(f"{error.detail} HAJA_BACKBONE and HAJA_VIEWS make {own} here.") from error
+
+    async def remember_backbone(self, session: Session) -> None:
+        """Note how other processes can load the backbone of the settings."""
+        await self._other_backbones.remember(session, self.embedders.own.backbone_id)
 
     async def close(self) -> None:
         """End threads and connections."""
         await self.intake.close()
+        await self.embedders.close()
         await self.database.close()
 
 
@@ -114,7 +131,7 @@ class Services:
 async def open_services(
     settings: Settings, metrics: Metrics, backbone: Backbone | None = None
 ) -> AsyncIterator[Services]:
-    """The services, of a database whose prototypes are of this backbone.
+    """The services, with every backbone that the catalogs of the database are answered by.
 
     Raises:
         SchemaError, StartError, CheckpointError: the service cannot start; the message says what to do.
@@ -130,7 +147,7 @@ async def any_services(
 ) -> AsyncIterator[Services]:
     """Bring an empty database to this version's schema, open the embedder, and give the services.
 
-    For looking back only: the catalogs may have moved on to another backbone.
+    For looking back, and for moving catalogs: their backbones are loaded when they are needed.
 
     Raises:
         SchemaError, StartError, CheckpointError: the message says what to do.
@@ -154,7 +171,7 @@ def create_app(settings: Settings, backbone: Backbone | None = None) -> FastAPI:
         async with open_services(settings, metrics, backbone) as services:
             app.state.database = services.database
             app.state.blobs = services.blobs
-            app.state.embedder = services.embedder
+            app.state.embedder = services.embedders.own
             app.state.archive_service = services.archive
             app.state.catalog_service = services.catalogs
             app.state.evaluation_service = services.evaluations
@@ -163,11 +180,13 @@ def create_app(settings: Settings, backbone: Backbone | None = None) -> FastAPI:
             app.state.job_service = services.jobs
             app.state.batch_worker = services.batch_worker
             app.state.batch_task = asyncio.create_task(services.batch_worker.run())
+            background = [app.state.batch_task, asyncio.create_task(services.preloader.run())]
             try:
                 yield
             finally:
-                app.state.batch_task.cancel()
-                await asyncio.wait([app.state.batch_task])
+                for task in background:
+                    task.cancel()
+                await asyncio.wait(background)
 
     # Its pages bring their scripts along: FastAPI's own load them from another site, which an offline laptop lacks.
     service = FastAPIOffline(

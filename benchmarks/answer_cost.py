@@ -58,7 +58,7 @@ def measure(quick: bool) -> Section:
 
 def _works(backbone: Backbone, size: int) -> dict[str, timing.Work]:
     supports = _supports(size, backbone.dimension)
-    index = index_of(1, supports)
+    index = index_of(1, "", supports)
     fit = partial(head_of, supports) if can_have_head(size, SHOTS * size) else lambda: None
     head = fit()
     query = supports[0].embeddings[0]

@@ -161,7 +161,7 @@ def _index(size: int, dimension: int) -> PrototypeIndex:
         for number in range(size)
     )
     shots, lengths = np.full(size, SHOTS), np.full(size, 0.8 * SHOTS)
-    return PrototypeIndex(1, _vectors(size, dimension), np.arange(size), candidates, shots, lengths)
+    return PrototypeIndex(1, "", _vectors(size, dimension), np.arange(size), candidates, shots, lengths)
 
 
 def _vectors(count: int, dimension: int) -> NDArray[np.float32]:

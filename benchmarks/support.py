@@ -99,7 +99,7 @@ def _nearest(each: Photos, count: int) -> NDArray[np.float64]:
     rows = []
     for episode in each.episodes([SHOTS] * len(each.classes), count):
         supports = _supports(each, episode)
-        index = index_of(1, supports)
+        index = index_of(1, "", supports)
         queries = each.embeddings["quick"][episode.queries]
         by_prototypes = (queries @ index.matrix[index.rows].T).argmax(axis=1) == episode.truth
         label = {supported.candidate.defect_class.id: place for place, supported in enumerate(supports)}
@@ -121,7 +121,7 @@ def _evaluated(each: Photos, count: int) -> list[object]:
         own.append(float((head.nearest == episode.labels).mean()))
         new.append(float((answers == episode.truth).mean()))
         supports = _supports(each, episode)
-        index = index_of(1, supports)
+        index = index_of(1, "", supports)
         for label, supported in enumerate(supports):
             mistaken = answers[(episode.truth == label) & (answers != label)]
             if len(mistaken):
@@ -146,7 +146,7 @@ def _wrong(each: Photos, count: int) -> NDArray[np.float64]:
 def _doubted(each: Photos, episode: Episode) -> Iterator[list[bool]]:
     """For each class, which of its examples are said to look like another class."""
     supports = _supports(each, episode)
-    index = index_of(1, supports)
+    index = index_of(1, "", supports)
     for supported in supports:
         said = support_report(supported.candidate.defect_class.id, _examples(supported), index)
         strange = {

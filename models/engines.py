@@ -1,6 +1,7 @@
 """What runs the embedding network: torch (on CUDA where there is one), or OpenVINO on the CPU."""
 
 import logging
+import threading
 import warnings
 from collections.abc import Callable
 from typing import Literal, Protocol
@@ -86,9 +87,13 @@ class OpenVinoEngine:
         return embeddings
 
 
+_TRANSLATING = threading.Lock()
+"""Two translations at a time spoil each other: the tracer changes torch for the whole process."""
+
+
 def _to_openvino(network: EmbeddingNetwork, height: int, width: int) -> openvino.Model:
     """Translate the torch module, for any batch size."""
-    with warnings.catch_warnings():
+    with _TRANSLATING, warnings.catch_warnings():
         # torch announces the end of the tracer that OpenVINO's converter still uses.
         warnings.simplefilter("ignore")
         return openvino.convert_model(

@@ -14,10 +14,11 @@ from hypothesis import settings as hypothesis_settings
 from rich.console import Console
 
 from app import cli, learning, schema_version
-from app.blobs import commands
+from app.blobs import commands as blobs_commands
 from app.config import Settings
 from app.jobs import commands as jobs_commands
 from app.main import create_app
+from app.reembedding import commands as reembedding_commands
 from app.server import running
 from models.backbones import Backbone, load_backbone
 from tests.seaweed import SeaweedServer, log_in
@@ -123,7 +124,7 @@ def bucket(seaweed: SeaweedServer, monkeypatch: pytest.MonkeyPatch) -> str:
 @pytest.fixture
 def haja(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
     """Call the command `haja` in this process: exit code, output, errors."""
-    for module in (cli, commands, learning, jobs_commands):
+    for module in (cli, blobs_commands, learning, jobs_commands, reembedding_commands):
         monkeypatch.setattr(module, "out", Console(width=200))
         monkeypatch.setattr(module, "err", Console(width=400, stderr=True))
 

@@ -37,12 +37,12 @@ class ArchiveRepository:
         await self._blobs.keep(session, {photo.decoded.sha256: photo.data for photo in photos})
         return {sha256: Photo(**row) for sha256, row in rows.items()}
 
-    async def keep_embeddings(self, session: AsyncSession, backbone_id: str, photos: Sequence[ReceivedPhoto]) -> None:
+    async def keep_embeddings(self, session: AsyncSession, photos: Sequence[ReceivedPhoto]) -> None:
         """Store the embeddings of kept photos."""
         rows = [
             {
                 "photo_sha256": photo.decoded.sha256,
-                "backbone_id": backbone_id,
+                "backbone_id": photo.backbone_id,
                 "vector": photo.embedding.astype("<f4").tobytes(),
             }
             for photo in photos

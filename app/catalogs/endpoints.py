@@ -25,7 +25,13 @@ router = APIRouter(prefix="/v1")
 
 PhotoFiles = Annotated[list[UploadFile], File(description="1 to 50 photos: JPEG, PNG, WebP or HEIF.")]
 WRITE: tuple[type[HajaError], ...] = (DatabaseUnavailable, StorageFull, IdempotencyKeyReused, RequestTooLarge)
-UPLOAD: tuple[type[HajaError], ...] = (*WRITE, QueueFull, EmbedderUnavailable, StorageUnavailable)
+UPLOAD: tuple[type[HajaError], ...] = (
+    *WRITE,
+    QueueFull,
+    EmbedderUnavailable,
+    StorageUnavailable,
+    errors.BackboneSwitched,
+)
 
 
 def catalog_service(request: Request) -> CatalogService:

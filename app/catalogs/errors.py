@@ -59,3 +59,17 @@ class NoUsablePhoto(HajaError):
 
     status = HTTPStatus.UNPROCESSABLE_ENTITY
     code = "no-usable-photo"
+
+
+class BackboneSwitched(HajaError):
+    """The catalog has just been switched to another backbone (`haja reembed`)."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    code = "backbone-switched"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The catalog was switched to another network while the photos were looked at, so nothing was stored: send "
+            "this request again.",
+            {"Retry-After": "1"},
+        )

@@ -38,7 +38,7 @@ class HeadCache:
         # Callers of the same catalog wait for one fit instead of each doing it.
         async with entry.lock:
             if entry.version != index.version:
-                supports = await self._supports.supports(index.candidates, index.version)
+                supports = await self._supports.supports(index.candidates, index)
                 entry.head, entry.version = await asyncio.to_thread(head_of, supports), index.version
             return entry.head
 

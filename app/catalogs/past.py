@@ -30,10 +30,10 @@ async def supports_at(
     return by_class(candidates, rows)
 
 
-def index_of(version: int, supports: Sequence[Supports]) -> PrototypeIndex:
+def index_of(version: int, backbone_id: str, supports: Sequence[Supports]) -> PrototypeIndex:
     """The prototypes of these classes: exact sums do not depend on the way there, so they are those of `version`."""
     totals = [
         ClassTotal(each.candidate.defect_class.id, each.candidate, embedding_sum(each.embeddings), len(each.ids))
         for each in supports
     ]
-    return build_index(version, totals)
+    return build_index(version, backbone_id, totals)

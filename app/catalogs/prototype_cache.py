@@ -3,7 +3,7 @@
 import asyncio
 from collections import OrderedDict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
 
 import numpy as np
@@ -30,12 +30,13 @@ class Candidate:
 class PrototypeIndex:
     """A catalog's prototypes at one version; never changes.
 
-    `matrix` is float32 [R, D]; row `rows[i]` is the prototype of `candidates[i]`. Rows that no candidate names are
-    of earlier versions. `shots` int64 [C] and `lengths` float64 [C], the lengths of the embedding sums, are of the
-    candidates.
+    The embeddings are by the backbone `backbone_id`. `matrix` is float32 [R, D]; row `rows[i]` is the prototype of
+    `candidates[i]`. Rows that no candidate names are of earlier versions. `shots` int64 [C] and `lengths` float64 [C],
+    the lengths of the embedding sums, are of the candidates.
     """
 
     version: int
+    backbone_id: str
     matrix: NDArray[np.float32]
     rows: NDArray[np.int64]
     candidates: tuple[Candidate, ...]
@@ -53,17 +54,20 @@ class ClassTotal:
     shots: int
 
 
-def build_index(version: int, classes: list[ClassTotal]) -> PrototypeIndex:
+def build_index(version: int, backbone_id: str, classes: list[ClassTotal]) -> PrototypeIndex:
     """The prototypes of a catalog of which every class is given, to the bit those of the cache."""
-    return _Entry().merge(version, classes, None)
+    return _Prototypes(backbone_id).merge(version, classes, None)
 
 
-class _Entry:
-    """Prototypes are only ever appended, so that an index that is in use stays true; now and then they are repacked."""
+class _Prototypes:
+    """Prototypes by one backbone.
 
-    def __init__(self) -> None:
-        self.lock = asyncio.Lock()
+    They are only ever appended, so that an index that is in use stays true; now and then they are repacked.
+    """
+
+    def __init__(self, backbone_id: str) -> None:
         self.index: PrototypeIndex | None = None
+        self._backbone_id = backbone_id
         self._storage = np.empty((0, 0), np.float32)
         self._used = 0
         self._row_of: dict[UUID, int] = {}
@@ -95,7 +99,9 @@ class _Entry:
         spread = [self._spread[class_id] for class_id in self._row_of]
         shots = np.array([shots for shots, _ in spread], np.int64)
         lengths = np.array([length for _, length in spread], np.float64)
-        self.index = PrototypeIndex(version, self._storage[: self._used], rows, candidates, shots, lengths)
+        self.index = PrototypeIndex(
+            version, self._backbone_id, self._storage[: self._used], rows, candidates, shots, lengths
+        )
         return self.index
 
     def _append(self, class_ids: list[UUID], vectors: NDArray[np.float32]) -> None:
@@ -112,13 +118,22 @@ class _Entry:
         self._used += len(vectors)
 
 
+@dataclass
+class _Entry:
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    prototypes: _Prototypes | None = None
+
+    @property
+    def index(self) -> PrototypeIndex | None:
+        return None if self.prototypes is None else self.prototypes.index
+
+
 class PrototypeCache:
     """Indexes of the catalogs that were used last, each brought up to date when its catalog's version has moved."""
 
-    def __init__(self, database: Database, repository: CatalogRepository, backbone_id: str) -> None:
+    def __init__(self, database: Database, repository: CatalogRepository) -> None:
         self._database = database
         self._repository = repository
-        self._backbone_id = backbone_id
         self._entries: OrderedDict[UUID, _Entry] = OrderedDict()
 
     async def index(self, catalog_id: UUID, version: int) -> PrototypeIndex:
@@ -128,17 +143,21 @@ class PrototypeCache:
         if len(self._entries) > CATALOGS_KEPT:
             self._entries.popitem(last=False)
         async with entry.lock:
-            since = 0 if entry.index is None else entry.index.version
-            if since < version:
-                await self._refresh(entry, catalog_id, since)
+            if entry.index is None or entry.index.version < version:
+                await self._refresh(entry, catalog_id)
         assert entry.index is not None  # noqa: S101 - merge() has set it
         return entry.index
 
-    async def _refresh(self, entry: _Entry, catalog_id: UUID, since: int) -> None:
+    async def _refresh(self, entry: _Entry, catalog_id: UUID) -> None:
         # One reading session sees one state: the version, the changes and the count belong together.
         async with self._database.reading() as session:
-            version = await self._repository.version(session, catalog_id)
-            rows = await self._repository.changes(session, catalog_id, self._backbone_id, since)
+            version, backbone_id = await self._repository.last_turn(session, catalog_id)
+            prototypes, since = entry.prototypes, 0
+            if prototypes is None or prototypes.index is None or prototypes.index.backbone_id != backbone_id:
+                prototypes = _Prototypes(backbone_id)
+            else:
+                since = prototypes.index.version
+            rows = await self._repository.changes(session, catalog_id, backbone_id, since)
             changes = [
                 ClassTotal(
                     class_id,
@@ -153,6 +172,7 @@ class PrototypeCache:
                 for class_id, name, ko, en, severity, threshold, changed_in, embedding_sum, shots in rows
             ]
             remaining = None
-            if entry.known(changes) != await self._repository.class_count(session, catalog_id):
+            if prototypes.known(changes) != await self._repository.class_count(session, catalog_id):
                 remaining = await self._repository.class_ids(session, catalog_id)
-        await asyncio.to_thread(entry.merge, version, changes, remaining)
+        await asyncio.to_thread(prototypes.merge, version, changes, remaining)
+        entry.prototypes = prototypes

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
 import numpy as np
@@ -16,6 +16,13 @@ from app.catalogs.tables import Catalog, DefectClass, Prototype, SupportPhoto
 from app.database import insert_absent, new_id
 
 Query = TypeVar("Query", bound=Select[*tuple[Any, ...]])
+
+
+class Turn(NamedTuple):
+    """A change of a catalog: the version that it makes, and the backbone of the catalog's prototypes."""
+
+    version: int
+    backbone_id: str
 
 
 class NameTakenError(Exception):
@@ -43,25 +50,24 @@ class CatalogRepository:
         await _flush(session)
         return catalog
 
-    async def add_default_catalog(self, session: AsyncSession) -> None:
+    async def add_default_catalog(self, session: AsyncSession, backbone_id: str) -> None:
         """Make sure that the catalog `default` exists."""
         if await self.catalog(session, "default") is None:
             fields = {"title_ko": "기본 목록", "title_en": "Default catalog", "description": "", "version": 1}
-            row = {"id": new_id(), "name": "default", "created_at": datetime.now(UTC), **fields}
-            await insert_absent(session, Catalog, [row])
+            own = {"id": new_id(), "name": "default", "backbone_id": backbone_id, "created_at": datetime.now(UTC)}
+            await insert_absent(session, Catalog, [own | fields])
 
-    async def next_version(self, session: AsyncSession, catalog_id: UUID) -> int | None:
+    async def next_version(self, session: AsyncSession, catalog_id: UUID) -> Turn | None:
         """Count a change of the catalog, which also makes other changes of it wait; None where it is gone."""
-        return await session.scalar(
-            update(Catalog)
-            .where(Catalog.id == catalog_id)
-            .values(version=Catalog.version + 1)
-            .returning(Catalog.version)
-        )
+        query = update(Catalog).where(Catalog.id == catalog_id).values(version=Catalog.version + 1)
+        row = (await session.execute(query.returning(Catalog.version, Catalog.backbone_id))).one_or_none()
+        return None if row is None else Turn(*row)
 
-    async def version(self, session: AsyncSession, catalog_id: UUID) -> int:
-        """The catalog's version; 0 where it is gone."""
-        return await session.scalar(select(Catalog.version).where(Catalog.id == catalog_id)) or 0
+    async def last_turn(self, session: AsyncSession, catalog_id: UUID) -> Turn:
+        """The catalog's version and backbone; 0 and "" where it is gone."""
+        query = select(Catalog.version, Catalog.backbone_id).where(Catalog.id == catalog_id)
+        row = (await session.execute(query)).one_or_none()
+        return Turn(0, "") if row is None else Turn(*row)
 
     async def delete_catalog(self, session: AsyncSession, catalog_id: UUID) -> None:
         """Delete a catalog with everything in it; the photos stay."""
@@ -175,11 +181,11 @@ class CatalogRepository:
         row = await session.get(Prototype, (class_id, backbone_id), populate_existing=True)
         if row is None:
             session.add(
-                Prototype(defect_class_id=class_id, backbone_id=backbone_id, embedding_sum=_pack(change), shots=shots)
+                Prototype(defect_class_id=class_id, backbone_id=backbone_id, embedding_sum=pack(change), shots=shots)
             )
             return shots
         row.shots += shots
-        row.embedding_sum = _pack(unpack(row.embedding_sum) + change)
+        row.embedding_sum = pack(unpack(row.embedding_sum) + change)
         if row.shots == 0:
             await session.delete(row)
         return row.shots
@@ -252,10 +258,6 @@ class CatalogRepository:
         query = select(Catalog).join(DefectClass, DefectClass.catalog_id == Catalog.id)
         return await session.scalar(query.where(DefectClass.id == class_id))
 
-    async def backbone_ids(self, session: AsyncSession) -> Sequence[str]:
-        """The backbones that prototypes were made with."""
-        return (await session.scalars(select(Prototype.backbone_id).distinct())).all()
-
 
 def _embedded(query: Query, backbone_id: str) -> Query:
     """A query of support photos, joined with their embeddings by one backbone, oldest photo first."""
@@ -271,7 +273,8 @@ def unpack(embedding_sum: bytes) -> NDArray[np.float64]:
     return np.frombuffer(embedding_sum, "<f8")
 
 
-def _pack(embedding_sum: NDArray[np.float64]) -> bytes:
+def pack(embedding_sum: NDArray[np.float64]) -> bytes:
+    """float64 [D] -> bytes to store."""
     return embedding_sum.astype("<f8").tobytes()
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from app.archive.repository import ArchiveRepository
 from app.catalogs.errors import (
+    BackboneSwitched,
     CatalogNameTaken,
     CatalogNotFound,
     DefaultCatalogProtected,
@@ -21,7 +22,7 @@ from app.catalogs.errors import (
 from app.catalogs.head_cache import HeadCache
 from app.catalogs.history import HistoryRepository
 from app.catalogs.prototype_cache import Candidate, PrototypeCache, PrototypeIndex
-from app.catalogs.repository import CatalogRepository, NameTakenError
+from app.catalogs.repository import CatalogRepository, NameTakenError, Turn
 from app.catalogs.schemas import (
     CatalogChange,
     CatalogCreate,
@@ -40,6 +41,7 @@ from app.catalogs.support_cache import SupportCache, Supports
 from app.catalogs.support_report import Example, report
 from app.catalogs.tables import Catalog, DefectClass, SupportPhoto
 from app.database import Database, Session
+from app.embedding.several import Embedders
 from app.idempotency.service import Once
 from app.intake import Intake, ReceivedPhoto, Refused, Upload
 from app.pagination import Page, cut
@@ -59,15 +61,16 @@ class CatalogService:
         history: HistoryRepository,
         archive: ArchiveRepository,
         intake: Intake,
+        embedders: Embedders,
     ) -> None:
         self._database = database
         self._catalogs = catalogs
         self._history = history
         self._archive = archive
         self._intake = intake
-        self._backbone_id = intake.embedder.backbone_id
-        self._cache = PrototypeCache(database, catalogs, self._backbone_id)
-        self._supports = SupportCache(database, history, self._backbone_id)
+        self._embedders = embedders
+        self._cache = PrototypeCache(database, catalogs)
+        self._supports = SupportCache(database, history)
         self._heads = HeadCache(self._supports)
 
     async def create_catalog(self, wanted: CatalogCreate, once: Once) -> CatalogOut:
@@ -75,7 +78,8 @@ class CatalogService:
         async with self._database.writing() as session:
             await once.claim(session)
             try:
-                catalog = await self._catalogs.add_catalog(session, wanted.model_dump())
+                own = {"backbone_id": self._embedders.own.backbone_id}
+                catalog = await self._catalogs.add_catalog(session, wanted.model_dump() | own)
             except NameTakenError:
                 raise _catalog_name_taken(wanted.name) from None
             answer = CatalogOut.model_validate(catalog)
@@ -125,18 +129,18 @@ class CatalogService:
             # Known before fifty photos are decoded; the insert below decides.
             if await self._catalogs.defect_class_named(session, catalog.id, wanted.name) is not None:
                 raise _class_name_taken(wanted.name)
-        taken = await self._take(uploads)
         index = await self.prototypes(catalog)
+        taken = await self._take(uploads, index)
         async with self._database.writing() as session:
             await once.claim(session)
-            version = await self._next_version(session, catalog.id)
-            fields = wanted.model_dump() | {"catalog_id": catalog.id, "changed_in": version, "threshold": None}
+            turn = await self._turn(session, catalog.id)
+            fields = wanted.model_dump() | {"catalog_id": catalog.id, "changed_in": turn.version, "threshold": None}
             try:
                 defect_class = await self._catalogs.add_defect_class(session, fields)
             except NameTakenError:
                 raise _class_name_taken(wanted.name) from None
-            photos = await self._add(session, defect_class, taken, version)
-            answer = await self._registered(session, defect_class, photos, version, index)
+            photos = await self._add(session, defect_class, taken, turn)
+            answer = await self._registered(session, defect_class, photos, turn, index)
             await once.keep(session, answer)
         return answer
 
@@ -145,14 +149,14 @@ class CatalogService:
         _check_count(uploads)
         async with self._database.reading() as session:
             catalog = await self._catalog_of(session, class_id)
-        taken = await self._take(uploads)
         index = await self.prototypes(catalog)
+        taken = await self._take(uploads, index)
         async with self._database.writing() as session:
             await once.claim(session)
             defect_class = await self._defect_class(session, class_id)
-            version = await self._next_version(session, defect_class.catalog_id)
-            photos = await self._add(session, defect_class, taken, version)
-            answer = await self._registered(session, defect_class, photos, version, index)
+            turn = await self._turn(session, defect_class.catalog_id)
+            photos = await self._add(session, defect_class, taken, turn)
+            answer = await self._registered(session, defect_class, photos, turn, index)
             await once.keep(session, answer)
         return answer
 
@@ -174,7 +178,7 @@ class CatalogService:
         fields = change.changes()
         async with self._database.writing() as session:
             defect_class = await self._defect_class(session, class_id)
-            version = await self._next_version(session, defect_class.catalog_id)
+            version = (await self._turn(session, defect_class.catalog_id)).version
             await self._history.keep_class(session, class_id, version)
             try:
                 await self._catalogs.change(session, defect_class, fields | {"changed_in": version})
@@ -186,7 +190,7 @@ class CatalogService:
         """Remove a class; it is not recognised any more."""
         async with self._database.writing() as session:
             defect_class = await self._defect_class(session, class_id)
-            version = await self._next_version(session, defect_class.catalog_id)
+            version = (await self._turn(session, defect_class.catalog_id)).version
             await self._history.keep_class(session, class_id, version)
             await self._history.keep_support_photos(session, class_id, version)
             sha256s = await self._catalogs.support_sha256s(session, class_id)
@@ -197,8 +201,9 @@ class CatalogService:
         """What the examples of a class are worth."""
         async with self._database.reading() as session:
             catalog = await self._catalog_of(session, class_id)
-            rows = await self._catalogs.support_details(session, class_id, self._backbone_id)
         index = await self.prototypes(catalog)
+        async with self._database.reading() as session:
+            rows = await self._catalogs.support_details(session, class_id, index.backbone_id)
         return await asyncio.to_thread(report, class_id, [Example.of(*row) for row in rows], index)
 
     async def list_support_photos(self, class_id: UUID, after: UUID | None, limit: int) -> Page[SupportPhotoOut]:
@@ -213,16 +218,16 @@ class CatalogService:
         async with self._database.writing() as session:
             support = await self._support_photo(session, support_id)
             defect_class = await self._defect_class(session, support.defect_class_id)
-            version = await self._next_version(session, defect_class.catalog_id)
+            turn = await self._turn(session, defect_class.catalog_id)
             # Only now others wait: one who removed it at the same time must not make it count twice.
             await self._support_photo(session, support_id)
-            stored = await self._archive.embeddings(session, self._backbone_id, [support.photo_sha256])
+            stored = await self._archive.embeddings(session, turn.backbone_id, [support.photo_sha256])
             await self._catalogs.shift_prototype(
-                session, defect_class.id, self._backbone_id, -_total(stored.values()), -len(stored)
+                session, defect_class.id, turn.backbone_id, -_total(stored.values()), -len(stored)
             )
-            await self._history.keep_support_photo(session, support_id, version)
+            await self._history.keep_support_photo(session, support_id, turn.version)
             await self._catalogs.delete_support_photo(session, support_id)
-            await self._catalogs.change(session, defect_class, {"changed_in": version})
+            await self._catalogs.change(session, defect_class, {"changed_in": turn.version})
             await self._archive.forget_unreferenced(session, [support.photo_sha256])
 
     async def index(self, catalog_name: str) -> tuple[UUID, PrototypeIndex]:
@@ -249,15 +254,15 @@ class CatalogService:
     async def add_example(self, session: Session, class_id: UUID, received: ReceivedPhoto) -> UUID | None:
         """Add one kept photo to a class in the caller's transaction; its id there, also where it was one already."""
         defect_class = await self._defect_class(session, class_id)
-        version = await self._next_version(session, defect_class.catalog_id)
-        return (await self._add(session, defect_class, [received], version))[0].support_photo_id
+        turn = await self._turn(session, defect_class.catalog_id)
+        return (await self._add(session, defect_class, [received], turn))[0].support_photo_id
 
-    async def supports(self, candidates: Sequence[Candidate], version: int) -> list[Supports]:
-        """The support photos of these classes of one catalog, as they were at its `version`, like the candidates."""
-        return await self._supports.supports(candidates, version)
+    async def supports(self, candidates: Sequence[Candidate], index: PrototypeIndex) -> list[Supports]:
+        """The support photos of these candidates of an index, as they were at its version, by its backbone."""
+        return await self._supports.supports(candidates, index)
 
-    async def _take(self, uploads: Sequence[Upload]) -> list[ReceivedPhoto | Refused]:
-        taken = await self._intake.take_all(uploads)
+    async def _take(self, uploads: Sequence[Upload], index: PrototypeIndex) -> list[ReceivedPhoto | Refused]:
+        taken = await self._intake.take_all(uploads, await self._embedders.get(index.backbone_id))
         if not any(isinstance(photo, ReceivedPhoto) for photo in taken):
             faults = [
                 _outcome_of_refused(photo).model_dump(exclude_none=True)
@@ -271,25 +276,27 @@ class CatalogService:
         return taken
 
     async def _add(
-        self, session: Session, defect_class: DefectClass, taken: list[ReceivedPhoto | Refused], version: int
+        self, session: Session, defect_class: DefectClass, taken: list[ReceivedPhoto | Refused], turn: Turn
     ) -> list[PhotoOutcome]:
         """Write photos, embeddings, support photos and prototype of a class that this transaction holds."""
         received = {photo.decoded.sha256: photo for photo in taken if isinstance(photo, ReceivedPhoto)}
         known = await self._catalogs.known_sha256s(session, defect_class.id, list(received))
         new = [photo for sha256, photo in received.items() if sha256 not in known]
         added: dict[str, UUID] = {}
+        if any(photo.backbone_id != turn.backbone_id for photo in new):
+            raise BackboneSwitched
         if new:
             await self._archive.keep(session, new)
-            await self._archive.keep_embeddings(session, self._backbone_id, new)
+            await self._archive.keep_embeddings(session, new)
             # What counts is what is stored: another class may have brought this photo, through another batch.
             sha256s = [photo.decoded.sha256 for photo in new]
-            stored = await self._archive.embeddings(session, self._backbone_id, sha256s)
+            stored = await self._archive.embeddings(session, turn.backbone_id, sha256s)
             await self._catalogs.shift_prototype(
-                session, defect_class.id, self._backbone_id, _total(stored.values()), len(stored)
+                session, defect_class.id, turn.backbone_id, _total(stored.values()), len(stored)
             )
             names = {photo.decoded.sha256: photo.filename for photo in new}
-            added = await self._catalogs.add_support_photos(session, defect_class.id, names, version)
-            await self._catalogs.change(session, defect_class, {"changed_in": version})
+            added = await self._catalogs.add_support_photos(session, defect_class.id, names, turn.version)
+            await self._catalogs.change(session, defect_class, {"changed_in": turn.version})
         return _outcomes(taken, known, added)
 
     async def _registered(
@@ -297,7 +304,7 @@ class CatalogService:
         session: Session,
         defect_class: DefectClass,
         photos: list[PhotoOutcome],
-        version: int,
+        turn: Turn,
         index: PrototypeIndex,
     ) -> Registered:
         """The answer to a registration, with a report by the other classes as they were in `index`."""
@@ -305,10 +312,10 @@ class CatalogService:
         support_report = None
         # Adding a photo shall not cost more the larger the class is.
         if described.shots <= MAX_PHOTOS:
-            rows = await self._catalogs.support_details(session, defect_class.id, self._backbone_id)
+            rows = await self._catalogs.support_details(session, defect_class.id, turn.backbone_id)
             support_report = await asyncio.to_thread(report, defect_class.id, [Example.of(*row) for row in rows], index)
         return Registered(
-            **described.model_dump(), catalog_version=version, photos=photos, support_report=support_report
+            **described.model_dump(), catalog_version=turn.version, photos=photos, support_report=support_report
         )
 
     async def _describe(self, session: Session, defect_class: DefectClass) -> DefectClassOut:
@@ -333,11 +340,11 @@ class CatalogService:
             raise _class_not_found()
         return catalog
 
-    async def _next_version(self, session: Session, catalog_id: UUID) -> int:
-        version = await self._catalogs.next_version(session, catalog_id)
-        if version is None:
+    async def _turn(self, session: Session, catalog_id: UUID) -> Turn:
+        turn = await self._catalogs.next_version(session, catalog_id)
+        if turn is None:
             raise CatalogNotFound("The catalog was deleted in the meantime.")
-        return version
+        return turn
 
 
 def _outcomes(

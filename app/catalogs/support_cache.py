@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.catalogs.history import HistoryRepository
-from app.catalogs.prototype_cache import Candidate
+from app.catalogs.prototype_cache import Candidate, PrototypeIndex
 from app.database import Database
 
 BYTES_KEPT = 256_000_000
@@ -42,15 +42,14 @@ def by_class(candidates: Sequence[Candidate], rows: Iterable[tuple[UUID, UUID, s
 class SupportCache:
     """Classes that were used last, each read again when it has changed."""
 
-    def __init__(self, database: Database, history: HistoryRepository, backbone_id: str) -> None:
+    def __init__(self, database: Database, history: HistoryRepository) -> None:
         self._database = database
         self._history = history
-        self._backbone_id = backbone_id
         self._kept: OrderedDict[UUID, Supports] = OrderedDict()
         self._bytes = 0
 
-    async def supports(self, candidates: Sequence[Candidate], version: int) -> list[Supports]:
-        """The support photos of these classes of one catalog, as they were at its `version`, like the candidates."""
+    async def supports(self, candidates: Sequence[Candidate], index: PrototypeIndex) -> list[Supports]:
+        """The support photos of these candidates of an index, as they were at its version, by its backbone."""
         found = {each.defect_class.id: self._kept.get(each.defect_class.id) for each in candidates}
         missing = [
             each
@@ -58,7 +57,7 @@ class SupportCache:
             if (kept := found[each.defect_class.id]) is None or kept.candidate.changed_in != each.changed_in
         ]
         if missing:
-            found |= await self._read(missing, version)
+            found |= await self._read(missing, index)
         for class_id in self._kept.keys() & found.keys():
             self._kept.move_to_end(class_id)
         while self._bytes > BYTES_KEPT:
@@ -66,11 +65,11 @@ class SupportCache:
             self._bytes -= dropped.embeddings.nbytes
         return [supports for supports in found.values() if supports is not None]
 
-    async def _read(self, missing: Sequence[Candidate], version: int) -> dict[UUID, Supports]:
+    async def _read(self, missing: Sequence[Candidate], index: PrototypeIndex) -> dict[UUID, Supports]:
         class_ids = [each.defect_class.id for each in missing]
         async with self._database.reading() as session:
             # While the photo was embedded the catalog may have moved on; the answer is of one version all the same.
-            rows = await self._history.supports(session, class_ids, self._backbone_id, version)
+            rows = await self._history.supports(session, class_ids, index.backbone_id, index.version)
         read = dict(zip(class_ids, by_class(missing, rows), strict=True))
         for class_id, supports in read.items():
             if (old := self._kept.pop(class_id, None)) is not None:

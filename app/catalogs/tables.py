@@ -13,6 +13,7 @@ class Catalog(Base):
     """A set of defect classes; `version` counts every change of what it recognises or how it names it.
 
     From version `recorded_from` on, what the catalog was like at each version can be told (see app.catalogs.past).
+    Answers are given by the backbone `backbone_id`, and only by it there are prototypes.
     """
 
     __tablename__ = "catalogs"
@@ -23,6 +24,7 @@ class Catalog(Base):
     title_en: Mapped[str] = mapped_column(String(200))
     description: Mapped[str] = mapped_column(Text)
     version: Mapped[int]
+    backbone_id: Mapped[str] = mapped_column(String(128))
     recorded_from: Mapped[int] = mapped_column(server_default=text("1"))
     created_at: Mapped[datetime]
 

@@ -1,5 +1,7 @@
 """The embedder that the settings name."""
 
+import asyncio
+
 from app.config import Settings
 from app.embedding import Embedder
 from app.embedding.local import LocalEmbedder
@@ -18,7 +20,13 @@ async def open_embedder(settings: Settings, metrics: Metrics, backbone: Backbone
     if settings.embedder == "ray":
         raise StartError("HAJA_EMBEDDER=ray does not exist yet: set HAJA_EMBEDDER=local.")
     if backbone is None:
-        backbone = load_backbone(
-            settings.backbone, settings.engine, settings.precision, settings.embed_threads, settings.views
+        # In a thread: another backbone is opened while photos are answered.
+        backbone = await asyncio.to_thread(
+            load_backbone,
+            settings.backbone,
+            settings.engine,
+            settings.precision,
+            settings.embed_threads,
+            settings.views,
         )
     return LocalEmbedder(backbone, metrics, settings.batch_size, settings.queue_size)

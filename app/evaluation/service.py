@@ -36,6 +36,7 @@ class _Judged:
     """The support photos of a catalog at one version: labels and answers int64 [S] are places in `classes`."""
 
     version: int
+    backbone_id: str
     classes: list[DefectClassName]
     labels: NDArray[np.int64]
     answers: NDArray[np.int64]
@@ -45,16 +46,15 @@ class _Judged:
 class EvaluationService:
     """Evaluations of catalogs; nothing is stored."""
 
-    def __init__(self, database: Database, catalogs: CatalogService, rows: CatalogRepository, backbone_id: str) -> None:
+    def __init__(self, database: Database, catalogs: CatalogService, rows: CatalogRepository) -> None:
         self._database = database
         self._catalogs = catalogs
         self._rows = rows
-        self._backbone_id = backbone_id
 
     async def evaluate(self, catalog: str) -> CatalogEvaluation:
         """Judge every support photo of a catalog by the others."""
         judged = await self._judge(catalog)
-        return await asyncio.to_thread(_describe, catalog, self._backbone_id, judged)
+        return await asyncio.to_thread(_describe, catalog, judged)
 
     async def draw(self, catalog: str) -> bytes:
         """The confusion matrix as a PNG."""
@@ -71,15 +71,15 @@ class EvaluationService:
         async with self._database.reading() as session:
             catalog = await self._catalogs.find(session, catalog_name)
             version, classes = catalog.version, await self._rows.class_names(session, catalog.id)
-            supports = await self._rows.support_embeddings(session, catalog.id, self._backbone_id)
+            supports = await self._rows.support_embeddings(session, catalog.id, catalog.backbone_id)
         place = {row.id: number for number, row in enumerate(classes)}
         labels = np.array([place[class_id] for class_id, _ in supports], np.int64)
-        answers, head = await asyncio.to_thread(_nearest, [vector for _, vector in supports], labels)
+        answers, head = await asyncio.to_thread(judge_by_others, [vector for _, vector in supports], labels)
         names = [DefectClassName.model_validate(row) for row in classes]
-        return _Judged(version, names, labels, answers, head)
+        return _Judged(version, catalog.backbone_id, names, labels, answers, head)
 
 
-def _nearest(vectors: Sequence[bytes], labels: NDArray[np.int64]) -> tuple[NDArray[np.int64], HeadName]:
+def judge_by_others(vectors: Sequence[bytes], labels: NDArray[np.int64]) -> tuple[NDArray[np.int64], HeadName]:
     """What each photo is taken for without itself, -1 where its class has no other; by the head that answers have."""
     if not vectors:
         return np.empty(0, np.int64), "prototypes"
@@ -98,7 +98,7 @@ def _by_best(embeddings: NDArray[np.float32], labels: NDArray[np.int64]) -> tupl
     return nearest_without(embeddings, labels), "prototypes"
 
 
-def _describe(catalog: str, backbone_id: str, judged: _Judged) -> CatalogEvaluation:
+def _describe(catalog: str, judged: _Judged) -> CatalogEvaluation:
     known = judged.answers >= 0
     right = judged.answers == judged.labels
     wrong = Counter(zip(judged.labels[known & ~right].tolist(), judged.answers[known & ~right].tolist(), strict=True))
@@ -120,7 +120,7 @@ def _describe(catalog: str, backbone_id: str, judged: _Judged) -> CatalogEvaluat
     return CatalogEvaluation(
         catalog=catalog,
         catalog_version=judged.version,
-        backbone_id=backbone_id,
+        backbone_id=judged.backbone_id,
         head=judged.head,
         accuracy=Share.of(int(right.sum()), int(known.sum())),
         not_judged=int((~known).sum()),

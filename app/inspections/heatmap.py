@@ -13,6 +13,7 @@ from app.catalogs.errors import DefectClassNotFound
 from app.catalogs.prototype_cache import PrototypeIndex
 from app.catalogs.service import CatalogService
 from app.database import Database
+from app.embedding.several import Embedders
 from app.inspections.schemas import Prediction
 from app.inspections.service import BackboneChanged, InspectionService
 from app.intake import Intake
@@ -33,12 +34,14 @@ class HeatmapService:
         catalogs: CatalogService,
         archive: ArchiveRepository,
         intake: Intake,
+        embedders: Embedders,
     ) -> None:
         self._database = database
         self._inspections = inspections
         self._catalogs = catalogs
         self._archive = archive
         self._intake = intake
+        self._embedders = embedders
 
     async def draw(self, classification_id: UUID, class_id: UUID | None, *, overlay: bool) -> bytes:
         """A PNG of where a photo speaks for a class and against the others of the catalog as it is now.
@@ -53,19 +56,19 @@ class HeatmapService:
             PhotoNotFound, StorageUnavailable: as `ArchiveRepository.bytes`.
             PhotoError, QueueFull, EmbedderUnavailable, HeatmapUnavailable: as `Intake.feature_map`.
         """
-        embedder = self._intake.embedder
         async with self._database.reading() as session:
             row, name, photo = await self._inspections.find(session, classification_id)
             catalog = await self._catalogs.find(session, name)
-        if row.backbone_id != embedder.backbone_id:
-            raise BackboneChanged(
-                f"The answer was given by the backbone {row.backbone_id}, and the one that runs is "
-                f"{embedder.backbone_id}: classify the photo again."
-            )
         index = await self._catalogs.prototypes(catalog)
+        if row.backbone_id != index.backbone_id:
+            raise BackboneChanged(
+                f"The answer was given by the backbone {row.backbone_id}, and the catalog's is {index.backbone_id} "
+                "now: classify the photo again."
+            )
+        embedder = await self._embedders.get(index.backbone_id)
         place = _place(index, class_id or Prediction.model_validate(row.predictions[0]).defect_class.id)
         data = await self._archive.bytes(row.photo_sha256)
-        features = await self._intake.feature_map(data, enlarged(embedder.manifest.transform))
+        features = await self._intake.feature_map(data, enlarged(embedder.manifest.transform), embedder)
         width, height = picture_size(photo.width, photo.height)
         picture = replace(embedder.manifest.transform, width=width, height=height)
         beneath = None if overlay else await self._intake.pixels(data, picture)

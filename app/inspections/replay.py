@@ -14,12 +14,12 @@ from app.catalogs.past import index_of, supports_at
 from app.catalogs.schemas import DefectClassName
 from app.catalogs.support_cache import Supports
 from app.database import Database
+from app.embedding.several import Embedders
 from app.errors import HajaError
 from app.inspections.schemas import NearestExample, Prediction, PredictionSet
-from app.inspections.service import NEAREST, BackboneChanged, InspectionService, judge, nearest_examples
+from app.inspections.service import NEAREST, InspectionService, judge, nearest_examples
 from app.inspections.tables import Classification
 from app.intake import Intake, KeptPhoto, ReceivedPhoto
-from models.backbones import VIEWED
 from models.manifest import Manifest
 
 SIMILARITY_TOLERANCE, PROBABILITY_TOLERANCE = 1e-5, 1e-4
@@ -62,12 +62,14 @@ class ReplayService:
         history: HistoryRepository,
         archive: ArchiveRepository,
         intake: Intake,
+        embedders: Embedders,
     ) -> None:
         self._database = database
         self._inspections = inspections
         self._history = history
         self._archive = archive
         self._intake = intake
+        self._embedders = embedders
 
     async def replay(self, classification_id: UUID) -> Replay:
         """Judge the photo of a classification again, by the catalog's version and the backbone of then.
@@ -80,25 +82,18 @@ class ReplayService:
 
         Raises:
             ClassificationNotFound: no classification has this id.
-            BackboneChanged: the running backbone is not that of the answer.
             PhotoNotFound: the bytes of the photo are not stored.
             PastNotKept: nothing is left of the catalog at that version.
             StorageUnavailable: the object storage does not answer.
             PhotoError, QueueFull, EmbedderUnavailable: as `Intake.take`.
         """
-        running = self._intake.embedder.backbone_id
-        # One reading session sees one state: what is removed meanwhile would be neither present nor past.
         async with self._database.reading() as session:
             row, _, _ = await self._inspections.find(session, classification_id)
-            if row.backbone_id != running:
-                name = row.backbone_id.rpartition("@")[0]
-                raise BackboneChanged(
-                    f"The answer was given by the backbone {row.backbone_id}, and the one that runs is {running}: set "
-                    f"HAJA_BACKBONE to {name.removesuffix(VIEWED)}, or to the path of its manifest, and HAJA_VIEWS to "
-                    f"{'accurate' if name.endswith(VIEWED) else 'quick'}."
-                )
+        embedder = await self._embedders.get(row.backbone_id)
+        # One reading session sees one state: what is removed meanwhile would be neither present nor past.
+        async with self._database.reading() as session:
             recorded_from = await self._history.recorded_from(session, row.catalog_id)
-            supports = await supports_at(session, self._history, row.catalog_id, running, row.catalog_version)
+            supports = await supports_at(session, self._history, row.catalog_id, row.backbone_id, row.catalog_version)
         doubt = ""
         if row.catalog_version < recorded_from:
             doubt = (
@@ -107,9 +102,9 @@ class ReplayService:
             )
         if not supports:
             raise PastNotKept(f"No example of the catalog's version {row.catalog_version} is left. {doubt}".strip())
-        received = await self._intake.take(KeptPhoto(row.filename, await self._archive.bytes(row.photo_sha256)))
-        manifest = self._intake.embedder.manifest
-        return await asyncio.to_thread(_judge_again, row, received, supports, manifest, doubt)
+        photo = KeptPhoto(row.filename, await self._archive.bytes(row.photo_sha256))
+        received = await self._intake.take(photo, embedder)
+        return await asyncio.to_thread(_judge_again, row, received, supports, embedder.manifest, doubt)
 
 
 def _judge_again(
@@ -118,7 +113,7 @@ def _judge_again(
     said = [Prediction.model_validate(each) for each in row.predictions]
     said_set = row.prediction_set and PredictionSet.model_validate(row.prediction_set)
     coverage = said_set.coverage if said_set else None
-    index = index_of(row.catalog_version, supports)
+    index = index_of(row.catalog_version, row.backbone_id, supports)
     head = head_of(supports) if row.head == "ridge" else None
     # All classes, and below all examples: one that ties with the last that was named may be named in its place.
     judgement = judge(received.embedding, index, head, manifest, len(index.candidates), coverage)

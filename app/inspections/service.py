@@ -20,6 +20,7 @@ from app.catalogs.repository import CatalogRepository
 from app.catalogs.service import CatalogService
 from app.catalogs.support_cache import Supports
 from app.database import Database, Session
+from app.embedding.several import Embedders
 from app.errors import HajaError
 from app.idempotency.service import Guard
 from app.inspections.repository import CatalogGoneError, InspectionRepository
@@ -69,7 +70,7 @@ class FeedbackIncomplete(HajaError):
 
 
 class BackboneChanged(HajaError):
-    """The answer was given by another backbone than the one that runs."""
+    """The answer was given by another backbone than the catalog's."""
 
     status = HTTPStatus.CONFLICT
     code = "backbone-changed"
@@ -98,6 +99,7 @@ class InspectionService:
         catalog_rows: CatalogRepository,
         archive: ArchiveRepository,
         intake: Intake,
+        embedders: Embedders,
         metrics: Metrics,
     ) -> None:
         self._database = database
@@ -106,6 +108,7 @@ class InspectionService:
         self._catalog_rows = catalog_rows
         self._archive = archive
         self._intake = intake
+        self._embedders = embedders
         self._metrics = metrics
 
     async def classify(
@@ -115,11 +118,12 @@ class InspectionService:
         # Before the photo is decoded: a catalog that is missing or empty costs the caller no waiting.
         catalog_id, index = await self.index(catalog_name)
         head = await self._catalogs.head(catalog_id, index)
-        received = await self._intake.take(upload)
+        embedder = await self._embedders.get(index.backbone_id)
+        received = await self._intake.take(upload, embedder)
         started = time.perf_counter()
-        manifest = self._intake.embedder.manifest
+        manifest = embedder.manifest
         judgement = await asyncio.to_thread(judge, received.embedding, index, head, manifest, top_k, coverage)
-        supports = await self._catalogs.supports(judgement.best, index.version)
+        supports = await self._catalogs.supports(judgement.best, index)
         # A class may have thousands of examples: not on the event loop.
         nearest = await asyncio.to_thread(nearest_examples, received.embedding, supports)
         scored = time.perf_counter()
@@ -134,7 +138,7 @@ class InspectionService:
                     {
                         "catalog_id": catalog_id,
                         "catalog_version": index.version,
-                        "backbone_id": self._intake.embedder.backbone_id,
+                        "backbone_id": index.backbone_id,
                         "head": judgement.head,
                         "photo_sha256": received.decoded.sha256,
                         "filename": received.filename,
@@ -237,8 +241,10 @@ class InspectionService:
     async def _photo_again(self, classification_id: UUID) -> ReceivedPhoto:
         """The photo of a classification, decoded and embedded as if it had been sent as an example."""
         async with self._database.reading() as session:
-            row, _, _ = await self.find(session, classification_id)
-        return await self._intake.take(KeptPhoto(row.filename, await self._archive.bytes(row.photo_sha256)))
+            row, catalog, _ = await self.find(session, classification_id)
+            backbone_id = (await self._catalogs.find(session, catalog)).backbone_id
+        photo = KeptPhoto(row.filename, await self._archive.bytes(row.photo_sha256))
+        return await self._intake.take(photo, await self._embedders.get(backbone_id))
 
     async def index(self, catalog_name: str) -> tuple[UUID, PrototypeIndex]:
         """A catalog's id and its prototypes as they are now. Raises `CatalogNotFound`, `CatalogEmpty`."""

@@ -16,6 +16,7 @@ from app.jobs.errors import NoPhotos, TooManyBatchPhotos
 from app.jobs.repository import JobRepository
 from app.jobs.tables import JobKind
 from app.photos import PhotoError
+from models.manifest import Transform
 
 MAX_PHOTOS = 1000
 
@@ -44,7 +45,12 @@ class BatchReceiver:
         self._intake = intake
 
     async def receive(
-        self, kind: JobKind, catalog_id: UUID, parameters: dict[str, Any], uploads: AsyncIterable[Upload]
+        self,
+        kind: JobKind,
+        catalog_id: UUID,
+        parameters: dict[str, Any],
+        uploads: AsyncIterable[Upload],
+        transform: Transform,
     ) -> Draft:
         """Store photos as the items of a job that has not begun; one that cannot be used is an item that failed.
 
@@ -58,7 +64,7 @@ class BatchReceiver:
         if job_id is None:
             raise CatalogNotFound("The catalog was deleted while the photos were sent.")
         try:
-            return Draft(job_id, await self._store(job_id, uploads))
+            return Draft(job_id, await self._store(job_id, uploads, transform))
         except BaseException:
             # Shielded: where the caller has hung up, this task is being cancelled.
             await asyncio.shield(self.discard(job_id))
@@ -69,13 +75,13 @@ class BatchReceiver:
         async with self._database.writing() as session:
             return await delete_job(session, self._jobs, self._archive, job_id)
 
-    async def _store(self, job_id: UUID, uploads: AsyncIterable[Upload]) -> str:
+    async def _store(self, job_id: UUID, uploads: AsyncIterable[Upload], transform: Transform) -> str:
         digest = hashlib.sha256()
         count = 0
         async for group in _groups(uploads):
             if count + len(group) > MAX_PHOTOS:
                 raise TooManyBatchPhotos(f"A batch has at most {MAX_PHOTOS} photos: send the rest as another.")
-            checked = await asyncio.gather(*(self._check(upload) for upload in group))
+            checked = await asyncio.gather(*(self._check(upload, transform) for upload in group))
             for upload in group:
                 # Of a refused photo as well: the same key with another bad photo is another request.
                 own = await asyncio.to_thread(hashlib.sha256, await upload.read())
@@ -92,10 +98,10 @@ class BatchReceiver:
             raise NoPhotos("The batch holds no photo: send 1 to 1000 files in the field photos.")
         return digest.hexdigest()
 
-    async def _check(self, upload: Upload) -> CheckedPhoto | Refused:
+    async def _check(self, upload: Upload, transform: Transform) -> CheckedPhoto | Refused:
         while True:
             try:
-                return await self._intake.check(upload)
+                return await self._intake.check(upload, transform)
             except PhotoError as error:
                 return Refused(upload.filename or "photo", error)
             except QueueFull:

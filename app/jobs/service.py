@@ -6,6 +6,7 @@ from uuid import UUID
 
 from app.archive.repository import ArchiveRepository
 from app.database import Database
+from app.embedding.several import Embedders
 from app.idempotency.service import Guard
 from app.inspections.service import InspectionService
 from app.intake import Intake, Upload
@@ -26,15 +27,17 @@ class JobService:
         self,
         database: Database,
         jobs: JobRepository,
-        archive: ArchiveRepository,
         inspections: InspectionService,
+        archive: ArchiveRepository,
         intake: Intake,
+        embedders: Embedders,
         wake: Callable[[], None],
     ) -> None:
         self._database = database
         self._jobs = jobs
         self._archive = archive
         self._inspections = inspections
+        self._embedders = embedders
         self._receiver = BatchReceiver(database, jobs, archive, intake)
         self._wake = wake
         self.max_photo_bytes = intake.max_bytes
@@ -47,8 +50,9 @@ class JobService:
             CatalogNotFound, CatalogEmpty: before the first photo is read.
             Other errors: as `BatchReceiver.receive`.
         """
-        catalog_id, _ = await self._inspections.index(catalog)
-        return await self._receiver.receive("classify", catalog_id, parameters.model_dump(), uploads)
+        catalog_id, index = await self._inspections.index(catalog)
+        transform = (await self._embedders.get(index.backbone_id)).manifest.transform
+        return await self._receiver.receive("classify", catalog_id, parameters.model_dump(), uploads, transform)
 
     async def begin(self, draft: Draft, guard: Guard) -> JobOut:
         """Let the work on a batch begin."""

@@ -190,11 +190,12 @@ class TestReplay:
     ) -> None:
         answer, connection = answered
         connection.execute("UPDATE prototypes SET backbone_id = 'other@12345678'")
+        connection.execute("UPDATE catalogs SET backbone_id = 'other@12345678'")
         assert run("replay", answer)[0] == 0
         connection.execute("UPDATE classifications SET backbone_id = 'other@12345678'")
         code, _, err = run("replay", answer)
         assert code == 1
-        assert "set HAJA_BACKBONE to other, or" in err
+        assert "There is no checkpoint 'other'" in err
 
     def test_an_id_that_is_none_or_of_nothing(self, run: Run, database: Path) -> None:
         assert run("replay", "rust")[0] == 2
@@ -374,10 +375,13 @@ def test_migrating_a_newer_or_foreign_database_is_a_sentence(run: Run, database:
         assert connection.execute("SELECT name FROM sqlite_master").fetchall() == [("invoices",)]
 
 
-def test_prototypes_of_another_backbone_are_refused(run: Run, database: Path, folder: Path, tmp_path: Path) -> None:
+def test_a_catalog_of_a_backbone_that_is_not_there_keeps_the_service_from_starting(
+    run: Run, database: Path, folder: Path, tmp_path: Path
+) -> None:
     run("import", folder)
     with closing(sqlite3.connect(database, isolation_level=None)) as connection:
         connection.execute("UPDATE prototypes SET backbone_id = 'other@12345678'")
+        connection.execute("UPDATE catalogs SET backbone_id = 'other@12345678'")
     (tmp_path / "query.jpg").write_bytes(photo())
     code, _, err = run("classify", tmp_path / "query.jpg")
     assert code == 1

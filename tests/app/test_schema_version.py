@@ -101,7 +101,7 @@ async def test_an_older_database_keeps_its_rows_and_its_past_begins(
 
 
 def _rows(engine: Engine) -> dict[str, list[dict[str, Any]]]:
-    """Every row of every table, without what is known since 0003."""
+    """Every row of every table, without what is known since 0003 and what each start notes anew."""
     new = {"recorded_from", "added_in"}
     with engine.connect() as connection:
         return {
@@ -110,6 +110,7 @@ def _rows(engine: Engine) -> dict[str, list[dict[str, Any]]]:
                 for row in connection.execute(select(table).order_by(*table.primary_key)).mappings()
             ]
             for table in Base.metadata.sorted_tables
+            if table.name != "backbones"
         }
 
 

@@ -30,7 +30,7 @@ def _content(index: PrototypeIndex) -> dict[UUID, tuple[Candidate, bytes]]:
 
 
 async def _fresh(app: FastAPI, catalog_id: UUID, version: int) -> PrototypeIndex:
-    cache = PrototypeCache(app.state.database, CatalogRepository(), app.state.embedder.backbone_id)
+    cache = PrototypeCache(app.state.database, CatalogRepository())
     return await cache.index(catalog_id, version)
 
 

@@ -17,8 +17,9 @@ from app.archive.repository import ArchiveRepository
 from app.blobs.in_database import DatabaseBlobs
 from app.catalogs.history import HistoryRepository
 from app.config import Settings
+from app.errors import EmbedderUnavailable
 from app.inspections.replay import PastNotKept, Replay, ReplayService
-from app.inspections.service import BackboneChanged, ClassificationNotFound
+from app.inspections.service import ClassificationNotFound
 from tests.app.catalogs.test_prototype_cache import History
 from tests.drawn import KINDS, photo, photos
 from tests.rest import CLASSIFICATIONS, classify, connect, created, files, nothing_stored, register
@@ -31,7 +32,9 @@ def replay(app: FastAPI) -> Replaying:
     """Replay the classification with this id."""
     archive = ArchiveRepository(DatabaseBlobs(app.state.database))
     inspections = app.state.inspection_service
-    service = ReplayService(app.state.database, inspections, HistoryRepository(), archive, inspections._intake)
+    service = ReplayService(
+        app.state.database, inspections, HistoryRepository(), archive, inspections._intake, inspections._embedders
+    )
 
     async def call(classification_id: str) -> Replay:
         return await service.replay(uuid.UUID(classification_id))
@@ -249,7 +252,7 @@ async def test_what_cannot_be_replayed_says_why(
     with pytest.raises(ClassificationNotFound, match="no classification with this id"):
         await replay(str(uuid.uuid4()))
     _edit(settings, "backbone_id", answer, lambda _: "other@12345678")
-    with pytest.raises(BackboneChanged, match="set HAJA_BACKBONE to other, or"):
+    with pytest.raises(EmbedderUnavailable, match="There is no checkpoint 'other'"):
         await replay(answer["id"])
 
 

@@ -1,0 +1,1 @@
+"""Changing the backbone of a catalog while the service runs."""

@@ -1,0 +1,218 @@
+"""Embedding a catalog's support photos by another backbone, comparing the two, and switching over."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from math import comb
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.archive.repository import ArchiveRepository
+from app.catalogs.repository import CatalogRepository
+from app.catalogs.schemas import Share
+from app.catalogs.service import CatalogService
+from app.database import Database
+from app.embedding.several import Embedders
+from app.errors import HajaError
+from app.evaluation.service import judge_by_others
+from app.intake import Intake, KeptPhoto, ReceivedPhoto
+from app.jobs.repository import JobRepository
+from app.jobs.tables import ItemState, JobItem
+from app.jobs.worker import TEMPORARY, TRIES
+from app.parallel import for_each
+from app.photos import PhotoDamaged
+from app.reembedding.repository import BackboneRepository
+from models.prototypes import embedding_sum
+
+GROUP = 16
+"""Photos that are claimed, and written in one transaction, at a time."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Leave-one-out accuracy of two backbones on the same support photos, and on how many only one was right."""
+
+    photos: int
+    old: Share | None
+    new: Share | None
+    only_old: int
+    only_new: int
+
+    @property
+    def chance(self) -> float:
+        """The probability of so unequal a division, or a more unequal one, between equals (exact sign test)."""
+        total, fewer = self.only_old + self.only_new, min(self.only_old, self.only_new)
+        as_unequal = sum(comb(total, count) for count in range(fewer + 1))
+        return min(1.0, 2 * as_unequal / float(2**total))
+
+
+class ReembeddingService:
+    """Moves catalogs to the backbone that this process was opened with."""
+
+    def __init__(
+        self,
+        database: Database,
+        rows: BackboneRepository,
+        jobs: JobRepository,
+        catalogs: CatalogService,
+        catalog_rows: CatalogRepository,
+        archive: ArchiveRepository,
+        intake: Intake,
+        embedders: Embedders,
+    ) -> None:
+        self._database = database
+        self._rows = rows
+        self._jobs = jobs
+        self._catalogs = catalogs
+        self._catalog_rows = catalog_rows
+        self._archive = archive
+        self._intake = intake
+        self._new = embedders.own
+
+    async def catalogs(self) -> list[str]:
+        """The names of all catalogs."""
+        async with self._database.reading() as session:
+            return list(await self._rows.catalogs(session))
+
+    async def begin(self, catalog_name: str) -> UUID | None:
+        """The job that embeds what a catalog lacks: the one that others work on, or a new one; None: it lacks nothing.
+
+        Raises:
+            CatalogNotFound: there is no such catalog.
+        """
+        async with self._database.writing() as session:
+            catalog = await self._catalogs.find(session, catalog_name)
+            backbone_id = self._new.backbone_id
+            if (job_id := await self._rows.open_job(session, catalog.id, backbone_id)) is not None:
+                return job_id
+            missing = await self._rows.missing(session, catalog.id, backbone_id)
+            if not missing:
+                return None
+            job_id = await self._jobs.add_job(session, "reembed", catalog.id, {"backbone_id": backbone_id}, ready=True)
+            assert job_id is not None  # noqa: S101 - the catalog was found in this transaction
+            items: list[dict[str, Any]] = [
+                {
+                    "job_id": job_id,
+                    "position": position,
+                    "filename": filename,
+                    "photo_sha256": sha256,
+                    "state": "waiting",
+                    "problem": None,
+                }
+                for position, (sha256, filename) in enumerate(missing)
+            ]
+            await self._jobs.add_items(session, items)
+        return job_id
+
+    async def work_once(self, job_id: UUID) -> bool:
+        """Embed some photos of a job that nobody else has in hand; False where there are none.
+
+        Raises:
+            HajaError: something that they need is out of reach; they wait again.
+        """
+        async with self._database.writing() as session:
+            claimed = [item for item, _, _ in await self._jobs.claim(session, "reembed", GROUP, job_id)]
+        taken: list[tuple[JobItem, ReceivedPhoto | HajaError]] = []
+
+        async def take(item: JobItem) -> None:
+            taken.append((item, await self._take(item)))
+
+        try:
+            await for_each(claimed, take, self._intake.parallel)
+            await self._write(taken)
+        except BaseException:
+            await asyncio.shield(self._give_back(claimed))
+            raise
+        return bool(claimed)
+
+    async def compare(self, catalog_name: str) -> tuple[str, Comparison]:
+        """The backbone that answers for a catalog, and how the new one does beside it."""
+        async with self._database.reading() as session:
+            catalog = await self._catalogs.find(session, catalog_name)
+            rows = await self._rows.pairs(session, catalog.id, catalog.backbone_id, self._new.backbone_id)
+        ids = [class_id for class_id, _, _ in rows]
+        labels = np.unique(np.array([each.int for each in ids], object), return_inverse=True)[1].astype(np.int64)
+        old, _ = await asyncio.to_thread(judge_by_others, [vector for _, vector, _ in rows], labels)
+        new, _ = await asyncio.to_thread(judge_by_others, [vector for _, _, vector in rows], labels)
+        known = old >= 0
+        right_old, right_new = old[known] == labels[known], new[known] == labels[known]
+        return catalog.backbone_id, Comparison(
+            photos=int(known.sum()),
+            old=Share.of(int(right_old.sum()), int(known.sum())),
+            new=Share.of(int(right_new.sum()), int(known.sum())),
+            only_old=int((right_old & ~right_new).sum()),
+            only_new=int((right_new & ~right_old).sum()),
+        )
+
+    async def switch(self, catalog_name: str) -> list[str]:
+        """Let the new backbone answer for a catalog from now on.
+
+        Returns:
+            The file names of support photos that it has not embedded; where there are any, nothing was switched.
+        """
+        while True:
+            async with self._database.reading() as session:
+                catalog = await self._catalogs.find(session, catalog_name)
+                if catalog.backbone_id == self._new.backbone_id:
+                    return []
+                if missing := await self._rows.missing(session, catalog.id, self._new.backbone_id):
+                    return [filename for _, filename in missing]
+                rows = await self._catalog_rows.support_embeddings(session, catalog.id, self._new.backbone_id)
+            prototypes = await asyncio.to_thread(_prototypes, rows)
+            async with self._database.writing() as session:
+                turn = await self._catalog_rows.next_version(session, catalog.id)
+                if turn is not None and turn.version == catalog.version + 1:
+                    await self._rows.switch(session, catalog.id, self._new.backbone_id, turn.version, prototypes)
+                    return []
+                # Somebody changed the catalog in between: this change of its version comes to nothing as well.
+                await session.rollback()
+
+    async def _take(self, item: JobItem) -> ReceivedPhoto | HajaError:
+        assert item.photo_sha256 is not None  # noqa: S101 - it waits
+        if item.attempts > TRIES:
+            return PhotoDamaged("The service broke down on this photo again and again.")
+        try:
+            photo = KeptPhoto(item.filename, await self._archive.bytes(item.photo_sha256))
+            taken = await self._intake.take(photo, self._new)
+        except TEMPORARY:
+            raise
+        except HajaError as error:
+            return error
+        if taken.decoded.sha256 != item.photo_sha256:
+            return PhotoDamaged("The stored bytes of this photo have changed.")
+        return taken
+
+    async def _write(self, taken: list[tuple[JobItem, ReceivedPhoto | HajaError]]) -> None:
+        sound = [photo for item, photo in taken if isinstance(photo, ReceivedPhoto)]
+        async with self._database.writing() as session:
+            if sound:
+                await self._archive.keep_embeddings(session, sound)
+            for item, photo in taken:
+                problem = {"code": photo.code, "detail": photo.detail} if isinstance(photo, HajaError) else None
+                state: ItemState = "failed" if problem else "done"
+                await self._jobs.settle(session, item.job_id, item.position, state, problem=problem)
+            # Those that were removed from the catalog while they waited.
+            sha256s = [item.photo_sha256 for item, _ in taken if item.photo_sha256 is not None]
+            await self._archive.forget_unreferenced(session, sha256s)
+
+    async def _give_back(self, items: Sequence[JobItem]) -> None:
+        # Where this fails as well, the lease runs out by itself.
+        with suppress(HajaError):
+            async with self._database.writing() as session:
+                for item in items:
+                    await self._jobs.give_back(session, item.job_id, item.position)
+
+
+def _prototypes(rows: Sequence[tuple[UUID, bytes]]) -> list[tuple[UUID, NDArray[np.float64], int]]:
+    by_class: dict[UUID, list[bytes]] = defaultdict(list)
+    for class_id, vector in rows:
+        by_class[class_id].append(vector)
+    return [
+        (class_id, embedding_sum(np.stack([np.frombuffer(vector, "<f4") for vector in vectors])), len(vectors))
+        for class_id, vectors in by_class.items()
+    ]
