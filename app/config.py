@@ -48,8 +48,8 @@ class Settings(BaseSettings):
     )
     views: Views = Field(
         "quick",
-        description="`quick`: the whole photo; `accurate`: six views of it, a little better for six times the work. A "
-        "database keeps the one that it began with.",
+        description="`quick`: the whole photo; `accurate`: six views of it, a little better for six times the work. "
+        "Catalogs with examples keep theirs until `haja reembed`.",
     )
     max_photo_bytes: int = Field(32_000_000, gt=0, description="Largest photo, in bytes.")
     max_photo_pixels: int = Field(64_000_000, gt=0, description="Largest photo, in pixels as its header declares them.")

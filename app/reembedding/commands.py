@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from app import logs
 from app.catalogs.schemas import Share
@@ -50,7 +50,8 @@ async def _run(settings: Settings, names: list[str] | None, *, switch: bool) -> 
         async with services.database.writing() as session:
             await services.remember_backbone(session)
         sound = True
-        table = Table("catalog", "photos", "backbone", "right", "only it", title="Each example judged by the others")
+        backbone = Column("backbone", overflow="fold")
+        table = Table("catalog", "photos", backbone, "right", "only it", title="Each example judged by the others")
         for name in names or await services.reembedding.catalogs():
             sound &= await _embed(services, name)
             await _compare(services, name, table)
