@@ -26,8 +26,8 @@ from tests.drawn import photo, photos
 
 
 @pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path}/haja.db"
+def url(empty_database_url: str) -> str:
+    return empty_database_url
 
 
 @pytest.fixture

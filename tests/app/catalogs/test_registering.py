@@ -1,11 +1,15 @@
 """Registering defect classes and changing them, over the REST interface."""
 
+from uuid import UUID
+
 import httpx
 import pytest
+from sqlalchemy import select
 
+from app.catalogs.tables import Prototype
 from app.config import Settings
 from tests.drawn import photo, photos
-from tests.rest import CLASSES, classify, connect, files, problem, register, row_counts
+from tests.rest import CLASSES, classify, execute, files, problem, register, row_counts
 
 
 async def test_five_photos_make_a_class_that_recognises_the_next_one(remote: httpx.AsyncClient) -> None:
@@ -143,10 +147,7 @@ async def test_two_ways_to_write_the_same_korean_are_one_name(client: httpx.Asyn
 
 
 def _sums(settings: Settings, class_id: str) -> bytes:
-    connection = connect(settings)
-    try:
-        query = "SELECT embedding_sum FROM prototypes WHERE defect_class_id = ?"
-        stored: bytes = connection.execute(query, [class_id.replace("-", "")]).fetchone()[0]
-        return stored
-    finally:
-        connection.close()
+    query = select(Prototype.embedding_sum).where(Prototype.defect_class_id == UUID(class_id))
+    ((stored,),) = execute(settings.database_url, query)
+    assert isinstance(stored, bytes)
+    return stored
