@@ -150,6 +150,7 @@ def create_app(settings: Settings, backbone: Backbone | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with open_services(settings, metrics, backbone) as services:
+            app.state.schema_revision = schema_version.head()
             app.state.database = services.database
             app.state.blobs = services.blobs
             app.state.embedder = services.embedder

@@ -59,6 +59,16 @@ class CatalogRepository:
             .returning(Catalog.version)
         )
 
+    async def hold(self, session: AsyncSession, catalog_id: UUID, *, unchanged: bool = False) -> bool:
+        """Keep others from deleting the catalog, and from changing it where it must stay `unchanged`; False if gone.
+
+        Whoever writes rows of a catalog does this or `next_version` before anything else: in one order, nobody waits
+        for somebody who waits for them.
+        """
+        query = select(Catalog.id).where(Catalog.id == catalog_id)
+        held = query.with_for_update(key_share=True, read=not unchanged)
+        return await session.scalar(held) is not None
+
     async def version(self, session: AsyncSession, catalog_id: UUID) -> int:
         """The catalog's version; 0 where it is gone."""
         return await session.scalar(select(Catalog.version).where(Catalog.id == catalog_id)) or 0

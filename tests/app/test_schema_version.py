@@ -170,11 +170,11 @@ def test_an_older_database_is_told_to_migrate(
 
 
 def test_a_database_that_cannot_be_opened_says_so(tmp_path: Path) -> None:
-    with pytest.raises(SchemaError, match="cannot be opened"):
+    with pytest.raises(SchemaError, match="cannot be used"):
         schema_version.prepare(f"sqlite:///{tmp_path}/nowhere/haja.db")
     (tmp_path / "text.db").write_text("not a database, but long enough to have a header" * 100, encoding="utf-8")
-    with pytest.raises(SchemaError, match="cannot be opened"):
+    with pytest.raises(SchemaError, match="cannot be used"):
         schema_version.prepare(f"sqlite:///{tmp_path}/text.db")
-    with pytest.raises(SchemaError, match="cannot be opened") as refused:
+    with pytest.raises(SchemaError, match="cannot be used") as refused:
         schema_version.prepare("postgresql+psycopg://me:secret@127.0.0.1:1/haja?connect_timeout=2")
     assert "secret" not in str(refused.value)

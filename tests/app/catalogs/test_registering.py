@@ -4,11 +4,12 @@ from uuid import UUID
 
 import httpx
 import pytest
+from PIL import ExifTags, Image
 from sqlalchemy import select
 
 from app.catalogs.tables import Prototype
 from app.config import Settings
-from tests.drawn import photo, photos
+from tests.drawn import photo, photos, pixels, save
 from tests.rest import CLASSES, classify, execute, files, problem, register, row_counts
 
 
@@ -144,6 +145,15 @@ async def test_two_ways_to_write_the_same_korean_are_one_name(client: httpx.Asyn
     decomposed = "\u1100\u1172\u11ab\u110b\u1167\u11af"
     answer = await client.post(CLASSES, data={"name": decomposed}, files=files([photo()]))
     problem(answer, 409, "defect-class-name-taken")
+
+
+async def test_a_camera_s_strange_time_does_not_break_the_storing(client: httpx.AsyncClient) -> None:
+    """Longer than its column: SQLite would not mind."""
+    exif = Image.Exif()
+    fields = exif.get_ifd(ExifTags.IFD.Exif)
+    fields[ExifTags.Base.DateTimeOriginal] = "2026:11:22 09:30:05"
+    fields[ExifTags.Base.OffsetTimeOriginal] = "+09:00:15.123456"
+    await register(client, "crack", [save(Image.fromarray(pixels("crack", 1)), exif=exif)])
 
 
 def _sums(settings: Settings, class_id: str) -> bytes:
