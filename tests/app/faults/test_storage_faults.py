@@ -87,6 +87,7 @@ class TestAway:
         await self._well_again(client, kept)
 
 
+@pytest.mark.only_on("sqlite", "the start is refused before anything is written")
 class TestAtTheStart:
     @pytest.mark.parametrize(
         ("changes", "reason"),
