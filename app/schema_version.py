@@ -1,5 +1,7 @@
 """Which version of the schema a database has, and bringing it to the one of this code (Alembic)."""
 
+import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,16 +10,16 @@ import alembic.command
 import alembic.config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, create_engine, inspect, text
+from sqlalchemy import Connection, Engine, create_engine, inspect, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 import migrations
 from app.database import Database, prepare_sqlite
 from app.errors import SchemaChanged
 
-CONNECT_TIMEOUT_S = 10
-"""So long a start or a command waits for a PostgreSQL that says nothing."""
+WAIT_S = 10
+"""So long a start or a command waits for a PostgreSQL that says nothing, or for others that set up the same file."""
 
 
 class SchemaError(Exception):
@@ -77,7 +79,7 @@ def sync_engine(url: str) -> Engine:
     """An engine without asyncio, for migrations. Makes a SQLite file where there is none."""
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite":
-        patience = {"connect_timeout": str(CONNECT_TIMEOUT_S)}
+        patience = {"connect_timeout": str(WAIT_S)}
         return create_engine(parsed.set(query=patience | dict(parsed.query)))
     engine = create_engine(parsed.set(drivername="sqlite"), execution_options={"begin": "BEGIN IMMEDIATE"})
     prepare_sqlite(engine, parsed)
@@ -88,7 +90,7 @@ def _known_revision(url: str) -> str | None:
     """The revision of a database that is Haja's, or None for an empty one."""
     engine = sync_engine(url)
     try:
-        with _explained(url), engine.connect() as connection:
+        with _explained(url), _connect(engine) as connection:
             # In this order: where another service has just made the tables, it has written the revision, too.
             tables = inspect(connection).get_table_names()
             current = MigrationContext.configure(connection).get_current_revision()
@@ -102,6 +104,19 @@ def _known_revision(url: str) -> str | None:
             f"{head()}): install that version, or set HAJA_DATABASE_URL to another database."
         )
     return current
+
+
+def _connect(engine: Engine) -> Connection:
+    """A connection, also where two make one SQLite file: switching it to WAL fails for one of them without a wait."""
+    deadline = time.monotonic() + WAIT_S
+    while True:
+        try:
+            return engine.connect()
+        except OperationalError as error:
+            busy = getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY
+            if not busy or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
 
 
 @contextmanager

@@ -2,9 +2,12 @@
 
 import contextlib
 import shutil
+import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +140,19 @@ def test_two_that_find_an_empty_database_at_the_same_time_migrate_it_once(url: s
             each.stdin.flush()
         for each in pair:
             assert each.wait(60) == 0, each.stderr.read()
+    assert differences(engine) == []
+
+
+@pytest.mark.only_on("sqlite", "PostgreSQL's databases are made before")
+def test_a_new_file_that_another_is_about_to_set_up_is_waited_for(url: str, engine: Engine) -> None:
+    """SQLite refuses a second switch to WAL at once, however long a connection is willing to wait."""
+    path = url.removeprefix("sqlite:///")
+    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        release = threading.Timer(0.2, other.rollback)
+        release.start()
+        schema_version.prepare(url)
+        release.join()
     assert differences(engine) == []
 
 
