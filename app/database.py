@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import uuid_utils.compat
-from sqlalchemy import DateTime, Dialect, MetaData, TypeDecorator, event, text
+from sqlalchemy import DateTime, Dialect, MetaData, TypeDecorator, event, inspect, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, Connection, make_url
 from sqlalchemy.exc import (
@@ -26,12 +26,15 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 
-from app.errors import DatabaseUnavailable, HajaError, StorageFull
+from app.errors import DatabaseUnavailable, HajaError, SchemaChanged, StorageFull
 
 new_id = uuid_utils.compat.uuid7
 """Ids are UUIDs of version 7: they sort by the time they were made, so lists page by id alone."""
 
 DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+psycopg"}
+
+CONNECTIONS = 10
+"""So many connections a process keeps to PostgreSQL; what finds all of them busy waits for one."""
 
 PAGE_BYTES = 16_384
 """Larger than SQLite's 4,096, because most of what is stored is photos (read and written in long runs)."""
@@ -80,9 +83,17 @@ class Database:
             self._engine = create_async_engine(existing_file(parsed), connect_args=arguments, pool_timeout=timeout_s)
             prepare_sqlite(self._engine.sync_engine, parsed)
         else:
-            arguments = {"connect_timeout": max(2, int(timeout_s))}
+            # Nobody waits for ever behind somebody else's lock, as it is with SQLite.
+            options = f"{parsed.query.get('options', '')} -c lock_timeout={int(timeout_s * 1000)}"
+            arguments = {"connect_timeout": max(2, int(timeout_s)), "options": options}
+            # Not one connection more: an operator plans max_connections by the number of processes.
             self._engine = create_async_engine(
-                parsed, connect_args=arguments, pool_timeout=timeout_s, pool_pre_ping=True, pool_size=10
+                parsed,
+                connect_args=arguments,
+                pool_timeout=timeout_s,
+                pool_pre_ping=True,
+                pool_size=CONNECTIONS,
+                max_overflow=0,
             )
         # SQLite lets one writer in and makes the others poll; here they queue instead, in order.
         self._writer = asyncio.Lock()
@@ -119,11 +130,6 @@ class Database:
             yield
         finally:
             self._writer.release()
-
-    async def ping(self) -> None:
-        """Raise `DatabaseUnavailable` unless the database answers."""
-        async with self.reading() as session:
-            await session.execute(text("SELECT 1"))
 
     async def faults(self) -> list[str]:
         """What SQLite's own integrity checks find; PostgreSQL checks itself."""
@@ -169,7 +175,10 @@ def checked_url(value: str) -> str:
 async def insert_absent(session: AsyncSession, table: type[Base], rows: Sequence[dict[str, Any]]) -> None:
     """Insert the rows whose primary key is not there yet."""
     dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-    await session.execute(dialect.insert(table.__table__).on_conflict_do_nothing(), rows)
+    key = [column.name for column in inspect(table).primary_key]
+    # In one order always: two who insert the same rows would otherwise wait for each other.
+    ordered = sorted(rows, key=lambda row: [row[name] for name in key])
+    await session.execute(dialect.insert(table.__table__).on_conflict_do_nothing(), ordered)
 
 
 async def lock_tables(session: AsyncSession, *tables: type[Base]) -> None:
@@ -245,6 +254,8 @@ def _translate(error: DBAPIError) -> Exception:
     )
     if full:
         return StorageFull()
+    if getattr(cause, "sqlstate", None) in {"42P01", "42703"}:  # PostgreSQL: undefined_table, undefined_column
+        return SchemaChanged()
     # What remains of DBAPIError (IntegrityError, DataError, ProgrammingError) is a mistake of ours or a conflict.
     unusable = isinstance(error, OperationalError | InterfaceError | InternalError) or type(error) is DatabaseError
     return DatabaseUnavailable() if unusable else error

@@ -123,6 +123,20 @@ class DatabaseUnavailable(HajaError):
         )
 
 
+class SchemaChanged(HajaError):
+    """Another version of Haja has migrated the database while this one runs."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    code = "schema-changed"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The database was migrated for another version of Haja while this one runs: restart the service with that "
+            "version.",
+            {"Retry-After": "60"},
+        )
+
+
 class StorageUnavailable(HajaError):
     """The object storage that keeps the photos is out of reach or refuses."""
 

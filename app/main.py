@@ -83,7 +83,9 @@ class Services:
         self.heatmaps = HeatmapService(self.database, self.inspections, self.catalogs, *photos)
         jobs = JobRepository()
         self.batch_worker = BatchWorker(self.database, jobs, archive_rows, self.inspections, self.intake)
-        self.jobs = JobService(self.database, jobs, self.inspections, *photos, self.batch_worker.wake)
+        self.jobs = JobService(
+            self.database, jobs, self.inspections, self._catalog_rows, *photos, self.batch_worker.wake
+        )
         self.preloader = Preloader(self.database, self._backbone_rows, self.embedders)
         self.reembedding = ReembeddingService(
             self.database, self._backbone_rows, jobs, self.catalogs, self._catalog_rows, *photos
@@ -169,6 +171,7 @@ def create_app(settings: Settings, backbone: Backbone | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with open_services(settings, metrics, backbone) as services:
+            app.state.schema_revision = schema_version.head()
             app.state.database = services.database
             app.state.blobs = services.blobs
             app.state.embedder = services.embedders.own

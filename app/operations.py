@@ -6,10 +6,18 @@ import numpy as np
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
+from app import schema_version
 from app.blobs import Blobs
 from app.database import Database
 from app.embedding import Embedder
-from app.errors import DatabaseUnavailable, EmbedderUnavailable, QueueFull, StorageUnavailable, documented
+from app.errors import (
+    DatabaseUnavailable,
+    EmbedderUnavailable,
+    QueueFull,
+    SchemaChanged,
+    StorageUnavailable,
+    documented,
+)
 from app.metrics import Metrics
 from models.engines import probes
 
@@ -34,13 +42,16 @@ async def get_liveness() -> Health:
     return Health()
 
 
-@router.get("/readyz", responses=documented(DatabaseUnavailable, EmbedderUnavailable, QueueFull, StorageUnavailable))
+@router.get(
+    "/readyz",
+    responses=documented(DatabaseUnavailable, EmbedderUnavailable, QueueFull, SchemaChanged, StorageUnavailable),
+)
 async def get_readiness(request: Request) -> Readiness:
     """Photos can be classified now: database and storage answer, and the network embeds a pattern as it should."""
     database: Database = request.app.state.database
     embedder: Embedder = request.app.state.embedder
     blobs: Blobs = request.app.state.blobs
-    await database.ping()
+    await schema_version.check(database, request.app.state.schema_revision)
     await blobs.ping()
     size = embedder.manifest.transform
     pattern = (await asyncio.to_thread(probes, size.height, size.width, 1))[0]

@@ -1,17 +1,25 @@
 """Which version of the schema a database has, and bringing it to the one of this code (Alembic)."""
 
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import alembic.command
 import alembic.config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, create_engine, inspect
+from sqlalchemy import Connection, Engine, create_engine, inspect, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 import migrations
-from app.database import prepare_sqlite
+from app.database import Database, prepare_sqlite
+from app.errors import SchemaChanged
+
+WAIT_S = 10
+"""So long a start or a command waits for a PostgreSQL that says nothing, or for others that set up the same file."""
 
 
 class SchemaError(Exception):
@@ -25,23 +33,41 @@ def prepare(url: str) -> None:
         SchemaError: the database is newer, older or somebody else's, or cannot be reached.
     """
     current = _known_revision(url)
-    head = _script().get_current_head()
     if current is None:
         upgrade(url)
-    elif current != head:
+    elif current != head():
         raise SchemaError(
-            f"The database has an older schema ({current} instead of {head}): back it up, then run `haja migrate`."
+            f"The database has an older schema ({current} instead of {head()}): back it up, then run `haja migrate`."
         )
+
+
+def head() -> str | None:
+    """The revision of the schema that this version of Haja works with."""
+    return _script().get_current_head()
+
+
+async def check(database: Database, revision: str | None) -> None:
+    """Ask a database that is in use whether it still has the schema `revision`.
+
+    Raises:
+        DatabaseUnavailable: it does not answer.
+        SchemaChanged: another version of Haja has migrated it.
+    """
+    async with database.reading() as session:
+        found = await session.scalar(text("SELECT version_num FROM alembic_version"))
+    if found != revision:
+        raise SchemaChanged
 
 
 def upgrade(url: str, revision: str = "head") -> None:
     """Bring the schema up to `revision`.
 
     Raises:
-        SchemaError: the database is newer or somebody else's, or cannot be reached.
+        SchemaError: the database is newer or somebody else's, cannot be reached, or refuses.
     """
     _known_revision(url)
-    alembic.command.upgrade(_config(url), revision)
+    with _explained(url):
+        alembic.command.upgrade(_config(url), revision)
 
 
 def downgrade(url: str, revision: str) -> None:
@@ -53,7 +79,8 @@ def sync_engine(url: str) -> Engine:
     """An engine without asyncio, for migrations. Makes a SQLite file where there is none."""
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite":
-        return create_engine(parsed)
+        patience = {"connect_timeout": str(WAIT_S)}
+        return create_engine(parsed.set(query=patience | dict(parsed.query)))
     engine = create_engine(parsed.set(drivername="sqlite"), execution_options={"begin": "BEGIN IMMEDIATE"})
     prepare_sqlite(engine, parsed)
     return engine
@@ -63,12 +90,10 @@ def _known_revision(url: str) -> str | None:
     """The revision of a database that is Haja's, or None for an empty one."""
     engine = sync_engine(url)
     try:
-        with engine.connect() as connection:
-            current = MigrationContext.configure(connection).get_current_revision()
+        with _explained(url), _connect(engine) as connection:
+            # In this order: where another service has just made the tables, it has written the revision, too.
             tables = inspect(connection).get_table_names()
-    except DBAPIError as error:
-        shown = make_url(url).render_as_string(hide_password=True)
-        raise SchemaError(f"The database {shown} cannot be opened: {str(error.orig).strip()}.") from error
+            current = MigrationContext.configure(connection).get_current_revision()
     finally:
         engine.dispose()
     if current is None and set(tables) - {"alembic_version"}:
@@ -76,9 +101,31 @@ def _known_revision(url: str) -> str | None:
     if current not in {None, *(revision.revision for revision in _script().walk_revisions())}:
         raise SchemaError(
             f"The database was written by a newer version of Haja (schema {current}; this one knows up to "
-            f"{_script().get_current_head()}): install that version, or set HAJA_DATABASE_URL to another database."
+            f"{head()}): install that version, or set HAJA_DATABASE_URL to another database."
         )
     return current
+
+
+def _connect(engine: Engine) -> Connection:
+    """A connection, also where two make one SQLite file: switching it to WAL fails for one of them without a wait."""
+    deadline = time.monotonic() + WAIT_S
+    while True:
+        try:
+            return engine.connect()
+        except OperationalError as error:
+            busy = getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY
+            if not busy or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+
+
+@contextmanager
+def _explained(url: str) -> Iterator[None]:
+    try:
+        yield
+    except DBAPIError as error:
+        shown = make_url(url).render_as_string(hide_password=True)
+        raise SchemaError(f"The database {shown} cannot be used: {str(error.orig).strip()}.") from error
 
 
 def _config(url: str) -> alembic.config.Config:

@@ -1,7 +1,8 @@
-"""What all tests share: one real backbone, the migrated schema, and two ways to a running service."""
+"""What all tests share: one real backbone, a database of each kind, and two ways to a running service."""
 
 import shutil
 import sys
+import tempfile
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -21,6 +22,7 @@ from app.main import create_app
 from app.reembedding import commands as reembedding_commands
 from app.server import running
 from models.backbones import Backbone, load_backbone
+from tests.postgresql import PostgresServer
 from tests.seaweed import SeaweedServer, log_in
 
 # Derandomised: whether the tests pass depends on the code alone; no deadline: a busy machine is no fault.
@@ -28,6 +30,15 @@ hypothesis_settings.register_profile("haja", derandomize=True, deadline=None, ma
 hypothesis_settings.load_profile("haja")
 
 MakeSettings = Callable[..., Settings]
+
+DATABASES = ["sqlite", "postgresql"]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run every test that has a database on each kind of it; `only_on(kind, reason)` marks those of one kind."""
+    if "new_database" in metafunc.fixturenames:
+        only = metafunc.definition.get_closest_marker("only_on")
+        metafunc.parametrize("new_database", DATABASES if only is None else only.args[:1], indirect=True)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -54,15 +65,67 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgresServer]:
+    """A running PostgreSQL. A test that stops it starts it again."""
+    # The path of its socket may have 107 characters only, which pytest's own folders use up.
+    folder = Path(tempfile.mkdtemp(prefix="haja-pg"))
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("XDG_RUNTIME_DIR", str(folder))  # the package asks platformdirs, which warns without it
+            try:
+                started = PostgresServer(folder)
+            except Exception as error:  # noqa: BLE001 - no such package, another platform, no right to start it
+                pytest.skip(f"PostgreSQL cannot start here: {error}")
+            yield started
+            started.end()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 @pytest.fixture
-def make_settings(tmp_path: Path, migrated: Path) -> MakeSettings:
+def new_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., str]]:
+    """Make a database of this test's own, `migrated` or empty; gives its address."""
+    if request.param == "sqlite":
+
+        def make_file(*, migrated: bool) -> str:
+            path = tmp_path / ("haja.db" if migrated else "empty.db")
+            if migrated:
+                shutil.copy(request.getfixturevalue("migrated"), path)
+            return f"sqlite:///{path}"
+
+        yield make_file
+        return
+    server: PostgresServer = request.getfixturevalue("postgresql")
+    made: list[str] = []
+
+    def make(*, migrated: bool) -> str:
+        made.append(server.create(migrated=migrated))
+        return server.url(made[-1])
+
+    yield make
+    for name in made:
+        server.drop(name)
+
+
+@pytest.fixture
+def database_url(new_database: Callable[..., str]) -> str:
+    """The address of a database with the schema of this version."""
+    return new_database(migrated=True)
+
+
+@pytest.fixture
+def empty_database_url(new_database: Callable[..., str]) -> str:
+    """The address of a database that holds nothing yet; SQLite's file is not even there."""
+    return new_database(migrated=False)
+
+
+@pytest.fixture
+def make_settings(database_url: str) -> MakeSettings:
     """Settings with a database of this test's own; keyword arguments change single settings."""
 
     def make(**changes: object) -> Settings:
-        path = tmp_path / "haja.db"
-        if not path.exists():
-            shutil.copy(migrated, path)
-        return Settings(**{"port": 0, "database_url": f"sqlite:///{path}", "database_timeout_s": 2.0} | changes)  # type: ignore[arg-type]
+        return Settings(**{"port": 0, "database_url": database_url, "database_timeout_s": 2.0} | changes)  # type: ignore[arg-type]
 
     return make
 

@@ -1,14 +1,15 @@
-"""What every test of the REST interface says: send photos, expect a problem, count rows."""
+"""What every test of the REST interface says: send photos, expect a problem, look into the database."""
 
-import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
 import httpx
-from sqlalchemy.engine import make_url
+from sqlalchemy import Executable, text
 
+from app import schema_version
 from app.config import Settings
+from app.database import Base
 
 CLASSES = "/v1/catalogs/default/defect-classes"
 CLASSIFICATIONS = "/v1/catalogs/default/classifications"
@@ -54,25 +55,21 @@ def problem(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
     return body
 
 
-def database_file(settings: Settings) -> str:
-    """The path of the SQLite file."""
-    path = make_url(settings.database_url).database
-    assert path
-    return path
-
-
-def connect(settings: Settings) -> sqlite3.Connection:
-    """A connection of its own to the service's database; every statement commits by itself."""
-    return sqlite3.connect(database_file(settings), isolation_level=None, timeout=10)
+def execute(url: str, statement: str | Executable, **values: object) -> list[tuple[Any, ...]]:
+    """Run a statement on a service's database as another program could; its rows."""
+    engine = schema_version.sync_engine(url)
+    try:
+        with engine.begin() as connection:
+            result = connection.execute(text(statement) if isinstance(statement, str) else statement, values)
+            return [tuple(row) for row in result] if result.returns_rows else []
+    finally:
+        engine.dispose()
 
 
 def row_counts(settings: Settings) -> dict[str, int]:
     """How many rows each table has."""
-    with closing(connect(settings)) as connection:
-        names = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        counts = {name: connection.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0] for name in names}  # noqa: S608
-    assert {"catalogs", "photos", "blobs", "idempotency_keys"} <= counts.keys()
-    return counts
+    each = " UNION ALL ".join(f"SELECT '{name}', count(*) FROM {name}" for name in Base.metadata.tables)  # noqa: S608
+    return dict(execute(settings.database_url, each))
 
 
 @contextmanager

@@ -20,11 +20,23 @@ HAJA = [sys.executable, "-c", "from app.cli import main; main()"]
 
 @dataclass
 class Process:
-    """A running `haja serve`."""
+    """A `haja serve`."""
 
     address: str
     handle: "subprocess.Popen[str]"
     log: Path
+
+    def wait_until_ready(self) -> None:
+        """Return when photos can come."""
+        for _ in range(1200):
+            assert self.handle.poll() is None, self.log.read_text(encoding="utf-8")
+            try:
+                if httpx.get(f"{self.address}/readyz").status_code == 200:
+                    return
+            except httpx.TransportError:
+                pass
+            time.sleep(0.1)
+        pytest.fail("the service did not become ready in two minutes")
 
     def end(self) -> list[dict[str, object]]:
         """Ask it to end, as a supervisor does; its log."""
@@ -39,31 +51,25 @@ class Process:
 
 
 @contextmanager
-def serving(folder: Path, database_url: str, **variables: str) -> Iterator[Process]:
-    """Run the service on a free port while the block lasts; its log is in `folder`."""
+def started(folder: Path, database_url: str) -> Iterator[Process]:
+    """Start the service on a free port, without waiting for it; its log is in `folder`. It ends with the block."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    log = folder / f"log-{port}.jsonl"
-    environment = os.environ | {"HAJA_DATABASE_URL": database_url, "HAJA_PORT": str(port)} | variables
+    log = folder / f"{port}.jsonl"
+    variables = os.environ | {"HAJA_DATABASE_URL": database_url, "HAJA_PORT": str(port)}
     with log.open("wb") as stderr, subprocess.Popen(
-        [*HAJA, "serve"], env=environment, stdout=subprocess.PIPE, stderr=stderr, text=True
+        [*HAJA, "serve"], env=variables, stdout=subprocess.PIPE, stderr=stderr, text=True
     ) as handle:  # fmt: skip
-        made = Process(f"http://127.0.0.1:{port}", handle, log)
         try:
-            _wait_until_ready(made)
-            yield made
+            yield Process(f"http://127.0.0.1:{port}", handle, log)
         finally:
             handle.kill()
 
 
-def _wait_until_ready(process: Process) -> None:
-    for _ in range(1200):
-        assert process.handle.poll() is None, process.log.read_text(encoding="utf-8")
-        try:
-            if httpx.get(f"{process.address}/readyz").status_code == 200:
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.1)
-    pytest.fail("the service did not become ready in two minutes")
+@contextmanager
+def serving(folder: Path, database_url: str) -> Iterator[Process]:
+    """As `started`, and ready."""
+    with started(folder, database_url) as process:
+        process.wait_until_ready()
+        yield process

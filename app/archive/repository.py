@@ -30,10 +30,17 @@ class ArchiveRepository:
         await self._blobs.store({photo.decoded.sha256: photo.data for photo in photos})
 
     async def keep(self, session: AsyncSession, photos: Sequence[CheckedPhoto]) -> dict[str, Photo]:
-        """Write photos whose bytes came through `store`; those that are kept stay as they are. Their rows by id."""
+        """Write photos whose bytes came through `store`; those that are kept stay as they are. Their rows by id.
+
+        Until the transaction ends nobody deletes them.
+        """
         now = datetime.now(UTC)
         rows = {photo.decoded.sha256: _row(photo, now) for photo in photos}
-        await insert_absent(session, Photo, list(rows.values()))
+        absent = set(rows)
+        while absent:  # again where one was there and has just been deleted by somebody else
+            await insert_absent(session, Photo, [rows[sha256] for sha256 in absent])
+            held = select(Photo.sha256).where(Photo.sha256.in_(absent)).order_by(Photo.sha256)
+            absent -= set(await session.scalars(held.with_for_update(read=True, key_share=True)))
         await self._blobs.keep(session, {photo.decoded.sha256: photo.data for photo in photos})
         return {sha256: Photo(**row) for sha256, row in rows.items()}
 
@@ -87,10 +94,12 @@ class ArchiveRepository:
             for key in table.foreign_keys
             if key.column is Photo.__table__.c.sha256 and key.ondelete != "CASCADE"
         ]
-        unreferenced = delete(Photo).where(not_(or_(*references))).returning(Photo.sha256)
-        if sha256s is not None:
-            unreferenced = unreferenced.where(Photo.sha256.in_(sha256s))
-        await self._blobs.forget(session, (await session.scalars(unreferenced)).all())
+        unreferenced = not_(or_(*references))
+        candidates = unreferenced if sha256s is None else Photo.sha256.in_(sha256s)
+        # First wait for those who are about to point at one, then look: what they wrote counts.
+        await session.execute(select(Photo.sha256).where(candidates).order_by(Photo.sha256).with_for_update())
+        removed = delete(Photo).where(candidates, unreferenced).returning(Photo.sha256)
+        await self._blobs.forget(session, (await session.scalars(removed)).all())
 
 
 def _row(photo: CheckedPhoto, now: datetime) -> dict[str, object]:

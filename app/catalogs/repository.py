@@ -63,6 +63,16 @@ class CatalogRepository:
         row = (await session.execute(query.returning(Catalog.version, Catalog.backbone_id))).one_or_none()
         return None if row is None else Turn(*row)
 
+    async def hold(self, session: AsyncSession, catalog_id: UUID, *, unchanged: bool = False) -> bool:
+        """Keep others from deleting the catalog, and from changing it where it must stay `unchanged`; False if gone.
+
+        Whoever writes rows of a catalog does this or `next_version` before anything else: in one order, nobody waits
+        for somebody who waits for them.
+        """
+        query = select(Catalog.id).where(Catalog.id == catalog_id)
+        held = query.with_for_update(key_share=True, read=not unchanged)
+        return await session.scalar(held) is not None
+
     async def last_turn(self, session: AsyncSession, catalog_id: UUID) -> Turn:
         """The catalog's version and backbone; 0 and "" where it is gone."""
         query = select(Catalog.version, Catalog.backbone_id).where(Catalog.id == catalog_id)

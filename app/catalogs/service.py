@@ -101,7 +101,7 @@ class CatalogService:
         """Rename or describe a catalog."""
         fields = change.changes()
         async with self._database.writing() as session:
-            catalog = await self.find(session, name)
+            catalog = await self._held(session, name)
             if name == "default" and fields.get("name", name) != name:
                 raise DefaultCatalogProtected("The catalog 'default' keeps its name: make another catalog instead.")
             try:
@@ -115,7 +115,7 @@ class CatalogService:
         if name == "default":
             raise DefaultCatalogProtected("The catalog 'default' always exists: delete its classes instead.")
         async with self._database.writing() as session:
-            catalog = await self.find(session, name)
+            catalog = await self._held(session, name)
             await self._catalogs.delete_catalog(session, catalog.id)
             await self._archive.forget_unreferenced(session)
 
@@ -153,8 +153,7 @@ class CatalogService:
         taken = await self._take(uploads, index)
         async with self._database.writing() as session:
             await once.claim(session)
-            defect_class = await self._defect_class(session, class_id)
-            turn = await self._turn(session, defect_class.catalog_id)
+            defect_class, turn = await self._turn_of(session, class_id)
             photos = await self._add(session, defect_class, taken, turn)
             answer = await self._registered(session, defect_class, photos, turn, index)
             await once.keep(session, answer)
@@ -177,8 +176,8 @@ class CatalogService:
         """Rename or edit a class; answers use the new words at once."""
         fields = change.changes()
         async with self._database.writing() as session:
-            defect_class = await self._defect_class(session, class_id)
-            version = (await self._turn(session, defect_class.catalog_id)).version
+            defect_class, turn = await self._turn_of(session, class_id)
+            version = turn.version
             await self._history.keep_class(session, class_id, version)
             try:
                 await self._catalogs.change(session, defect_class, fields | {"changed_in": version})
@@ -189,8 +188,7 @@ class CatalogService:
     async def delete_defect_class(self, class_id: UUID) -> None:
         """Remove a class; it is not recognised any more."""
         async with self._database.writing() as session:
-            defect_class = await self._defect_class(session, class_id)
-            version = (await self._turn(session, defect_class.catalog_id)).version
+            version = (await self._turn_of(session, class_id))[1].version
             await self._history.keep_class(session, class_id, version)
             await self._history.keep_support_photos(session, class_id, version)
             sha256s = await self._catalogs.support_sha256s(session, class_id)
@@ -217,10 +215,8 @@ class CatalogService:
         """Take an example back: the prototype is as if it had never been there."""
         async with self._database.writing() as session:
             support = await self._support_photo(session, support_id)
-            defect_class = await self._defect_class(session, support.defect_class_id)
-            turn = await self._turn(session, defect_class.catalog_id)
-            # Only now others wait: one who removed it at the same time must not make it count twice.
-            await self._support_photo(session, support_id)
+            defect_class, turn = await self._turn_of(session, support.defect_class_id)
+            await self._support_photo(session, support_id)  # again: another may have removed it until now
             stored = await self._archive.embeddings(session, turn.backbone_id, [support.photo_sha256])
             await self._catalogs.shift_prototype(
                 session, defect_class.id, turn.backbone_id, -_total(stored.values()), -len(stored)
@@ -253,8 +249,7 @@ class CatalogService:
 
     async def add_example(self, session: Session, class_id: UUID, received: ReceivedPhoto) -> UUID | None:
         """Add one kept photo to a class in the caller's transaction; its id there, also where it was one already."""
-        defect_class = await self._defect_class(session, class_id)
-        turn = await self._turn(session, defect_class.catalog_id)
+        defect_class, turn = await self._turn_of(session, class_id)
         return (await self._add(session, defect_class, [received], turn))[0].support_photo_id
 
     async def supports(self, candidates: Sequence[Candidate], index: PrototypeIndex) -> list[Supports]:
@@ -340,10 +335,22 @@ class CatalogService:
             raise _class_not_found()
         return catalog
 
+    async def _held(self, session: Session, name: str) -> Catalog:
+        """The catalog of this name, which only this transaction changes now."""
+        catalog = await self.find(session, name)
+        if not await self._catalogs.hold(session, catalog.id, unchanged=True):
+            raise _catalog_deleted()
+        return catalog
+
+    async def _turn_of(self, session: Session, class_id: UUID) -> tuple[DefectClass, Turn]:
+        """A class, and a change of its catalog; from then on only this transaction changes the catalog."""
+        turn = await self._turn(session, (await self._defect_class(session, class_id)).catalog_id)
+        return await self._defect_class(session, class_id), turn  # again: another may have removed it until now
+
     async def _turn(self, session: Session, catalog_id: UUID) -> Turn:
         turn = await self._catalogs.next_version(session, catalog_id)
         if turn is None:
-            raise CatalogNotFound("The catalog was deleted in the meantime.")
+            raise _catalog_deleted()
         return turn
 
 
@@ -387,6 +394,10 @@ def _check_count(uploads: Sequence[Upload]) -> None:
         raise TooManyPhotos(
             f"One request takes at most {MAX_PHOTOS} photos, not {len(uploads)}: send the rest afterwards."
         )
+
+
+def _catalog_deleted() -> CatalogNotFound:
+    return CatalogNotFound("The catalog was deleted in the meantime.")
 
 
 def _class_not_found() -> DefectClassNotFound:

@@ -6,7 +6,6 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Row, Select, select
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.archive.tables import Photo
@@ -14,21 +13,14 @@ from app.catalogs.tables import Catalog
 from app.inspections.tables import Classification, Feedback
 
 
-class CatalogGoneError(Exception):
-    """The catalog was deleted."""
-
-
 class InspectionRepository:
     """Rows of the inspection slice."""
 
     async def add_classification(self, session: AsyncSession, fields: dict[str, Any]) -> Classification:
-        """Insert a classification. Raises `CatalogGoneError`."""
+        """Insert a classification."""
         row = Classification(created_at=datetime.now(UTC), **fields)
         session.add(row)
-        try:
-            await session.flush()
-        except IntegrityError as error:
-            raise CatalogGoneError from error
+        await session.flush()
         return row
 
     async def classification(

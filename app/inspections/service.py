@@ -23,7 +23,7 @@ from app.database import Database, Session
 from app.embedding.several import Embedders
 from app.errors import HajaError
 from app.idempotency.service import Guard
-from app.inspections.repository import CatalogGoneError, InspectionRepository
+from app.inspections.repository import InspectionRepository
 from app.inspections.schemas import (
     Agreement,
     AgreementOut,
@@ -131,26 +131,25 @@ class InspectionService:
         await self._archive.store([received])
         async with self._database.writing() as session:
             await once.claim(session)
+            if not await self._catalog_rows.hold(session, catalog_id):
+                raise CatalogNotFound(f"The catalog {catalog_name!r} was deleted while the photo was judged.")
             kept = await self._archive.keep(session, [received])
-            try:
-                row = await self._inspections.add_classification(
-                    session,
-                    {
-                        "catalog_id": catalog_id,
-                        "catalog_version": index.version,
-                        "backbone_id": index.backbone_id,
-                        "head": judgement.head,
-                        "photo_sha256": received.decoded.sha256,
-                        "filename": received.filename,
-                        "predictions": [prediction.model_dump(mode="json") for prediction in judgement.predictions],
-                        "unknown": judgement.unknown,
-                        "threshold": judgement.threshold,
-                        "prediction_set": judgement.prediction_set and judgement.prediction_set.model_dump(mode="json"),
-                        "nearest": [each.model_dump(mode="json") for each in nearest],
-                    },
-                )
-            except CatalogGoneError:
-                raise CatalogNotFound(f"The catalog {catalog_name!r} was deleted while the photo was judged.") from None
+            row = await self._inspections.add_classification(
+                session,
+                {
+                    "catalog_id": catalog_id,
+                    "catalog_version": index.version,
+                    "backbone_id": index.backbone_id,
+                    "head": judgement.head,
+                    "photo_sha256": received.decoded.sha256,
+                    "filename": received.filename,
+                    "predictions": [prediction.model_dump(mode="json") for prediction in judgement.predictions],
+                    "unknown": judgement.unknown,
+                    "threshold": judgement.threshold,
+                    "prediction_set": judgement.prediction_set and judgement.prediction_set.model_dump(mode="json"),
+                    "nearest": [each.model_dump(mode="json") for each in nearest],
+                },
+            )
             answer = _out(row, catalog_name, kept[received.decoded.sha256], None)
             await once.keep(session, answer)
         self._metrics.stage("store").observe(time.perf_counter() - scored)
@@ -191,6 +190,9 @@ class InspectionService:
         async with self._database.writing() as session:
             await once.claim(session)
             row, _, _ = await self.find(session, classification_id)
+            # Its classes and itself may be named until the end.
+            if not await self._catalog_rows.hold(session, row.catalog_id, unchanged=True):
+                raise _classification_not_found()
             class_id, class_name = await self._meant(session, row, wanted)
             example = None
             if received is not None:
@@ -235,7 +237,7 @@ class InspectionService:
         """A classification, its catalog's name and its photo. Raises `ClassificationNotFound`."""
         found = await self._inspections.classification(session, classification_id)
         if found is None:
-            raise ClassificationNotFound("There is no classification with this id. GET /v1/classifications lists them.")
+            raise _classification_not_found()
         return found[0], found[1], found[2]
 
     async def _photo_again(self, classification_id: UUID) -> ReceivedPhoto:
@@ -280,6 +282,10 @@ class InspectionService:
         if defect_class is None or defect_class.catalog_id != row.catalog_id:
             raise DefectClassNotFound("The catalog of this classification has no defect class with this id.")
         return defect_class.id, defect_class.name
+
+
+def _classification_not_found() -> ClassificationNotFound:
+    return ClassificationNotFound("There is no classification with this id. GET /v1/classifications lists them.")
 
 
 def judge(

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from app.archive.repository import ArchiveRepository
 from app.catalogs.errors import CatalogNotFound
+from app.catalogs.repository import CatalogRepository
 from app.database import Database, Session
 from app.errors import QueueFull
 from app.intake import CheckedPhoto, Intake, Refused, Upload
@@ -38,8 +39,16 @@ class Draft:
 class BatchReceiver:
     """Makes jobs of uploads."""
 
-    def __init__(self, database: Database, jobs: JobRepository, archive: ArchiveRepository, intake: Intake) -> None:
+    def __init__(
+        self,
+        database: Database,
+        jobs: JobRepository,
+        catalogs: CatalogRepository,
+        archive: ArchiveRepository,
+        intake: Intake,
+    ) -> None:
         self._database = database
+        self._catalogs = catalogs
         self._jobs = jobs
         self._archive = archive
         self._intake = intake
@@ -60,11 +69,10 @@ class BatchReceiver:
             DatabaseUnavailable, StorageUnavailable, StorageFull: see their docstrings.
         """
         async with self._database.writing() as session:
+            await self._hold(session, catalog_id)
             job_id = await self._jobs.add_job(session, kind, catalog_id, parameters, ready=False)
-        if job_id is None:
-            raise CatalogNotFound("The catalog was deleted while the photos were sent.")
         try:
-            return Draft(job_id, await self._store(job_id, uploads, transform))
+            return Draft(job_id, await self._store(catalog_id, job_id, uploads, transform))
         except BaseException:
             # Shielded: where the caller has hung up, this task is being cancelled.
             await asyncio.shield(self.discard(job_id))
@@ -75,7 +83,11 @@ class BatchReceiver:
         async with self._database.writing() as session:
             return await delete_job(session, self._jobs, self._archive, job_id)
 
-    async def _store(self, job_id: UUID, uploads: AsyncIterable[Upload], transform: Transform) -> str:
+    async def _hold(self, session: Session, catalog_id: UUID) -> None:
+        if not await self._catalogs.hold(session, catalog_id):
+            raise CatalogNotFound("The catalog was deleted while the photos were sent.")
+
+    async def _store(self, catalog_id: UUID, job_id: UUID, uploads: AsyncIterable[Upload], transform: Transform) -> str:
         digest = hashlib.sha256()
         count = 0
         async for group in _groups(uploads):
@@ -89,6 +101,7 @@ class BatchReceiver:
             photos = [photo for photo in checked if isinstance(photo, CheckedPhoto)]
             await self._archive.store(photos)
             async with self._database.writing() as session:
+                await self._hold(session, catalog_id)
                 if photos:
                     await self._archive.keep(session, photos)
                 items = [_item(photo) | {"position": place} for place, photo in enumerate(checked, count)]

@@ -6,7 +6,6 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Row, Select, case, delete, exists, func, insert, or_, select, tuple_, update
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.catalogs.tables import Catalog
@@ -28,14 +27,12 @@ class JobRepository:
 
     async def add_job(
         self, session: AsyncSession, kind: JobKind, catalog_id: UUID, parameters: dict[str, Any], *, ready: bool
-    ) -> UUID | None:
-        """Insert a job without items; its id, or None where the catalog is gone."""
-        row = {"id": new_id(), "kind": kind, "catalog_id": catalog_id, "parameters": parameters, "ready": ready}
-        try:
-            await session.execute(insert(Job).values(created_at=datetime.now(UTC), **row))
-        except IntegrityError:
-            return None
-        return row["id"]  # type: ignore[return-value]
+    ) -> UUID:
+        """Insert a job without items; its id. Hold the catalog first: it must be there."""
+        job_id = new_id()
+        fields = {"kind": kind, "catalog_id": catalog_id, "parameters": parameters, "ready": ready}
+        await session.execute(insert(Job).values(id=job_id, created_at=datetime.now(UTC), **fields))
+        return job_id
 
     async def add_items(self, session: AsyncSession, items: Sequence[dict[str, Any]]) -> None:
         """Insert items of a job."""

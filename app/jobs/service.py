@@ -5,6 +5,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable
 from uuid import UUID
 
 from app.archive.repository import ArchiveRepository
+from app.catalogs.repository import CatalogRepository
 from app.database import Database
 from app.embedding.several import Embedders
 from app.idempotency.service import Guard
@@ -28,6 +29,7 @@ class JobService:
         database: Database,
         jobs: JobRepository,
         inspections: InspectionService,
+        catalogs: CatalogRepository,
         archive: ArchiveRepository,
         intake: Intake,
         embedders: Embedders,
@@ -38,7 +40,7 @@ class JobService:
         self._archive = archive
         self._inspections = inspections
         self._embedders = embedders
-        self._receiver = BatchReceiver(database, jobs, archive, intake)
+        self._receiver = BatchReceiver(database, jobs, catalogs, archive, intake)
         self._wake = wake
         self.max_photo_bytes = intake.max_bytes
         self._closing = asyncio.Event()

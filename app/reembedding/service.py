@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.archive.repository import ArchiveRepository
+from app.catalogs.errors import CatalogNotFound
 from app.catalogs.repository import CatalogRepository
 from app.catalogs.schemas import Share
 from app.catalogs.service import CatalogService
@@ -87,6 +88,8 @@ class ReembeddingService:
         """
         async with self._database.writing() as session:
             catalog = await self._catalogs.find(session, catalog_name)
+            if not await self._catalog_rows.hold(session, catalog.id):
+                raise CatalogNotFound(f"The catalog {catalog_name!r} was deleted in the meantime.")
             backbone_id = self._new.backbone_id
             if (job_id := await self._rows.open_job(session, catalog.id, backbone_id)) is not None:
                 return job_id
@@ -94,7 +97,6 @@ class ReembeddingService:
             if not missing:
                 return None
             job_id = await self._jobs.add_job(session, "reembed", catalog.id, {"backbone_id": backbone_id}, ready=True)
-            assert job_id is not None  # noqa: S101 - the catalog was found in this transaction
             items: list[dict[str, Any]] = [
                 {
                     "job_id": job_id,

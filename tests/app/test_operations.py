@@ -10,7 +10,7 @@ from fastapi import FastAPI
 
 from app.config import Settings
 from tests.drawn import photo
-from tests.rest import CLASSIFICATIONS, classify, files, nothing_stored, problem, register
+from tests.rest import CLASSIFICATIONS, classify, execute, files, nothing_stored, problem, register
 
 
 async def test_a_service_that_runs_is_alive_and_ready(remote: httpx.AsyncClient, settings: Settings) -> None:
@@ -52,6 +52,17 @@ async def test_metrics_count_requests_by_route_and_time_every_stage(client: http
     assert float(values["haja_photos_in_work"]) == 0
     # An address with an id in it must not become a time series of its own.
     assert "nowhere" not in answer.text
+
+
+async def test_a_database_that_was_migrated_meanwhile_makes_the_service_unready(
+    client: httpx.AsyncClient, settings: Settings
+) -> None:
+    """By a newer version beside this one: what still fits goes on, and whoever looks after it is told to restart it."""
+    await register(client, "crack", [photo()])
+    execute(settings.database_url, "UPDATE alembic_version SET version_num = '9999'")
+    assert "restart the service" in problem(await client.get("/readyz"), 503, "schema-changed")["detail"]
+    await classify(client, photo())
+    assert (await client.get("/livez")).status_code == 200
 
 
 async def test_every_answer_has_its_own_request_id(client: httpx.AsyncClient) -> None:

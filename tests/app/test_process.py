@@ -1,25 +1,32 @@
 """The service as a process of its own: what it logs, how it ends, and the whole demo."""
 
+import asyncio
+import contextlib
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.drawn import photo
-from tests.rest import CLASSES, created, files
-from tests.service_process import HAJA, Process, serving
+from tests.drawn import photo, photos
+from tests.rest import CLASSES, classify, created, files, register
+from tests.service_process import HAJA, Process, started
+
+Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def process(tmp_path: Path) -> Iterator[Process]:
-    with serving(tmp_path, f"sqlite:///{tmp_path}/haja.db") as made:
-        yield made
+def start(empty_database_url: str, tmp_path: Path) -> Iterator[Callable[[], Process]]:
+    """Start the service, without waiting for it, on a database that is still empty."""
+    with contextlib.ExitStack() as stack:
+        yield lambda: stack.enter_context(started(tmp_path, empty_database_url))
 
 
-def test_every_request_is_a_line_of_json_with_the_id_that_the_caller_got(process: Process) -> None:
+def test_every_request_is_a_line_of_json_with_the_id_that_the_caller_got(start: Callable[[], Process]) -> None:
+    process = start()
+    process.wait_until_ready()
     with httpx.Client(base_url=process.address, timeout=60) as client:
         made = client.post(CLASSES, data={"name": "crack"}, files=files([photo()]))
         created(made)
@@ -37,22 +44,49 @@ def test_every_request_is_a_line_of_json_with_the_id_that_the_caller_got(process
     assert not any(line.get("path") in {"/livez", "/readyz"} for line in log)
 
 
-def test_it_ends_when_it_is_told_to_and_keeps_what_it_has(process: Process) -> None:
-    made = created(httpx.post(process.address + CLASSES, data={"name": "crack"}, files=files([photo()]), timeout=60))
-    assert process.handle.poll() is None
-    log = process.end()
-    assert not [line for line in log if line["level"] in {"warning", "error", "critical"}]
-    # SQLite removes its log with the last connection: the service closed what it had opened.
-    assert not (process.log.parent / "haja.db-wal").exists()
-    checked = subprocess.run(
-        [*HAJA, "check"],
-        env=os.environ | {"HAJA_DATABASE_URL": f"sqlite:///{process.log.parent}/haja.db"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (checked.returncode, checked.stdout) == (0, "Database, photos and prototypes agree.\n")
-    assert made["shots"] == 1
+async def test_two_that_start_on_one_empty_database_act_as_one(
+    start: Callable[[], Process], empty_database_url: str, haja: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pair = start(), start()
+    for process in pair:
+        await asyncio.to_thread(process.wait_until_ready)
+    one, other = (httpx.AsyncClient(base_url=process.address, timeout=60) for process in pair)
+    async with one, other:
+        crack = await register(one, "crack", photos("crack", range(2)))
+        assert await _first(other, photo("crack", 9)) == "crack"
+        rust = await register(other, "rust", photos("rust", range(2)))
+        assert await _first(one, photo("rust", 9)) == "rust"
+        await one.patch(f"/v1/defect-classes/{rust['id']}", json={"name": "stain"})
+        assert await _first(other, photo("rust", 9)) == "stain"
+        await other.delete(f"/v1/defect-classes/{rust['id']}")
+        assert await _first(one, photo("rust", 9)) == "crack"
+        added = [
+            client.post(f"/v1/defect-classes/{crack['id']}/support-photos", files=files([photo("crack", seed)]))
+            for seed, client in enumerate([one, other] * 4, 20)
+        ]
+        registered = [
+            client.post(CLASSES, data={"name": f"class {number}"}, files=files([photo("brick", number)]))
+            for number, client in enumerate([one, other] * 4)
+        ]
+        answers = [created(answer) for answer in await asyncio.gather(*added, *registered)]
+        # Each got a version of its own: crack, rust, its new name and its end came before.
+        assert sorted(answer["catalog_version"] for answer in answers) == list(range(6, 22))
+        for client in (one, other):
+            assert (await client.get(f"/v1/defect-classes/{crack['id']}")).json()["shots"] == 10
+            assert (await classify(client, photo()))["catalog_version"] == 21
+    for process in pair:
+        assert not [line for line in process.end() if line["level"] in {"warning", "error", "critical"}]
+    # SQLite removes its log with the last connection: the services closed what they had opened.
+    assert not list(pair[0].log.parent.glob("*.db-wal"))
+    monkeypatch.setenv("HAJA_DATABASE_URL", empty_database_url)
+    code, out, err = await asyncio.to_thread(haja, "check")
+    assert (code, out) == (0, "Database, photos and prototypes agree.\n"), err
+
+
+async def _first(client: httpx.AsyncClient, data: bytes) -> str:
+    """The name of the class that comes first."""
+    name: str = (await classify(client, data))["predictions"][0]["defect_class"]["name"]
+    return name
 
 
 @pytest.mark.slow

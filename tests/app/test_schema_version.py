@@ -1,14 +1,20 @@
 """Migrations: the schema is what the models say, goes up and down, and a database that does not fit is refused."""
 
+import contextlib
 import shutil
+import sqlite3
+import subprocess
+import sys
+import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Engine, inspect, select, text
+from sqlalchemy import Engine, event, inspect, select, text
 
 import migrations
 from app import schema_version
@@ -26,8 +32,8 @@ from tests.drawn import photo, photos
 
 
 @pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path}/haja.db"
+def url(empty_database_url: str) -> str:
+    return empty_database_url
 
 
 @pytest.fixture
@@ -122,6 +128,54 @@ async def test_an_empty_database_is_migrated_by_the_service_itself(
     assert differences(engine) == []
 
 
+def test_two_that_find_an_empty_database_at_the_same_time_migrate_it_once(url: str, engine: Engine) -> None:
+    """They tell when they are ready, and start when both are."""
+    program = "import sys; from app import schema_version as s; print(flush=True); input(); s.prepare(sys.argv[1])"
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with contextlib.ExitStack() as stack:
+        pair = [stack.enter_context(subprocess.Popen([sys.executable, "-c", program, url], **pipes)) for _ in range(2)]  # type: ignore[call-overload]
+        for each in pair:
+            assert each.stdout.readline() == "\n"
+        for each in pair:
+            each.stdin.write("\n")
+            each.stdin.flush()
+        for each in pair:
+            assert each.wait(60) == 0, each.stderr.read()
+    assert differences(engine) == []
+
+
+@pytest.mark.only_on("sqlite", "PostgreSQL's databases are made before")
+def test_a_new_file_that_another_is_about_to_set_up_is_waited_for(url: str, engine: Engine) -> None:
+    """SQLite refuses a second switch to WAL at once, however long a connection is willing to wait."""
+    path = url.removeprefix("sqlite:///")
+    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        release = threading.Timer(0.2, other.rollback)
+        release.start()
+        schema_version.prepare(url)
+        release.join()
+    assert differences(engine) == []
+
+
+@pytest.mark.only_on("postgresql", "SQLite shows one state to a whole transaction")
+def test_one_that_looks_while_another_migrates_sees_its_own_tables(url: str, engine: Engine) -> None:
+    """The other one is done just after the first look at the empty database."""
+    looks: list[str] = []
+
+    def migrate(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        looks.append(statement)
+        if len(looks) == 1:
+            schema_version.upgrade(url)
+
+    event.listen(Engine, "after_cursor_execute", migrate)
+    try:
+        schema_version.prepare(url)
+    finally:
+        event.remove(Engine, "after_cursor_execute", migrate)
+    assert len(looks) > 1
+    assert differences(engine) == []
+
+
 def test_a_database_of_this_version_is_left_alone(url: str, engine: Engine) -> None:
     schema_version.prepare(url)
     with engine.begin() as connection:
@@ -171,11 +225,11 @@ def test_an_older_database_is_told_to_migrate(
 
 
 def test_a_database_that_cannot_be_opened_says_so(tmp_path: Path) -> None:
-    with pytest.raises(SchemaError, match="cannot be opened"):
+    with pytest.raises(SchemaError, match="cannot be used"):
         schema_version.prepare(f"sqlite:///{tmp_path}/nowhere/haja.db")
     (tmp_path / "text.db").write_text("not a database, but long enough to have a header" * 100, encoding="utf-8")
-    with pytest.raises(SchemaError, match="cannot be opened"):
+    with pytest.raises(SchemaError, match="cannot be used"):
         schema_version.prepare(f"sqlite:///{tmp_path}/text.db")
-    with pytest.raises(SchemaError, match="cannot be opened") as refused:
+    with pytest.raises(SchemaError, match="cannot be used") as refused:
         schema_version.prepare("postgresql+psycopg://me:secret@127.0.0.1:1/haja?connect_timeout=2")
     assert "secret" not in str(refused.value)

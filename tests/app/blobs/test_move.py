@@ -6,29 +6,32 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 import pytest
 from obstore.store import S3Store
+from sqlalchemy import insert
 
+from app.archive.tables import Blob, Photo
 from app.config import Settings
 from app.main import create_app
 from models.backbones import Backbone
 from tests.conftest import MakeSettings
 from tests.drawn import photo, photos
-from tests.rest import classify, connect, register, row_counts
+from tests.rest import classify, execute, register, row_counts
 
 HAJA = [sys.executable, "-c", "from app.cli import main; main()"]
 Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture(autouse=True)
-def settings(make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch) -> Settings:
+def settings(make_settings: MakeSettings, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """A service with its photos in the database."""
     made = make_settings()
-    monkeypatch.setenv("HAJA_DATABASE_URL", made.database_url.replace("+aiosqlite", ""))
+    monkeypatch.setenv("HAJA_DATABASE_URL", database_url)
     monkeypatch.delenv("HAJA_BLOBS", raising=False)
     return made
 
@@ -108,18 +111,14 @@ async def test_a_run_that_is_killed_is_carried_on(
 ) -> None:
     async with _service(settings, backbone) as client:
         await register(client, "crack", [photo()])
-    with closing(connect(settings)) as connection:
-        connection.execute("BEGIN")
-        for number in range(1500):  # too many to be moved between two looks at the storage
-            data = number.to_bytes(10_000)
-            sha256 = hashlib.sha256(data).hexdigest()
-            connection.execute(
-                "INSERT INTO photos (sha256, media_type, byte_size, width, height, created_at) "
-                "SELECT ?, media_type, ?, width, height, created_at FROM photos LIMIT 1",
-                (sha256, len(data)),
-            )
-            connection.execute("INSERT INTO blobs VALUES (?, ?)", (sha256, data))
-        connection.execute("COMMIT")
+    now = datetime.now(UTC)
+    # Too many to be moved between two looks at the storage.
+    contents = {hashlib.sha256(data).hexdigest(): data for data in (number.to_bytes(10_000) for number in range(1500))}
+    like = {"media_type": "image/jpeg", "byte_size": 10_000, "width": 9, "height": 9, "created_at": now}
+    execute(settings.database_url, insert(Photo).values([{"sha256": sha256, **like} for sha256 in contents]))
+    execute(
+        settings.database_url, insert(Blob).values([{"sha256": key, "bytes": data} for key, data in contents.items()])
+    )
     run = await asyncio.create_subprocess_exec(*HAJA, "blobs", "move", "--to", bucket, stdout=subprocess.DEVNULL)
     await asyncio.to_thread(_wait_for_the_first, bucket)
     run.kill()
@@ -139,9 +138,9 @@ async def test_damaged_bytes_are_neither_carried_nor_removed(
     async with _service(settings, backbone) as client:
         made = await register(client, "crack", photos("crack", range(3)))
     damaged, lost, sound = (outcome["photo_id"] for outcome in made["photos"])
-    with closing(connect(settings)) as connection:
-        connection.execute("UPDATE blobs SET bytes = x'00' WHERE sha256 = ?", (damaged,))
-        connection.execute("DELETE FROM blobs WHERE sha256 = ?", (lost,))
+    url = settings.database_url
+    execute(url, "UPDATE blobs SET bytes = :other WHERE sha256 = :id", other=b"\0", id=damaged)
+    execute(url, "DELETE FROM blobs WHERE sha256 = :id", id=lost)
     code, out, _ = await asyncio.to_thread(haja, "blobs", "move", "--to", bucket)
     assert code == 1
     assert f"photo {damaged}: its bytes have changed" in out

@@ -4,7 +4,6 @@ import asyncio
 import hashlib
 import uuid
 from collections.abc import Callable
-from contextlib import closing
 from datetime import timedelta
 from typing import Any
 
@@ -20,15 +19,15 @@ from app.metrics import Metrics
 from models.backbones import Backbone
 from tests.conftest import MakeSettings
 from tests.drawn import photo, photos
-from tests.rest import CLASSES, CLASSIFICATIONS, classify, connect, created, files, problem, register, row_counts
+from tests.rest import CLASSES, CLASSIFICATIONS, classify, created, execute, files, problem, register, row_counts
 
 Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def settings(make_settings: MakeSettings, bucket: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
+def settings(make_settings: MakeSettings, database_url: str, bucket: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
     made = make_settings(blobs=bucket)
-    monkeypatch.setenv("HAJA_DATABASE_URL", made.database_url.replace("+aiosqlite", ""))
+    monkeypatch.setenv("HAJA_DATABASE_URL", database_url)
     monkeypatch.setenv("HAJA_BLOBS", bucket)
     return made
 
@@ -149,8 +148,7 @@ async def test_what_the_database_still_holds_is_found(
     answer = await classify_one(client)
     data = bytes(objects.get(_key(photo("crack", 9))).bytes())
     objects.delete(_key(data))
-    with closing(connect(settings)) as connection:
-        connection.execute("INSERT INTO blobs VALUES (?, ?)", (answer["photo"]["id"], data))
+    execute(settings.database_url, "INSERT INTO blobs VALUES (:id, :data)", id=answer["photo"]["id"], data=data)
     assert (await client.get(f"/v1/photos/{answer['photo']['id']}/thumbnail")).status_code == 200
 
 

@@ -102,3 +102,13 @@ async def test_every_call_on_an_unknown_catalog_is_404(client: httpx.AsyncClient
             await client.post("/v1/catalogs/nowhere/classifications", files={"photo": ("a.jpg", photo())}),
         ):
             problem(answer, 404, "catalog-not-found")
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["/v1/catalogs/%00", "/v1/classifications?catalog=%00", "/v1/catalogs/a%00b/defect-classes", "/v1/catalogs/%FF"],
+)
+async def test_characters_that_no_name_has_find_nothing(client: httpx.AsyncClient, address: str) -> None:
+    """SQLite compares a NUL like any other character; PostgreSQL's protocol has no place for it."""
+    answer = await client.get(address)
+    assert answer.status_code in {200, 404, 422}

@@ -13,7 +13,7 @@ from app.catalogs.support_cache import Supports
 from app.config import Settings
 from tests.app.catalogs.test_prototype_cache import History
 from tests.drawn import photos
-from tests.rest import CLASSES, connect, created, files, register, row_counts
+from tests.rest import CLASSES, created, execute, files, register, row_counts
 
 
 async def _past(app: FastAPI, catalog_id: UUID, version: int) -> list[Supports]:
@@ -86,7 +86,5 @@ async def test_support_photos_know_the_version_that_brought_them(client: httpx.A
     made = created(await client.post(CLASSES, data={"name": "crack"}, files=files(photos("crack", range(2)))))
     address = f"/v1/defect-classes/{made['id']}/support-photos"
     more = created(await client.post(address, files=files(photos("crack", range(1, 4)))))
-    connection = connect(settings)
-    rows = connection.execute("SELECT added_in FROM support_photos ORDER BY id").fetchall()
-    connection.close()
+    rows = execute(settings.database_url, "SELECT added_in FROM support_photos ORDER BY id")
     assert [row[0] for row in rows] == [made["catalog_version"]] * 2 + [more["catalog_version"]] * 2

@@ -1,11 +1,16 @@
 """Registering defect classes and changing them, over the REST interface."""
 
+from uuid import UUID
+
 import httpx
 import pytest
+from PIL import ExifTags, Image
+from sqlalchemy import select
 
+from app.catalogs.tables import Prototype
 from app.config import Settings
-from tests.drawn import photo, photos
-from tests.rest import CLASSES, classify, connect, files, problem, register, row_counts
+from tests.drawn import photo, photos, pixels, save
+from tests.rest import CLASSES, classify, execute, files, problem, register, row_counts
 
 
 async def test_five_photos_make_a_class_that_recognises_the_next_one(remote: httpx.AsyncClient) -> None:
@@ -142,11 +147,17 @@ async def test_two_ways_to_write_the_same_korean_are_one_name(client: httpx.Asyn
     problem(answer, 409, "defect-class-name-taken")
 
 
+async def test_a_camera_s_strange_time_does_not_break_the_storing(client: httpx.AsyncClient) -> None:
+    """Longer than its column: SQLite would not mind."""
+    exif = Image.Exif()
+    fields = exif.get_ifd(ExifTags.IFD.Exif)
+    fields[ExifTags.Base.DateTimeOriginal] = "2026:11:22 09:30:05"
+    fields[ExifTags.Base.OffsetTimeOriginal] = "+09:00:15.123456"
+    await register(client, "crack", [save(Image.fromarray(pixels("crack", 1)), exif=exif)])
+
+
 def _sums(settings: Settings, class_id: str) -> bytes:
-    connection = connect(settings)
-    try:
-        query = "SELECT embedding_sum FROM prototypes WHERE defect_class_id = ?"
-        stored: bytes = connection.execute(query, [class_id.replace("-", "")]).fetchone()[0]
-        return stored
-    finally:
-        connection.close()
+    query = select(Prototype.embedding_sum).where(Prototype.defect_class_id == UUID(class_id))
+    ((stored,),) = execute(settings.database_url, query)
+    assert isinstance(stored, bytes)
+    return stored

@@ -4,10 +4,12 @@ import uuid
 
 import httpx
 import pytest
+from sqlalchemy import select
 
+from app.catalogs.tables import Prototype
 from app.config import Settings
 from tests.drawn import photo, photos
-from tests.rest import classify, connect, created, files, nothing_stored, problem, register, row_counts
+from tests.rest import classify, created, execute, files, nothing_stored, problem, register, row_counts
 
 
 async def test_removing_what_was_added_leaves_no_trace(client: httpx.AsyncClient, settings: Settings) -> None:
@@ -114,10 +116,6 @@ def _of(name: str, predictions: list[dict[str, dict[str, str]]]) -> float:
 
 
 def _prototype(settings: Settings, made: dict[str, str]) -> tuple[bytes, int]:
-    connection = connect(settings)
-    try:
-        query = "SELECT embedding_sum, shots FROM prototypes WHERE defect_class_id = ?"
-        stored: tuple[bytes, int] = connection.execute(query, [made["id"].replace("-", "")]).fetchone()
-        return stored
-    finally:
-        connection.close()
+    query = select(Prototype.embedding_sum, Prototype.shots).where(Prototype.defect_class_id == uuid.UUID(made["id"]))
+    ((embedding_sum, shots),) = execute(settings.database_url, query)
+    return embedding_sum, shots

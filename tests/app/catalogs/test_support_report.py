@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from app.config import Settings
 from app.photos import encode_jpeg
 from tests.drawn import photo, photos
-from tests.rest import connect, files, problem, register
+from tests.rest import execute, files, problem, register
 
 
 async def _report(client: httpx.AsyncClient, class_id: str) -> dict[str, Any]:
@@ -93,10 +93,7 @@ async def test_photos_from_before_they_were_measured_and_classes_without_any(
     client: httpx.AsyncClient, settings: Settings
 ) -> None:
     made = await register(client, "crack", photos("crack", range(2)))
-    with connect(settings) as connection:
-        connection.execute("UPDATE photos SET brightness = NULL, sharpness = NULL, fingerprint = NULL")
-        connection.commit()
-    connection.close()
+    execute(settings.database_url, "UPDATE photos SET brightness = NULL, sharpness = NULL, fingerprint = NULL")
     assert _codes(await _report(client, made["id"])) <= {"few-photos", "too-small"}
     for each in (await client.get(f"/v1/defect-classes/{made['id']}/support-photos")).json()["items"]:
         await client.delete(f"/v1/support-photos/{each['id']}")

@@ -1,6 +1,7 @@
 """A database that is locked, gone or full: said as such, nothing half stored, and well again without a restart."""
 
 import asyncio
+import sqlite3
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ import httpx
 import numpy as np
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import event
+from sqlalchemy import event, make_url
 from starlette.formparsers import MultiPartParser
 
 from app import schema_version
@@ -25,14 +26,26 @@ from tests.rest import (
     CLASSES,
     CLASSIFICATIONS,
     classify,
-    connect,
     created,
-    database_file,
     files,
     nothing_stored,
     problem,
     register,
 )
+
+pytestmark = pytest.mark.only_on("sqlite", "PostgreSQL has no file of its own, and its locks are of rows")
+
+
+def database_file(settings: Settings) -> str:
+    """The path of the SQLite file."""
+    path = make_url(settings.database_url).database
+    assert path
+    return path
+
+
+def connect(settings: Settings) -> sqlite3.Connection:
+    """A connection of its own to the service's database; every statement commits by itself."""
+    return sqlite3.connect(database_file(settings), isolation_level=None, timeout=10)
 
 
 def noise(seed: int, side: int) -> bytes:

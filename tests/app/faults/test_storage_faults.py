@@ -88,6 +88,7 @@ class TestAway:
         await self._well_again(client, kept)
 
 
+@pytest.mark.only_on("sqlite", "the start is refused before anything is written")
 class TestAtTheStart:
     @pytest.mark.parametrize(
         ("changes", "reason"),
@@ -140,9 +141,9 @@ class TestAtTheStart:
                 pass
 
     def test_the_command_line_says_it_with_exit_code_1(
-        self, make_settings: MakeSettings, bucket: str, haja: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+        self, database_url: str, bucket: str, haja: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
-        monkeypatch.setenv("HAJA_DATABASE_URL", make_settings().database_url.replace("+aiosqlite", ""))
+        monkeypatch.setenv("HAJA_DATABASE_URL", database_url)
         monkeypatch.setenv("HAJA_BLOBS", bucket)
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
         (tmp_path / "query.jpg").write_bytes(photo())

@@ -1,15 +1,17 @@
 """Feedback that counts: a photo becomes an example, and agreement is counted."""
 
-import sqlite3
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
+from sqlalchemy import select, update
 
 from app.config import Settings
+from app.inspections.tables import Classification
 from tests.drawn import photo, photos
-from tests.rest import classify, connect, created, nothing_stored, problem, register
+from tests.rest import classify, created, execute, nothing_stored, problem, register
 
 ADDRESS = "/v1/catalogs/default/agreement"
 
@@ -88,10 +90,7 @@ async def test_agreement_is_counted_by_week_and_class(
     strange = await classify(client, photo("brick", 7))
     assert strange["unknown"]
     await _feedback(client, strange, verdict="unknown")
-    with connect(settings) as connection:
-        _make_older(connection, answers[3]["id"], timedelta(days=14))
-        connection.commit()
-    connection.close()
+    _make_older(settings, answers[3]["id"], timedelta(days=14))
     await _feedback(client, answers[3], verdict="confirmed")
 
     found = (await client.get(ADDRESS)).json()
@@ -108,8 +107,7 @@ async def test_agreement_is_counted_by_week_and_class(
     problem(await client.get("/v1/catalogs/none/agreement"), 404, "catalog-not-found")
 
 
-def _make_older(connection: sqlite3.Connection, classification_id: str, age: timedelta) -> None:
-    plain = classification_id.replace("-", "")
-    (text,) = connection.execute("SELECT created_at FROM classifications WHERE id = ?", [plain]).fetchone()
-    older = (datetime.fromisoformat(text) - age).isoformat(sep=" ", timespec="microseconds")
-    connection.execute("UPDATE classifications SET created_at = ? WHERE id = ?", [older, plain])
+def _make_older(settings: Settings, classification_id: str, age: timedelta) -> None:
+    its_id = Classification.id == UUID(classification_id)
+    ((created_at,),) = execute(settings.database_url, select(Classification.created_at).where(its_id))
+    execute(settings.database_url, update(Classification).where(its_id).values(created_at=created_at - age))

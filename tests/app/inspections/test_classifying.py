@@ -14,7 +14,7 @@ from models.backbones import Backbone
 from models.prototypes import embedding_sum, expected_similarity, probabilities, prototype
 from models.ridge_head import fit_head
 from tests.drawn import photo, photos
-from tests.rest import classify, connect, created, files, nothing_stored, problem, register, row_counts
+from tests.rest import classify, created, execute, files, nothing_stored, problem, register, row_counts
 
 
 async def _three_classes(client: httpx.AsyncClient) -> dict[str, str]:
@@ -85,10 +85,8 @@ async def test_the_answer_says_how_it_was_made(
     assert answer["feedback"] is None
     assert not answer["unknown"]
     assert (await client.get(f"/v1/classifications/{answer['id']}")).json() == answer
-    with connect(settings) as connection:
-        kept = connection.execute("SELECT bytes FROM blobs WHERE sha256 = ?", [answer["photo"]["id"]]).fetchone()[0]
-    connection.close()
-    assert kept == data
+    query = "SELECT bytes FROM blobs WHERE sha256 = :id"
+    assert execute(settings.database_url, query, id=answer["photo"]["id"]) == [(data,)]
 
 
 async def test_top_k_cuts_the_answer_and_not_the_probabilities(client: httpx.AsyncClient) -> None:

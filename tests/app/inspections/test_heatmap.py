@@ -17,7 +17,7 @@ from app.photos import encode_jpeg
 from models.backbones import Backbone
 from models.network import EmbeddingNetwork
 from tests.drawn import encode, photo, photos, pixels, save
-from tests.rest import classify, connect, nothing_stored, problem, register
+from tests.rest import classify, execute, nothing_stored, problem, register
 
 
 async def _classes(client: httpx.AsyncClient) -> dict[str, str]:
@@ -145,18 +145,15 @@ async def test_what_is_no_request_for_a_map(client: httpx.AsyncClient) -> None:
 async def test_an_answer_of_another_backbone_has_no_map(client: httpx.AsyncClient, settings: Settings) -> None:
     await register(client, "crack", [photo()])
     judged = await classify(client, photo())
-    connection = connect(settings)
-    connection.execute("UPDATE classifications SET backbone_id = 'older@1'")
-    connection.close()
+    execute(settings.database_url, "UPDATE classifications SET backbone_id = 'older@1'")
     assert "older@1" in problem(await client.get(_address(judged)), 409, "backbone-changed")["detail"]
 
 
 async def test_a_photo_that_was_damaged_in_the_database(client: httpx.AsyncClient, settings: Settings) -> None:
     await register(client, "crack", [photo()])
     judged = await classify(client, photo("crack", 9))
-    connection = connect(settings)
-    connection.execute("UPDATE blobs SET bytes = ? WHERE sha256 = ?", [photo()[:3000], judged["photo"]["id"]])
-    connection.close()
+    execute(settings.database_url, "UPDATE blobs SET bytes = :cut WHERE sha256 = :id",
+            cut=photo()[:3000], id=judged["photo"]["id"])  # fmt: skip
     problem(await client.get(_address(judged)), 422, "photo-damaged")
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from fastapi import FastAPI
 from numpy.typing import NDArray
+from sqlalchemy import select, update
 
 from app.archive.errors import PhotoNotFound
 from app.archive.repository import ArchiveRepository
@@ -20,9 +21,10 @@ from app.config import Settings
 from app.errors import EmbedderUnavailable
 from app.inspections.replay import PastNotKept, Replay, ReplayService
 from app.inspections.service import ClassificationNotFound
+from app.inspections.tables import Classification
 from tests.app.catalogs.test_prototype_cache import History
 from tests.drawn import KINDS, photo, photos
-from tests.rest import CLASSIFICATIONS, classify, connect, created, files, nothing_stored, register
+from tests.rest import CLASSIFICATIONS, classify, created, execute, files, nothing_stored, register
 
 Replaying = Callable[[Any], Any]
 
@@ -169,14 +171,9 @@ async def test_classes_and_examples_that_tie_may_swap(client: httpx.AsyncClient,
 
 def _edit(settings: Settings, column: str, answer: dict[str, Any], change: Callable[[Any], Any]) -> None:
     """Change what a row keeps, as somebody with the database file could."""
-    row = [uuid.UUID(answer["id"]).hex]
-    connection = connect(settings)
-    (kept,) = connection.execute(f"SELECT {column} FROM classifications WHERE id = ?", row).fetchone()  # noqa: S608
-    is_json = column in {"predictions", "prediction_set", "nearest"}
-    changed = change(json.loads(kept) if is_json else kept)
-    statement = f"UPDATE classifications SET {column} = ? WHERE id = ?"  # noqa: S608
-    connection.execute(statement, [json.dumps(changed) if is_json else changed, *row])
-    connection.close()
+    its_id = Classification.id == uuid.UUID(answer["id"])
+    ((kept,),) = execute(settings.database_url, select(getattr(Classification, column)).where(its_id))
+    execute(settings.database_url, update(Classification).where(its_id).values({column: change(kept)}))
 
 
 def _first(kept: list[dict[str, Any]], **changes: Any) -> list[dict[str, Any]]:
@@ -232,14 +229,12 @@ async def test_other_bytes_in_the_place_of_the_photo_are_told(
 ) -> None:
     assert len(made) == 3
     answer = await classify(client, photo("rust", 9))
-    connection = connect(settings)
-    row = [answer["photo"]["id"]]
-    connection.execute("UPDATE blobs SET bytes = ? WHERE sha256 = ?", [photo("brick", 9), *row])
+    url, row = settings.database_url, {"id": answer["photo"]["id"]}
+    execute(url, "UPDATE blobs SET bytes = :other WHERE sha256 = :id", other=photo("brick", 9), **row)
     differences = (await replay(answer["id"])).differences
     assert differences[0].startswith("The photo's bytes have changed: ")
     assert any(each.startswith("classes: rust,") for each in differences)
-    connection.execute("DELETE FROM blobs WHERE sha256 = ?", row)
-    connection.close()
+    execute(url, "DELETE FROM blobs WHERE sha256 = :id", **row)
     with pytest.raises(PhotoNotFound):
         await replay(answer["id"])
 
@@ -262,17 +257,16 @@ async def test_an_answer_from_before_the_past_was_kept_may_differ(
     """As after the migration of an older database: nobody knows what was removed before."""
     answer = await classify(client, photo("rust", 9))
     await client.delete(f"/v1/support-photos/{made['rust']['photos'][0]['support_photo_id']}")
-    connection = connect(settings)
-    connection.execute("DELETE FROM past_support_photos")
-    connection.execute("UPDATE catalogs SET recorded_from = version")
-    connection.execute("UPDATE support_photos SET added_in = 0")
+    url = settings.database_url
+    execute(url, "DELETE FROM past_support_photos")
+    execute(url, "UPDATE catalogs SET recorded_from = version")
+    execute(url, "UPDATE support_photos SET added_in = 0")
     found = await replay(answer["id"])
     assert found.differences
     version = answer["catalog_version"]
     assert f"of version {version} of its catalog, whose past is kept from version {version + 1} on" in found.doubt
     newer = await classify(client, photo("rust", 9))
     assert await replay(newer["id"]) == Replay((await replay(newer["id"])).predictions, [], "")
-    connection.execute("DELETE FROM support_photos")
-    connection.close()
+    execute(url, "DELETE FROM support_photos")
     with pytest.raises(PastNotKept, match="whose past is kept from"):
         await replay(answer["id"])

@@ -9,14 +9,16 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import FastAPI
+from sqlalchemy import update
 
 from app.config import Settings
 from app.errors import EmbedderUnavailable
 from app.integrity import find_faults
 from app.jobs import receiving, repository, worker
+from app.jobs.tables import Job, JobItem
 from app.jobs.worker import BatchWorker
 from tests.drawn import photo, photos
-from tests.rest import CLASSIFICATIONS, classify, connect, created, files, nothing_stored, problem, register, row_counts
+from tests.rest import CLASSIFICATIONS, classify, created, execute, files, nothing_stored, problem, register, row_counts
 
 BATCH = f"{CLASSIFICATIONS}/batch"
 
@@ -197,12 +199,9 @@ async def test_a_photo_whose_worker_died_is_claimed_again_but_not_for_ever(
     async with _stopped(app):
         job = await _send(client, photos("rust", range(3, 6)))
         soon, past = datetime.now(UTC) + timedelta(hours=1), datetime.now(UTC) - timedelta(seconds=1)
-        with connect(settings) as database:
-            for position, until, attempts in ((0, soon, 1), (1, past, worker.TRIES), (2, past, 1)):
-                database.execute(
-                    "UPDATE job_items SET claimed_until = ?, attempts = ? WHERE position = ?",
-                    (until.replace(tzinfo=None).isoformat(" "), attempts, position),
-                )
+        for position, until, attempts in ((0, soon, 1), (1, past, worker.TRIES), (2, past, 1)):
+            changed = update(JobItem).where(JobItem.position == position)
+            execute(settings.database_url, changed.values(claimed_until=until, attempts=attempts))
         batch_worker = _worker(app)
         while await batch_worker.work_once():
             pass
@@ -239,10 +238,10 @@ async def test_old_jobs_and_broken_uploads_are_forgotten(
     await _finished(client, new)
     async with _stopped(app):
         broken = await _send(client, [photo("brick", 1)])
-        with connect(settings) as database:
-            long_ago = (datetime.now(UTC) - timedelta(days=31)).replace(tzinfo=None).isoformat(" ")
-            database.execute("UPDATE jobs SET ready = 0 WHERE id = ?", (uuid.UUID(broken["id"]).hex,))
-            database.execute("UPDATE jobs SET created_at = ? WHERE id != ?", (long_ago, uuid.UUID(new["id"]).hex))
+        broken_id, new_id = uuid.UUID(broken["id"]), uuid.UUID(new["id"])
+        execute(settings.database_url, update(Job).where(Job.id == broken_id).values(ready=False))
+        long_ago = datetime.now(UTC) - timedelta(days=31)
+        execute(settings.database_url, update(Job).where(Job.id != new_id).values(created_at=long_ago))
         await app.state.job_service.forget_outdated()
     assert [job["id"] for job in (await client.get("/v1/jobs")).json()["items"]] == [new["id"]]
     assert row_counts(settings)["photos"] == 6 + 2

@@ -1,29 +1,36 @@
 """The command `haja batch`, called as a person calls it."""
 
-import sqlite3
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
+from app.inspections.tables import Classification
 from models.backbones import Backbone
 from tests.drawn import photos
+from tests.rest import execute
 
 Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, haja: Run, backbone: Backbone, tmp_path: Path) -> Run:
-    """`haja` with the backbone that is loaded already, on a database that does not exist yet."""
-    monkeypatch.setenv("HAJA_DATABASE_URL", f"sqlite:///{tmp_path}/haja.db")
+def database(monkeypatch: pytest.MonkeyPatch, empty_database_url: str) -> str:
+    """The address of a database that holds nothing yet; the settings name it."""
+    monkeypatch.setenv("HAJA_DATABASE_URL", empty_database_url)
+    return empty_database_url
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, haja: Run, backbone: Backbone) -> Run:
+    """`haja` with the backbone that is loaded already."""
     monkeypatch.setattr("app.embedding.opening.load_backbone", lambda *_: backbone)
     for module in ("app.cli", "app.jobs.commands"):
         monkeypatch.setattr(f"{module}.logs.configure", lambda _level: None)  # pytest's own capture stays in place
     return haja
 
 
-def test_a_folder_is_classified_and_what_failed_is_named(run: Run, tmp_path: Path) -> None:
+def test_a_folder_is_classified_and_what_failed_is_named(run: Run, database: str, tmp_path: Path) -> None:
     for kind in ("crack", "rust"):
         (tmp_path / "classes" / kind).mkdir(parents=True)
         (tmp_path / "new" / kind).mkdir(parents=True)
@@ -40,13 +47,11 @@ def test_a_folder_is_classified_and_what_failed_is_named(run: Run, tmp_path: Pat
     assert errors.startswith("broken[1].jpg: ")
     (tmp_path / "new" / "broken[1].jpg").unlink()
     assert run("batch", tmp_path / "new")[0] == 0
-    with closing(sqlite3.connect(tmp_path / "haja.db")) as database:
-        answers = database.execute(
-            "SELECT filename, json_extract(predictions, '$[0].defect_class.name') FROM classifications"
-        )
-        found = answers.fetchall()
+    found = execute(database, select(Classification.filename, Classification.predictions))
     assert len(found) == 44
-    assert sum(filename.startswith(kind) for filename, kind in found) > 33  # chance would be 22
+    assert (
+        sum(filename.startswith(best["defect_class"]["name"]) for filename, (best, *_) in found) > 33
+    )  # chance would be 22
 
 
 def test_an_empty_folder_is_refused(run: Run, tmp_path: Path) -> None:

@@ -1,15 +1,13 @@
 """A batch outlives the processes that work on it."""
 
-import sqlite3
 import threading
 import time
-from contextlib import closing
 from pathlib import Path
 
 import httpx
 
 from tests.drawn import encode, photos, pixels
-from tests.rest import CLASSES, CLASSIFICATIONS, created, files
+from tests.rest import CLASSES, CLASSIFICATIONS, created, execute, files
 from tests.service_process import serving
 
 COUNT = 40
@@ -29,9 +27,8 @@ def _wait_for(address: str, job: str, done: int) -> None:
     raise AssertionError(f"the batch stands still at {_counts(address, job)}")
 
 
-def test_every_photo_is_answered_once_although_processes_end_and_die(tmp_path: Path) -> None:
-    database = tmp_path / "haja.db"
-    url = f"sqlite:///{database}"
+def test_every_photo_is_answered_once_although_processes_end_and_die(tmp_path: Path, empty_database_url: str) -> None:
+    url = empty_database_url
     contents = [encode(pixels("rust", seed, 900, 1200)) for seed in range(COUNT)]
     events: list[str] = []
     with serving(tmp_path, url) as first:
@@ -54,19 +51,14 @@ def test_every_photo_is_answered_once_although_processes_end_and_die(tmp_path: P
     # It ended by itself: the one who followed was told no more, and nobody had to be cut off.
     assert all(line.get("level") != "error" for line in log)
     assert events
-    with closing(sqlite3.connect(database)) as connection:
-        query = "SELECT count(*) FROM job_items WHERE state = 'done'"
-        done = connection.execute(query).fetchone()[0]
+    done = execute(url, "SELECT count(*) FROM job_items WHERE state = 'done'")[0][0]
     assert 3 <= done < COUNT
     with serving(tmp_path, url) as second:
         _wait_for(second.address, job, done + 3)
         second.kill()
-    with closing(sqlite3.connect(database)) as connection:
-        claimed = "SELECT count(*) FROM job_items WHERE claimed_until IS NOT NULL"
-        assert connection.execute(claimed).fetchone()[0] > 0
-        # What the dead process had in hand is free when its lease runs out: as if that time had passed.
-        with connection:
-            connection.execute("UPDATE job_items SET claimed_until = '2020-01-01' WHERE claimed_until IS NOT NULL")
+    assert execute(url, "SELECT count(*) FROM job_items WHERE claimed_until IS NOT NULL")[0][0] > 0
+    # What the dead process had in hand is free when its lease runs out: as if that time had passed.
+    execute(url, "UPDATE job_items SET claimed_until = '2020-01-01' WHERE claimed_until IS NOT NULL")
     with serving(tmp_path, url) as third:
         _wait_for(third.address, job, COUNT)
         results = httpx.get(f"{third.address}/v1/jobs/{job}/results?limit=200", timeout=60).json()["items"]

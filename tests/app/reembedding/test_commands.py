@@ -12,10 +12,12 @@ Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, haja: Run, backbone: Backbone, other: Backbone, tmp_path: Path) -> Run:
-    """`haja` with the backbones that are loaded already, on a database that does not exist yet."""
+def run(
+    monkeypatch: pytest.MonkeyPatch, haja: Run, backbone: Backbone, other: Backbone, empty_database_url: str
+) -> Run:
+    """`haja` with the backbones that are loaded already, on a database that holds nothing yet."""
     loaded = {each.backbone_id.partition("@")[0]: each for each in (backbone, other)}
-    monkeypatch.setenv("HAJA_DATABASE_URL", f"sqlite:///{tmp_path}/haja.db")
+    monkeypatch.setenv("HAJA_DATABASE_URL", empty_database_url)
     monkeypatch.setattr("app.embedding.opening.load_backbone", lambda name, *_: loaded[name])
     for module in ("app.cli", "app.reembedding.commands"):
         monkeypatch.setattr(f"{module}.logs.configure", lambda _level: None)  # pytest's own capture stays in place

@@ -9,7 +9,9 @@ import httpx
 import numpy as np
 import pytest
 from fastapi import FastAPI
+from sqlalchemy import update
 
+from app.archive.tables import Blob
 from app.config import Settings
 from app.errors import EmbedderUnavailable
 from app.intake import KeptPhoto
@@ -19,7 +21,7 @@ from app.metrics import Metrics
 from app.reembedding import service as reembedding
 from models.backbones import Backbone
 from tests.drawn import KINDS, photo, photos
-from tests.rest import CLASSES, classify, connect, created, files, problem, register
+from tests.rest import CLASSES, classify, created, execute, files, problem, register
 
 
 @pytest.fixture
@@ -123,8 +125,7 @@ async def test_workers_share_a_job_and_what_one_left_is_done_by_another(
         assert await second.reembedding.work_once(job_id)
         assert (await client.get(f"/v1/jobs/{job_id}")).json()["done"] == 4
         # A third died with two photos in hand; its time has run out.
-        with connect(settings) as database:
-            database.execute("UPDATE job_items SET claimed_until = '2020-01-01' WHERE position IN (4, 5)")
+        execute(settings.database_url, "UPDATE job_items SET claimed_until = '2020-01-01' WHERE position IN (4, 5)")
         while await second.reembedding.work_once(job_id):
             pass
         # A service has the new backbone before the first photo needs it.
@@ -160,8 +161,8 @@ async def test_an_example_that_cannot_be_embedded_keeps_the_catalog_where_it_is(
     client: httpx.AsyncClient, settings: Settings, moving: Services, backbone: Backbone
 ) -> None:
     made = await register(client, "crack", photos("crack", range(3)))
-    with connect(settings) as database:
-        database.execute("UPDATE blobs SET bytes = x'00' WHERE sha256 = ?", (made["photos"][1]["photo_id"],))
+    damaged = update(Blob).where(Blob.sha256 == made["photos"][1]["photo_id"])
+    execute(settings.database_url, damaged.values(bytes=b"0"))
     await _embed(moving)
     (job,) = (await client.get("/v1/jobs")).json()["items"]
     assert (job["done"], job["failed"]) == (2, 1)
