@@ -6,7 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
-import ray
 from numpy.typing import NDArray
 from ray import serve
 from ray.serve.config import ProxyLocation
@@ -98,17 +97,9 @@ def deploy(settings: Settings) -> bool:
         },
         health_check_period_s=2,
         health_check_timeout_s=30,
-        graceful_shutdown_timeout_s=10,
+        graceful_shutdown_timeout_s=5,
         logging_config=QUIET,
     )(Replica)
     loading = (settings.backbone, settings.engine, settings.precision, settings.embed_threads, settings.views)
     serve.run(deployment.bind(loading, settings.batch_size), name=name, route_prefix=None)
     return True
-
-
-def main(address: str) -> None:
-    """Deploy on the cluster at `address` what the environment's settings name, and say so."""
-    settings = Settings()
-    ray.init(address, namespace="haja", log_to_driver=False, configure_logging=False)
-    started = "now runs" if deploy(settings) else "runs already"
-    print(f"The embedder of {settings.backbone} {started} at {address}.")  # noqa: T201 - for `haja worker`, our parent

@@ -20,7 +20,7 @@ START_S = 60.0
 """So long may a node take to start."""
 DEPLOY_S = 600.0
 """So long may the first replica take, which may have to download its network."""
-STOP_S = 30.0
+STOP_S = 10.0
 """So long may a node take to end."""
 
 
@@ -126,7 +126,7 @@ def _deploy(address: str, environ: Mapping[str, str]) -> str:
     """Have the embedder started unless it runs; gives a sentence about it."""
     try:
         done = subprocess.run(  # noqa: S603 - our own interpreter, no shell
-            [sys.executable, "-c", "import sys, app.embedding.ray_deployment as it; it.main(sys.argv[1])", address],
+            [sys.executable, "-m", "app.embedding.ray_deploy", address],
             env=environ,
             capture_output=True,
             text=True,
