@@ -113,7 +113,9 @@ def worker(
     def greet(sentence: str) -> None:
         out.print(f"{sentence} SIGTERM or Ctrl+C ends this machine's part.", soft_wrap=True, highlight=False)
 
-    ray_worker.work(_quiet_settings(), address, cpus, greet)
+    settings = Settings() if address is None else Settings(ray_address=address)
+    logs.configure("error")
+    ray_worker.work(settings, join=address is not None, cpus=cpus, on_start=greet)
 
 
 @cli.command()

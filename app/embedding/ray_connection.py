@@ -43,6 +43,7 @@ class RayConnection:
         self._timeout_s = timeout_s
         self._numbers = itertools.count()
         self._answers: dict[int, asyncio.Future[Any]] = {}
+        self._gone = False
         self._reading = asyncio.create_task(self._read())
 
     async def call(self, method: str, argument: object) -> Any:
@@ -52,7 +53,7 @@ class RayConnection:
             QueueFull: enough calls wait for a replica.
             EmbedderUnavailable: the call failed or took too long, or the cluster is gone.
         """
-        if self._reading.done():
+        if self._gone:
             raise gone()
         number = next(self._numbers)
         answer = self._answers[number] = asyncio.get_running_loop().create_future()
@@ -97,6 +98,7 @@ class RayConnection:
         except Exception:  # noqa: BLE001 - those who wait must hear of it
             _log.exception("the process that speaks to Ray is not understood; ending it")
         finally:
+            self._gone = True
             for answer in self._answers.values():
                 if not answer.done():
                     answer.set_exception(gone())

@@ -24,8 +24,8 @@ STOP_S = 10.0
 """So long may a node take to end."""
 
 
-def work(settings: Settings, join: str | None, cpus: int | None, on_start: Callable[[str], None]) -> None:
-    """Run a node until SIGTERM or Ctrl+C: the head at `HAJA_RAY_ADDRESS`, or one that joins the head at `join`.
+def work(settings: Settings, *, join: bool, cpus: int | None, on_start: Callable[[str], None]) -> None:
+    """Run a node until SIGTERM or Ctrl+C: the head at `HAJA_RAY_ADDRESS`, or one that joins that head.
 
     `cpus` says how many cores the cluster may use here, all by default; a machine with 0 (and no GPU) runs no embedder,
     only services that reach the others through it. `on_start` is told in a sentence what came of it.
@@ -34,11 +34,10 @@ def work(settings: Settings, join: str | None, cpus: int | None, on_start: Calla
         StartError: the node cannot start, or ended by itself.
     """
     require_ray()
-    address = join or settings.ray_address
+    address = settings.ray_address
     host, _, port = address.rpartition(":")
     environ = environment(host)
-    _require_token(environ, may_make=join is None)
-    if join is None:
+    if not join:
         if _answers(address):
             raise StartError(f"HAJA_RAY_ADDRESS={address} is in use already: stop what listens there, or set another.")
         place = [
@@ -52,6 +51,7 @@ def work(settings: Settings, join: str | None, cpus: int | None, on_start: Calla
         raise StartError(f"Nothing answers at {address}: start `haja worker` there first.")
     else:
         place = [f"--address={address}"]
+    _require_token(environ, may_make=not join)
     if cpus is not None:
         place.append(f"--num-cpus={cpus}")
     place.append(f"--object-store-memory={settings.ray_store_bytes}")

@@ -74,8 +74,8 @@ async def test_workers_killed_under_load_leave_nobody_hanging_and_the_pool_heals
     stop = asyncio.Event()
     load = asyncio.create_task(_load(embedder, photos, stop))
     await asyncio.sleep(1)
+    await asyncio.to_thread(until, lambda: len(cluster.replicas()) == 2)  # one that starts has children for a moment
     before = cluster.replicas()
-    assert len(before) == 2
     for pid in before[:killed]:
         os.kill(pid, signal.SIGKILL)
     await asyncio.sleep(2)
@@ -92,7 +92,7 @@ async def test_a_connection_that_dies_is_told_at_once_and_made_again(
 ) -> None:
     assert embedder._connection
     os.kill(embedder._connection._process.pid, signal.SIGKILL)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         with pytest.raises(EmbedderUnavailable):  # noqa: PT012 - the first photos may still find it alive
             while True:
                 await embedder.embed(photos[0])
@@ -141,7 +141,7 @@ async def test_a_cluster_that_goes_away_means_503_until_it_is_back(
     cluster: RayCluster, embedder: RayEmbedder, backbone: Backbone, photos: NDArray[np.uint8]
 ) -> None:
     assert await asyncio.to_thread(cluster.stop) == 0
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         with pytest.raises(EmbedderUnavailable):
             await embedder.embed(photos[0])
     await asyncio.to_thread(cluster.start)
