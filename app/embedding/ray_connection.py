@@ -19,7 +19,7 @@ START_S = 60.0
 """So long may joining a cluster take, replicas that load their network included."""
 REACH_S = 5.0
 """So long may the cluster's head take to accept a connection."""
-GRACE_S = 2.0
+GRACE_S = 6.0
 """By so much a child may be late that was told how long a call may take."""
 
 _log = structlog.get_logger(__name__)

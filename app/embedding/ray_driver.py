@@ -4,6 +4,7 @@ Ray ends a process that loses its cluster, so the service keeps this one for it 
 """
 
 import asyncio
+import os
 import socket
 import sys
 from contextlib import suppress
@@ -18,6 +19,9 @@ from ray.serve.handle import DeploymentHandle
 from app.embedding import frames
 
 Outcome = Literal["done", "full", "failed"]
+
+CHECK_S = 5.0
+"""So long may the head take to list its nodes."""
 
 
 async def main(descriptor: int, address: str, application: str, timeout_s: float) -> None:
@@ -61,9 +65,25 @@ async def _answer(
             result = await getattr(handle, method).remote(argument)
     except BackPressureError:
         outcome = "full"
+    except TimeoutError:
+        outcome, result = "failed", f"no answer within {timeout_s:g} s"
+        if await _is_lost():
+            # Not sys.exit: Ray's threads may hang with the cluster.
+            os._exit(1)
     except Exception as error:  # noqa: BLE001 - whatever it was, those who wait must hear of it
         outcome, result = "failed", repr(error)
     frames.send(writer, (number, outcome, result))
+
+
+async def _is_lost() -> bool:
+    """Whether this process belongs to no living cluster. Ray notices a killed node, not always one that left."""
+    try:
+        async with asyncio.timeout(CHECK_S):
+            nodes = await asyncio.to_thread(ray.nodes)
+    except Exception:  # noqa: BLE001 - whoever cannot ask is lost
+        return True
+    own = ray.get_runtime_context().get_node_id()
+    return not any(node["NodeID"] == own and node["Alive"] for node in nodes)
 
 
 async def _refuse(writer: asyncio.StreamWriter, sentence: str) -> None:

@@ -82,7 +82,8 @@ async def test_workers_killed_under_load_leave_nobody_hanging_and_the_pool_heals
     stop.set()
     given = await load
     assert any(isinstance(answer, np.ndarray) for answer in given)
-    assert any(isinstance(answer, EmbedderUnavailable) for answer in given)
+    # Those of a lone dead worker may all have been answered, if it had nothing in work.
+    assert killed == 1 or any(isinstance(answer, EmbedderUnavailable) for answer in given)
     await _heal(embedder, photos, backbone.embed(photos[:1])[0])
     await asyncio.to_thread(until, lambda: len(set(cluster.replicas()) - set(before[:killed])) == 2)
 
