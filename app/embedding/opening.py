@@ -5,7 +5,7 @@ import asyncio
 from app.config import Settings
 from app.embedding import Embedder
 from app.embedding.local import LocalEmbedder
-from app.errors import StartError
+from app.embedding.ray import open_ray_embedder
 from app.metrics import Metrics
 from models.backbones import Backbone, load_backbone
 
@@ -15,10 +15,10 @@ async def open_embedder(settings: Settings, metrics: Metrics, backbone: Backbone
 
     Raises:
         CheckpointError: the backbone cannot be loaded.
-        StartError: there is no such embedder here.
+        StartError: the workers cannot be reached.
     """
     if settings.embedder == "ray":
-        raise StartError("HAJA_EMBEDDER=ray does not exist yet: set HAJA_EMBEDDER=local.")
+        return await open_ray_embedder(settings, metrics)
     if backbone is None:
         # In a thread: another backbone is opened while photos are answered.
         backbone = await asyncio.to_thread(
