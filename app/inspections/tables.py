@@ -32,8 +32,8 @@ class Classification(Base):
     threshold: Mapped[float]
     prediction_set: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     nearest: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON(none_as_null=True))
-    # The same as in `predictions`, to be asked for; it may be gone.
-    first_class_id: Mapped[UUID | None] = mapped_column(index=True)
+    # The same as in `predictions`, to be asked for: databases differ in how they look into JSON. It may be gone.
+    first_class_id: Mapped[UUID | None]
     place: Mapped[str] = mapped_column(String(200), server_default=text("''"))
     # `place` to be searched: databases fold the case of Latin letters only. Folding may triple a text's length.
     place_folded: Mapped[str] = mapped_column(String(600), server_default=text("''"))
@@ -58,9 +58,7 @@ class Feedback(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     classification_id: Mapped[UUID] = mapped_column(ForeignKey("classifications.id", ondelete="CASCADE"), index=True)
     verdict: Mapped[str] = mapped_column(String(16))
-    defect_class_id: Mapped[UUID | None] = mapped_column(
-        ForeignKey("defect_classes.id", ondelete="SET NULL"), index=True
-    )
+    defect_class_id: Mapped[UUID | None] = mapped_column(ForeignKey("defect_classes.id", ondelete="SET NULL"))
     defect_class_name: Mapped[str | None] = mapped_column(String(100))
     note: Mapped[str] = mapped_column(Text)
     support_photo_id: Mapped[UUID | None] = mapped_column(

@@ -25,12 +25,8 @@ def upgrade() -> None:
     first = rows.c.predictions[(0, "defect_class", "id")].as_string()
     # SQLite keeps ids without hyphens, and PostgreSQL reads them so as well.
     op.execute(rows.update().values(first_class_id=sa.cast(sa.func.replace(first, "-", ""), sa.Uuid())))
-    op.create_index("ix_classifications_first_class_id", "classifications", ["first_class_id"])
-    op.create_index("ix_feedback_defect_class_id", "feedback", ["defect_class_id"])
 
 
 def downgrade() -> None:
-    op.drop_index("ix_feedback_defect_class_id", "feedback")
-    op.drop_index("ix_classifications_first_class_id", "classifications")
     for name in ("first_class_id", "longitude", "latitude", "taken_at", "note", "place_folded", "place"):
         op.drop_column("classifications", name)

@@ -35,7 +35,8 @@ def _from_camera() -> bytes:
     return save(Image.fromarray(pixels("crack", 1)), exif=exif)
 
 
-async def _send(client: httpx.AsyncClient, data: bytes, headers: dict[str, str] | None = None, **fields: str) -> Any:
+async def _send(client: httpx.AsyncClient, data: bytes, key: str = "", **fields: str) -> httpx.Response:
+    headers = {"Idempotency-Key": key} if key else {}
     return await client.post(CLASSIFICATIONS, data=fields, files=files([data], "photo"), headers=headers)
 
 
@@ -129,12 +130,11 @@ async def test_what_does_not_fit_is_refused_and_nothing_is_kept(
 @pytest.mark.parametrize("field", list(GIVEN))
 @pytest.mark.usefixtures("crack")
 async def test_a_key_covers_what_was_added(client: httpx.AsyncClient, settings: Settings, field: str) -> None:
-    key = {"Idempotency-Key": "basement"}
-    first = created(await _send(client, photo(), key, **GIVEN))
+    first = created(await _send(client, photo(), "basement", **GIVEN))
     other = GIVEN | {field: "2026-11-22T09:30:01+09:00" if field == "taken_at" else "1"}
     with nothing_stored(settings):
-        assert created(await _send(client, photo(), key, **GIVEN)) == first
-        problem(await _send(client, photo(), key, **other), 422, "idempotency-key-reused")
+        assert created(await _send(client, photo(), "basement", **GIVEN)) == first
+        problem(await _send(client, photo(), "basement", **other), 422, "idempotency-key-reused")
 
 
 @pytest.mark.usefixtures("crack")
@@ -142,13 +142,15 @@ async def test_place_and_note_change_afterwards(client: httpx.AsyncClient, setti
     answer = created(await _send(client, photo(), **GIVEN))
     address = f"/v1/classifications/{answer['id']}"
     with nothing_stored(settings):
-        for change in ({"note": "dry by now"}, {"place": "옥상"}, {"place": "", "note": ""}, {}):
+        changes: list[dict[str, str]] = [{"note": "dry by now"}, {"place": "옥상"}, {"place": "", "note": ""}, {}]
+        for change in changes:
             answer |= change
             changed = await client.patch(address, json=change)
             assert changed.status_code == 200
             assert changed.json() == answer
             assert (await client.get(address)).json() == answer
-        for wrong in ({"place": "a\nb"}, {"note": "\0"}, {"place": None}, {"taken_at": "2026-11-22T09:30:00"}):
+        wrongs: list[dict[str, str | None]] = [{"place": "a\nb"}, {"note": "\0"}, {"place": None}, {"taken_at": ""}]
+        for wrong in wrongs:
             problem(await client.patch(address, json=wrong), 422, "request-invalid")
         problem(await client.patch(f"/v1/classifications/{uuid.uuid4()}", json={}), 404, "classification-not-found")
     assert (await client.get(address)).json() == answer
