@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from app.errors import HajaError
-from app.inspections.export_columns import Language, cells, headings
+from app.inspections.export_columns import cells, headings
 from app.inspections.export_csv import BOM, csv_rows
 from app.inspections.filters import ClassificationFilter
 from app.inspections.schemas import ClassificationOut
 from app.inspections.service import InspectionService
+from app.language import Language
 from app.pagination import decode_cursor
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from app.inspections.export_columns import Language
+from app.language import Language
 
 WORDS: Final[dict[Language, dict[str, str]]] = {
     "ko": {
