@@ -14,6 +14,7 @@ import app.archive.endpoints
 import app.catalogs.endpoints
 import app.evaluation.endpoints
 import app.inspections.endpoints
+import app.inspections.export_endpoints
 import app.jobs.endpoints
 import app.operations
 from app import errors, schema_version
@@ -31,6 +32,8 @@ from app.embedding.several import Embedders
 from app.errors import EmbedderUnavailable, StartError, StorageUnavailable
 from app.evaluation.service import EvaluationService
 from app.idempotency.repository import forget_old
+from app.inspections.export_report import ReportService
+from app.inspections.export_service import ExportService
 from app.inspections.heatmap import HeatmapService
 from app.inspections.replay import ReplayService
 from app.inspections.repository import InspectionRepository
@@ -90,6 +93,8 @@ class Services:
         self.reembedding = ReembeddingService(
             self.database, self._backbone_rows, jobs, self.catalogs, self._catalog_rows, *photos
         )
+        self.exports = ExportService(self.inspections)
+        self.reports = ReportService(self.exports, self.catalogs, self.archive, self.heatmaps)
 
     async def start(self) -> None:
         """Load what the catalogs are answered by, and make what must always exist.
@@ -180,6 +185,8 @@ def create_app(settings: Settings, backbone: Backbone | None = None) -> FastAPI:
             app.state.evaluation_service = services.evaluations
             app.state.inspection_service = services.inspections
             app.state.heatmap_service = services.heatmaps
+            app.state.export_service = services.exports
+            app.state.report_service = services.reports
             app.state.job_service = services.jobs
             app.state.batch_worker = services.batch_worker
             app.state.batch_task = asyncio.create_task(services.batch_worker.run())
@@ -205,6 +212,8 @@ def create_app(settings: Settings, backbone: Backbone | None = None) -> FastAPI:
     errors.install(service)
     service.add_middleware(LimitBody, max_bytes=settings.max_request_bytes, max_batch_bytes=settings.max_batch_bytes)
     service.add_middleware(Observe, metrics=metrics)
+    # Before the classifications, where `export.csv` would be an id that does not fit.
+    service.include_router(app.inspections.export_endpoints.router)
     for part in (app.catalogs, app.evaluation, app.inspections, app.jobs, app.archive):
         service.include_router(part.endpoints.router)
     service.include_router(app.operations.router)

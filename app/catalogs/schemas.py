@@ -8,6 +8,7 @@ from uuid import UUID
 from fastapi import Form
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from app.language import Language
 from models.leave_one_out import wilson_interval
 
 Severity = Literal["low", "medium", "high", "critical"]
@@ -15,7 +16,8 @@ WarningCode = Literal["few-photos", "near-duplicates", "looks-like-another-class
 
 
 def _readable(value: str) -> str:
-    text = unicodedata.normalize("NFC", value).strip()
+    # A form sends a line break as two characters.
+    text = unicodedata.normalize("NFC", value.replace("\r\n", "\n")).strip()
     if any(unicodedata.category(character) in {"Cc", "Cs"} and character not in "\n\t" for character in text):
         raise ValueError("it holds characters that cannot be shown")
     return text
@@ -44,12 +46,13 @@ class _FromRow(BaseModel):
     model_config = ConfigDict(from_attributes=True)
 
 
-class _Patch(BaseModel):
+class Patch(BaseModel):
     """Only the fields that are sent change."""
 
     model_config = ConfigDict(extra="forbid")
 
     def changes(self) -> dict[str, Any]:
+        """The fields that were sent."""
         return self.model_dump(exclude_unset=True)
 
 
@@ -67,7 +70,7 @@ class CatalogCreate(BaseModel):
     description: Description = ""
 
 
-class CatalogChange(_Patch):
+class CatalogChange(Patch):
     """Fields of a catalog to change."""
 
     name: CatalogSlug = ""
@@ -121,7 +124,7 @@ class DefectClassCreate(BaseModel):
         return cls(name=name, title_ko=title_ko, title_en=title_en, description=description, severity=severity)
 
 
-class DefectClassChange(_Patch):
+class DefectClassChange(Patch):
     """Fields of a defect class to change."""
 
     model_config = ConfigDict(
@@ -144,6 +147,11 @@ class DefectClassName(_FromRow):
     title_ko: str
     title_en: str
     severity: Severity | None
+
+    def title(self, language: Language) -> str:
+        """In this language, else in the other one, else the name."""
+        titles = (self.title_ko, self.title_en) if language == "ko" else (self.title_en, self.title_ko)
+        return titles[0] or titles[1] or self.name
 
 
 class DefectClassFields(DefectClassName):

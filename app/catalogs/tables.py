@@ -24,7 +24,7 @@ class Catalog(Base):
     title_en: Mapped[str] = mapped_column(String(200))
     description: Mapped[str] = mapped_column(Text)
     version: Mapped[int]
-    backbone_id: Mapped[str] = mapped_column(String(128))
+    backbone_id: Mapped[str] = mapped_column(String(128), server_default=text("''"))
     recorded_from: Mapped[int] = mapped_column(server_default=text("1"))
     created_at: Mapped[datetime]
 

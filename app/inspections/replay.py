@@ -88,7 +88,7 @@ class ReplayService:
             PhotoError, QueueFull, EmbedderUnavailable: as `Intake.take`.
         """
         async with self._database.reading() as session:
-            row, _, _ = await self._inspections.find(session, classification_id)
+            row, *_ = await self._inspections.find(session, classification_id)
         embedder = await self._embedders.get(row.backbone_id)
         # One reading session sees one state: what is removed meanwhile would be neither present nor past.
         async with self._database.reading() as session:

@@ -18,7 +18,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_backbones"),
     )
     # An empty catalog has none: the next start gives it the one of the settings.
-    op.add_column("catalogs", sa.Column("backbone_id", sa.String(length=128), nullable=False, server_default=""))
+    op.add_column(
+        "catalogs", sa.Column("backbone_id", sa.String(length=128), nullable=False, server_default=sa.text("''"))
+    )
     op.execute(
         "UPDATE catalogs SET backbone_id = COALESCE((SELECT max(prototypes.backbone_id) FROM prototypes "
         "JOIN defect_classes ON defect_classes.id = prototypes.defect_class_id "

@@ -200,7 +200,7 @@ class TestReplay:
         execute(database, "UPDATE classifications SET backbone_id = 'other@12345678'")
         code, _, err = run("replay", answer)
         assert code == 1
-        assert "There is no checkpoint 'other'" in err
+        assert "The network other@12345678 is needed and cannot be loaded here" in err
 
     def test_an_id_that_is_none_or_of_nothing(self, run: Run, database: str) -> None:
         assert run("replay", "rust")[0] == 2
