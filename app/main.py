@@ -33,7 +33,7 @@ from app.inspections.repository import InspectionRepository
 from app.inspections.service import InspectionService
 from app.intake import Intake
 from app.metrics import Metrics
-from app.middleware import LimitBody, Observe
+from app.middleware import Door, LimitBody, Observe
 from models.backbones import Backbone, load_backbone
 
 # Phone photos stay in memory while they arrive: in a temporary file, each 64 kB piece would cost a change of threads.
@@ -172,6 +172,7 @@ def create_app(settings: Settings, backbone: Backbone | None = None) -> FastAPI:
     )
     service.state.metrics = metrics
     errors.install(service)
+    service.add_middleware(Door, places=settings.queue_size)
     service.add_middleware(LimitBody, max_bytes=settings.max_request_bytes)
     service.add_middleware(Observe, metrics=metrics)
     for part in (app.catalogs, app.evaluation, app.inspections, app.archive):

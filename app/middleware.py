@@ -8,7 +8,7 @@ from contextlib import suppress
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.errors import RequestTooLarge
+from app.errors import QueueFull, RequestTooLarge
 from app.metrics import Metrics
 
 _log = structlog.get_logger("app.requests")
@@ -119,3 +119,46 @@ async def _drain(receive: Receive) -> None:
         async with asyncio.timeout(LINGER_S):
             while (await receive()).get("more_body", False):
                 pass
+
+
+class Door:
+    """Turns forms away before their photos are read, when as many as can be served are in the house.
+
+    Read first and refused later, they would cost under a rush what those inside need.
+    """
+
+    def __init__(self, app: ASGIApp, places: int) -> None:
+        self._app = app
+        self._places = places
+        # Who arrives slowly, over a bad line, must not keep the others out while nothing is in work.
+        self._places_to_arrive = places // 4
+        self._arriving = 0
+        self._inside = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one ASGI call."""
+        headers = dict(scope["headers"]) if scope["type"] == "http" else {}
+        if not headers.get(b"content-type", b"").lower().startswith(b"multipart/form-data"):
+            await self._app(scope, receive, send)
+            return
+        arriving = inside = False
+
+        async def admitted() -> Message:
+            nonlocal arriving, inside
+            if not arriving and not inside:
+                if self._inside + min(self._arriving, self._places_to_arrive) >= self._places:
+                    raise QueueFull
+                arriving = True
+                self._arriving += 1
+            message = await receive()
+            if arriving and not message.get("more_body", False):
+                arriving, inside = False, True
+                self._arriving -= 1
+                self._inside += 1
+            return message
+
+        try:
+            await self._app(scope, admitted, send)
+        finally:
+            self._arriving -= arriving
+            self._inside -= inside
