@@ -23,11 +23,12 @@ from app.catalogs.schemas import DefectClassCreate
 from app.catalogs.service import MAX_PHOTOS
 from app.config import Settings
 from app.database import Database
-from app.errors import HajaError
+from app.embedding import ray_worker
+from app.errors import HajaError, StartError
 from app.idempotency.service import Once
 from app.inspections.replay import Replay
 from app.learning import learning
-from app.main import Services, StartError, any_services, open_services
+from app.main import Services, any_services, open_services
 from app.metrics import Metrics
 from app.photos import PhotoError
 from app.schema_version import SchemaError
@@ -98,6 +99,23 @@ def serve(
         out.print("Nobody has to sign in: whoever reaches this address may read and change everything.", soft_wrap=True)
 
     server.serve(settings, greet)
+
+
+@cli.command()
+def worker(
+    address: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="Join the cluster of this head, instead of being the head.")
+    ] = None,
+    cpus: Annotated[int | None, typer.Option(help="Cores for embedders; 0: only reach those of others.", min=0)] = None,
+) -> None:
+    """Run embedders on Ray for services with HAJA_EMBEDDER=ray: the head of a cluster, or one more machine."""
+
+    def greet(sentence: str) -> None:
+        out.print(f"{sentence} SIGTERM or Ctrl+C ends this machine's part.", soft_wrap=True, highlight=False)
+
+    settings = Settings() if address is None else Settings(ray_address=address)
+    logs.configure("error")
+    ray_worker.work(settings, join=address is not None, cpus=cpus, on_start=greet)
 
 
 @cli.command()

@@ -2,6 +2,7 @@
 
 import ipaddress
 import os
+import re
 from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -12,6 +13,8 @@ from app.database import checked_url
 from models.backbones import DEFAULT
 from models.engines import EngineName, Precision
 from models.views import Views
+
+_LAST_PORT = 65535
 
 
 class Settings(BaseSettings):
@@ -35,6 +38,19 @@ class Settings(BaseSettings):
     )
     blobs_timeout_s: float = Field(
         15.0, gt=0, le=600, description="Seconds to wait for one photo's way to or from object storage."
+    )
+    embedder: Literal["local", "ray"] = Field(
+        "local", description="`local`: the network runs in this process; `ray`: in workers (`haja worker`)."
+    )
+    ray_address: str = Field("127.0.0.1:6379", description="Where the head of the Ray cluster listens.")
+    ray_timeout_s: float = Field(
+        15.0, gt=0, le=600, description="Seconds to wait for a worker's answer before answering 503."
+    )
+    ray_min_replicas: int = Field(1, ge=1, description="Embedders that a Ray cluster always runs.")
+    ray_max_replicas: int = Field(4, ge=1, description="Embedders that it grows to while photos queue up.")
+    ray_gpus: float = Field(0.0, ge=0, description="GPUs of one of them, or the share of one.")
+    ray_store_bytes: int = Field(
+        200_000_000, ge=80_000_000, description="Shared memory of a worker for photos on their way."
     )
     backbone: str = Field(DEFAULT, description="A shipped checkpoint, a manifest's path, or `timm/NAME` (downloads).")
     engine: EngineName = Field(
@@ -77,8 +93,17 @@ class Settings(BaseSettings):
     def _choose_blobs(cls, value: str) -> str:
         return checked_place(value)
 
+    @field_validator("ray_address")
+    @classmethod
+    def _check_ray_address(cls, value: str) -> str:
+        if not re.fullmatch(r"[\w.-]+:\d{1,5}", value, re.ASCII) or int(value.rpartition(":")[2]) > _LAST_PORT:
+            raise ValueError("it must look like host:6379")
+        return value
+
     @model_validator(mode="after")
     def _refuse_unsafe(self) -> Self:
+        if self.ray_min_replicas > self.ray_max_replicas:
+            raise ValueError("HAJA_RAY_MIN_REPLICAS is above HAJA_RAY_MAX_REPLICAS")
         if self.max_photo_bytes > self.max_request_bytes:
             raise ValueError("HAJA_MAX_PHOTO_BYTES is above HAJA_MAX_REQUEST_BYTES: no such photo could ever arrive")
         if not self.allow_unauthenticated and not _is_loopback(self.host):

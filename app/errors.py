@@ -42,6 +42,10 @@ class Problem(BaseModel):
     )
 
 
+class StartError(Exception):
+    """The service cannot start; the message says what to do."""
+
+
 class HajaError(HTTPException):
     """Base of every error with a code; an HTTPException, since FastAPI lets no other through while it reads a body."""
 

@@ -23,8 +23,9 @@ from app.catalogs.repository import CatalogRepository
 from app.catalogs.service import CatalogService
 from app.config import Settings
 from app.database import Database
-from app.embedding.local import LocalEmbedder
-from app.errors import StorageUnavailable
+from app.embedding import Embedder
+from app.embedding.opening import open_embedder
+from app.errors import StartError, StorageUnavailable
 from app.evaluation.service import EvaluationService
 from app.idempotency.repository import forget_old
 from app.inspections.heatmap import HeatmapService
@@ -34,23 +35,19 @@ from app.inspections.service import InspectionService
 from app.intake import Intake
 from app.metrics import Metrics
 from app.middleware import Door, LimitBody, Observe
-from models.backbones import Backbone, load_backbone
+from models.backbones import Backbone
 
 # Phone photos stay in memory while they arrive: in a temporary file, each 64 kB piece would cost a change of threads.
 # Starlette offers no other place to say so.
 MultiPartParser.spool_max_size = 8_000_000
 
 
-class StartError(Exception):
-    """The service cannot start; the message says what to do."""
-
-
 class Services:
     """The services of one process, without HTTP: the API and the command line use the same."""
 
-    def __init__(self, settings: Settings, backbone: Backbone, metrics: Metrics) -> None:
+    def __init__(self, settings: Settings, embedder: Embedder, metrics: Metrics) -> None:
         self.database = Database(settings.database_url, settings.database_timeout_s)
-        self.embedder = LocalEmbedder(backbone, metrics, settings.batch_size, settings.queue_size)
+        self.embedder = embedder
         self.intake = Intake(
             self.embedder,
             metrics,
@@ -122,21 +119,17 @@ async def open_services(
 async def any_services(
     settings: Settings, metrics: Metrics, backbone: Backbone | None = None
 ) -> AsyncIterator[Services]:
-    """Bring an empty database to this version's schema, load the backbone, and give the services.
+    """Bring an empty database to this version's schema, open the embedder, and give the services.
 
     For looking back only: the catalogs may have moved on to another backbone.
 
     Raises:
-        SchemaError, CheckpointError: the message says what to do.
+        SchemaError, StartError, CheckpointError: the message says what to do.
     """
     schema_version.prepare(settings.database_url)
     # The products here are small: threads of BLAS would spin against those that decode and embed.
     threadpool_limits(1, "blas")
-    if backbone is None:
-        backbone = load_backbone(
-            settings.backbone, settings.engine, settings.precision, settings.embed_threads, settings.views
-        )
-    services = Services(settings, backbone, metrics)
+    services = Services(settings, await open_embedder(settings, metrics, backbone), metrics)
     try:
         yield services
     finally:
@@ -144,7 +137,7 @@ async def any_services(
 
 
 def create_app(settings: Settings, backbone: Backbone | None = None) -> FastAPI:
-    """Make the service. `backbone` saves loading it where several apps share a process."""
+    """Make the service. `backbone` saves the local embedder loading it where several apps share a process."""
     metrics = Metrics()
 
     @asynccontextmanager

@@ -233,7 +233,7 @@ def main() -> None:
     before = os.getloadavg()[0]
     section = measure(chosen.quick, chosen.rounds, chosen.only)
     options = " --quick" if chosen.quick else f" --rounds {chosen.rounds}"
-    packages = ("litserve", "bentoml", "ray")
+    packages = ("litserve", "bentoml")
     section.parts.insert(0, report.environment(f"python -m benchmarks.peers{options}", before, packages))
     missing = [peer.name for peer in PEERS if importlib.util.find_spec(peer.package) is None]
     section.text(f"Not run, because not installed: {', '.join(missing) or 'none'}.")

@@ -13,8 +13,10 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "RESULTS.md"
-SPEED = ("serving", "overload", "embedding", "photo_path", "catalog_size", "answer_cost", "start_and_memory")
-PACKAGES = ("numpy", "pillow", "torch", "openvino", "timm", "fastapi", "starlette", "uvicorn", "sqlalchemy")
+SPEED = (
+    "serving", "overload", "embedding", "photo_path", "catalog_size", "answer_cost", "start_and_memory", "embedders",
+)  # fmt: skip
+PACKAGES = ("numpy", "pillow", "torch", "openvino", "timm", "fastapi", "starlette", "uvicorn", "sqlalchemy", "ray")
 PREAMBLE = """# Speed and memory
 
 Written by `make bench`, or one section at a time by `python -m benchmarks.NAME`. Ratios are taken within one run on

@@ -1,5 +1,6 @@
 """What all tests share: one real backbone, the migrated schema, and two ways to a running service."""
 
+import importlib.util
 import shutil
 import sys
 import uuid
@@ -19,6 +20,7 @@ from app.config import Settings
 from app.main import create_app
 from app.server import running
 from models.backbones import Backbone, load_backbone
+from tests import ray_cluster
 from tests.seaweed import SeaweedServer, log_in
 
 # Derandomised: whether the tests pass depends on the code alone; no deadline: a busy machine is no fault.
@@ -117,6 +119,16 @@ def bucket(seaweed: SeaweedServer, monkeypatch: pytest.MonkeyPatch) -> str:
     """The address of empty object storage, whose keys are in the environment."""
     log_in(monkeypatch, seaweed, "writer")
     return f"s3://haja/{uuid.uuid4().hex}"
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[ray_cluster.RayCluster]:
+    """A running Ray cluster of two nodes with an embedder each. A test that stops it starts it again."""
+    if importlib.util.find_spec("ray") is None:
+        pytest.skip("Ray is not installed: pip install 'haja[scale]'")
+    started = ray_cluster.make()
+    yield started
+    started.remove()
 
 
 @pytest.fixture

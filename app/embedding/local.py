@@ -12,12 +12,11 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from app.errors import EmbedderUnavailable, HeatmapUnavailable, QueueFull
+from app.embedding.batch import embed_each
+from app.embedding.refusals import MAPS, closing, failed, no_features
+from app.errors import EmbedderUnavailable, QueueFull
 from app.metrics import Metrics
 from models.backbones import Backbone, NoFeatureMapError
-
-MAPS = 8
-"""Feature maps in work or waiting: those who look closer leave places to those who classify."""
 
 _log = structlog.get_logger(__name__)
 
@@ -94,20 +93,17 @@ class LocalEmbedder:
 
     def _refuse_closed(self) -> None:
         if self._closed:
-            raise _closing()
+            raise closing()
 
     def _feature_map(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         self._refuse_closed()  # those who waited
         try:
             features: NDArray[np.float32] = self._backbone.feature_map(pixels[np.newaxis])[0]
         except NoFeatureMapError as error:
-            raise HeatmapUnavailable(
-                "There are no heat maps with this service's network: its embeddings are not made place by place. "
-                "Its operator may choose a convolutional one by HAJA_BACKBONE."
-            ) from error
+            raise no_features() from error
         except BaseException as error:  # SystemExit would end the event loop that waits for the thread
             _log.exception("feature map failed")
-            raise _failed() from error
+            raise failed() from error
         return features
 
     def _work(self) -> None:
@@ -121,7 +117,7 @@ class LocalEmbedder:
             except BaseException:  # noqa: BLE001 - a thread that dies would leave every later caller hanging
                 _log.exception("embedder batch failed")
                 for caller in batch:
-                    caller.answer(_failed())
+                    caller.answer(failed())
 
     def _next_batch(self) -> list[_Caller] | None:
         """Wait for a caller, take who else is there; None says to stop."""
@@ -146,39 +142,14 @@ class LocalEmbedder:
         started = time.perf_counter()
         for caller in batch:
             self._metrics.stage("queue").observe(started - caller.since)
-        try:
-            embeddings = self._backbone.embed(np.stack([caller.pixels for caller in batch]))
-        except Exception:
-            if len(batch) == 1:
-                raise
-            # One bad photo must not spoil its neighbours: each alone now.
-            _log.exception("forward pass failed; trying each photo of the batch alone", photos=len(batch))
-            for caller in batch:
-                self._serve_alone(caller)
-            return
+        embeddings = embed_each(self._backbone, [caller.pixels for caller in batch])
         self._metrics.stage("embed").observe(time.perf_counter() - started)
         for caller, embedding in zip(batch, embeddings, strict=True):
-            caller.answer(embedding.copy())
-
-    def _serve_alone(self, caller: _Caller) -> None:
-        try:
-            caller.answer(self._backbone.embed(caller.pixels[np.newaxis])[0])
-        except Exception:  # noqa: BLE001 - whatever it was, this caller must hear of it
-            caller.answer(_failed())
+            caller.answer(failed() if embedding is None else embedding)
 
     def _fail_waiting(self) -> None:
         with suppress(queue.Empty):
             while True:
                 caller = self._waiting.get_nowait()
                 if caller is not None:
-                    caller.answer(_closing())
-
-
-def _closing() -> EmbedderUnavailable:
-    return EmbedderUnavailable("The service is shutting down: send this request again in a few seconds.")
-
-
-def _failed() -> EmbedderUnavailable:
-    return EmbedderUnavailable(
-        "The network failed on this photo; nothing was stored. Try again, or send another photo."
-    )
+                    caller.answer(closing())

@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 
-import app.cli
-import app.main
 from models.backbones import Backbone
 from tests.drawn import photo, photos
 
@@ -27,7 +25,7 @@ def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, haja: Run, backbone: Backbone) -> Run:
     """`haja` with the backbone that is loaded already."""
-    monkeypatch.setattr(app.main, "load_backbone", lambda *_: backbone)
+    monkeypatch.setattr("app.embedding.opening.load_backbone", lambda *_: backbone)
     monkeypatch.setattr("app.cli.logs.configure", lambda _level: None)  # pytest's own capture stays in place
     return haja
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from app.embedding.local import MAPS, LocalEmbedder
+from app.embedding.local import LocalEmbedder
+from app.embedding.refusals import MAPS
 from app.errors import EmbedderUnavailable, HeatmapUnavailable, QueueFull
 from app.metrics import Metrics
 from models.backbones import Backbone, NoFeatureMapError

@@ -9,7 +9,8 @@ import httpx
 import pytest
 
 from app.config import Settings
-from app.main import StartError, open_services
+from app.errors import StartError
+from app.main import open_services
 from app.metrics import Metrics
 from models.backbones import Backbone
 from tests.conftest import MakeSettings

@@ -1,0 +1,75 @@
+"""The process that is a service's place in a Ray cluster.
+
+Ray ends a process that loses its cluster, so the service keeps this one for it and starts another when it has ended.
+"""
+
+import asyncio
+import socket
+import sys
+from contextlib import suppress
+from typing import Any, Literal
+
+import ray
+from ray import serve
+from ray.exceptions import RayError
+from ray.serve.exceptions import BackPressureError, RayServeException
+from ray.serve.handle import DeploymentHandle
+
+from app.embedding import frames
+
+Outcome = Literal["done", "full", "failed"]
+
+
+async def main(descriptor: int, address: str, application: str, timeout_s: float) -> None:
+    """Say what the embedder is (or why there is none), then pass calls on until the service hangs up."""
+    reader, writer = await asyncio.open_unix_connection(sock=socket.socket(fileno=descriptor), limit=frames.LIMIT)
+    try:
+        await asyncio.to_thread(ray.init, address, namespace="haja", log_to_driver=False, configure_logging=False)
+    except (RayError, RuntimeError, ConnectionError, ValueError) as error:
+        await _refuse(writer, f"Ray at {address} does not let this machine in: {error}")
+        return
+    try:
+        handle = serve.get_app_handle(application)
+        identity = await handle.identity.remote()
+    except (RayError, RayServeException) as error:
+        await _refuse(writer, f"Ray at {address} runs no embedder for this HAJA_BACKBONE and HAJA_VIEWS ({error})")
+        return
+    frames.send(writer, ("ready", identity))
+    calls: set[asyncio.Task[None]] = set()
+    with suppress(asyncio.IncompleteReadError, OSError):
+        while True:
+            number, method, argument = await frames.receive(reader)
+            task = asyncio.create_task(_answer(handle, writer, number, method, argument, timeout_s))
+            calls.add(task)
+            task.add_done_callback(calls.discard)
+    for task in calls:
+        task.cancel()
+
+
+async def _answer(
+    handle: DeploymentHandle[Any],
+    writer: asyncio.StreamWriter,
+    number: int,
+    method: str,
+    argument: object,
+    timeout_s: float,
+) -> None:
+    outcome: Outcome = "done"
+    result: Any = None
+    try:
+        async with asyncio.timeout(timeout_s):
+            result = await getattr(handle, method).remote(argument)
+    except BackPressureError:
+        outcome = "full"
+    except Exception as error:  # noqa: BLE001 - whatever it was, those who wait must hear of it
+        outcome, result = "failed", repr(error)
+    frames.send(writer, (number, outcome, result))
+
+
+async def _refuse(writer: asyncio.StreamWriter, sentence: str) -> None:
+    frames.send(writer, ("refused", sentence))
+    await writer.drain()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(int(sys.argv[1]), sys.argv[2], sys.argv[3], float(sys.argv[4])))

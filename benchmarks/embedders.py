@@ -1,0 +1,148 @@
+"""The embedder in workers on Ray against the one in the process: photos a second, and processor time for one photo."""
+
+import asyncio
+import contextlib
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.config import Settings
+from app.embedding import Embedder
+from app.embedding.opening import open_embedder
+from app.embedding.ray_cluster import environment
+from app.metrics import Metrics
+from benchmarks import report, timing
+from benchmarks.report import Section, verdict
+from models.engines import probes
+
+CALLERS = 32
+BATCHES = (8, 16, 32)
+GOAL = 0.85
+"""Photos for the same processor time, by Ray and in the process."""
+
+
+@dataclass
+class Found:
+    """One embedder's blocks: photos a second, and milliseconds of processor time for one photo."""
+
+    speeds: list[float] = field(default_factory=list)
+    costs: list[float] = field(default_factory=list)
+
+
+def measure(quick: bool) -> Section:
+    """Run the benchmark."""
+    rounds, block_s = (1, 1.0) if quick else (8, 4.0)
+    section = Section("embedders", "The embedder in workers on Ray")
+    section.text(
+        f"`Embedder.embed` alone, {CALLERS} callers, photos already decoded; one OpenVINO thread for each embedder; "
+        f"{rounds} blocks of {block_s:g} s each in turns; median (10 % to 90 %). Processor time is that of all "
+        "processes with a part in it, Ray's own included. The ratio is photos for the same processor time (per core)."
+    )
+    rows: list[list[object]] = []
+    for batch in BATCHES[:1] if quick else BATCHES:
+        for replicas in (1, 2):
+            found = asyncio.run(_in_turns(batch, replicas, rounds, block_s))
+            local = found["local"]
+            for name, each in found.items():
+                ratio = timing.median(local.costs) / timing.median(each.costs)
+                goal = verdict(ratio, GOAL, digits=2) if name == "ray" and replicas == 1 else ""
+                rows.append([
+                    name if name == "local" else f"ray, {replicas} replicas", batch, timing.shown(each.speeds),
+                    timing.shown(each.costs), f"{ratio:.2f}", goal,
+                ])  # fmt: skip
+    section.table(["embedder", "batch size", "photos a second", "processor ms a photo", "per core", "goal"], rows)
+    return section
+
+
+async def _in_turns(batch: int, replicas: int, rounds: int, block_s: float) -> dict[str, Found]:
+    with _workers(batch, replicas) as address:
+        embedders = {
+            kind: await open_embedder(
+                Settings(embedder=kind, ray_address=address, batch_size=batch, queue_size=4 * CALLERS, embed_threads=1),
+                Metrics(),
+            )
+            for kind in ("local", "ray")
+        }
+        size = embedders["local"].manifest.transform
+        photos = probes(size.height, size.width, CALLERS)
+        found = {kind: Found() for kind in embedders}
+        for turn in range(rounds + 1):
+            for kind, embedder in embedders.items():
+                busy, started = _cpu_s(kind), time.perf_counter()
+                count = await _block(embedder, photos, block_s)
+                if turn:
+                    found[kind].speeds.append(count / (time.perf_counter() - started))
+                    found[kind].costs.append(1000 * (_cpu_s(kind) - busy) / count)
+        for embedder in embedders.values():
+            await embedder.close()
+    return found
+
+
+async def _block(embedder: Embedder, photos: NDArray[np.uint8], seconds: float) -> int:
+    """How many photos callers got embedded, each asking again when it is answered."""
+    end = time.perf_counter() + seconds
+
+    async def caller(pixels: NDArray[np.uint8]) -> int:
+        count = 0
+        while time.perf_counter() < end:
+            await embedder.embed(pixels)
+            count += 1
+        return count
+
+    return sum(await asyncio.gather(*map(caller, photos)))
+
+
+@contextlib.contextmanager
+def _workers(batch: int, replicas: int) -> Iterator[str]:
+    """`haja worker` with so many replicas; gives its address."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(20)
+    folder = tempfile.mkdtemp(prefix="ray")  # short: Ray puts sockets into it, whose paths may not be long
+    environ = {
+        "RAY_TMPDIR": folder, "HAJA_RAY_ADDRESS": address, "HAJA_BATCH_SIZE": str(batch), "HAJA_EMBED_THREADS": "1",
+        "HAJA_RAY_MIN_REPLICAS": str(replicas), "HAJA_RAY_MAX_REPLICAS": str(replicas),
+    }  # fmt: skip
+    worker = subprocess.Popen(
+        [sys.executable, "-c", "from app.cli import main; main()", "worker", "--cpus", str(replicas)],
+        env={**environment("127.0.0.1"), **environ},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert worker.stdout
+        assert "now runs" in worker.stdout.readline()
+        yield address
+    finally:
+        worker.terminate()
+        worker.wait(60)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _cpu_s(kind: str) -> float:
+    """Processor seconds so far of this process and, for Ray, of all that know its token."""
+    total = sum(os.times()[:2])
+    if kind == "local":
+        return total
+    mark = b"RAY_AUTH_TOKEN=" + os.environ["RAY_AUTH_TOKEN"].encode()
+    for place in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if mark in (place / "environ").read_bytes() and int(place.name) != os.getpid():
+                fields = (place / "stat").read_text("utf-8").rsplit(")", 1)[1].split()
+                total += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return total
+
+
+if __name__ == "__main__":
+    report.main(measure)

@@ -1,0 +1,179 @@
+"""Workers that die, a cluster that goes away, and one that was never there; then the whole service on workers."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from app.config import Settings
+from app.embedding.ray import RayEmbedder, open_ray_embedder
+from app.errors import EmbedderUnavailable, QueueFull, StartError
+from app.main import create_app
+from app.metrics import Metrics
+from models.backbones import Backbone
+from models.engines import probes
+from tests import ray_cluster
+from tests.conftest import MakeSettings
+from tests.drawn import photos as drawn
+from tests.ray_cluster import RayCluster, until
+
+CALLERS = 32
+
+
+@pytest.fixture
+async def embedder(cluster: RayCluster) -> AsyncIterator[RayEmbedder]:
+    opened = await open_ray_embedder(ray_cluster.settings(cluster, ray_timeout_s=10), Metrics())
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture(scope="module")
+def photos(backbone: Backbone) -> NDArray[np.uint8]:
+    return probes(backbone.transform.height, backbone.transform.width, 8)
+
+
+async def _load(embedder: RayEmbedder, photos: NDArray[np.uint8], stop: asyncio.Event) -> list[object]:
+    """Callers who ask until they are stopped; what each was given."""
+
+    async def caller(number: int) -> list[object]:
+        given: list[object] = []
+        while not stop.is_set():
+            async with asyncio.timeout(30):  # none hangs
+                try:
+                    given.append(await embedder.embed(photos[number % len(photos)]))
+                except (EmbedderUnavailable, QueueFull) as refused:
+                    given.append(refused)
+                    await asyncio.sleep(0.2)
+        return given
+
+    return [answer for given in await asyncio.gather(*map(caller, range(CALLERS))) for answer in given]
+
+
+async def _heal(embedder: RayEmbedder, photos: NDArray[np.uint8], expected: NDArray[np.float32]) -> None:
+    async with asyncio.timeout(120):
+        while True:
+            with contextlib.suppress(EmbedderUnavailable):
+                assert float(await embedder.embed(photos[0]) @ expected) > 0.9999
+                return
+            await asyncio.sleep(0.5)
+
+
+@pytest.mark.parametrize("killed", [1, 2])
+async def test_workers_killed_under_load_leave_nobody_hanging_and_the_pool_heals(
+    cluster: RayCluster, embedder: RayEmbedder, backbone: Backbone, photos: NDArray[np.uint8], killed: int
+) -> None:
+    stop = asyncio.Event()
+    load = asyncio.create_task(_load(embedder, photos, stop))
+    await asyncio.sleep(1)
+    await asyncio.to_thread(until, lambda: len(cluster.replicas()) == 2)  # one that starts has children for a moment
+    before = cluster.replicas()
+    for pid in before[:killed]:
+        os.kill(pid, signal.SIGKILL)
+    await asyncio.sleep(2)
+    stop.set()
+    given = await load
+    assert any(isinstance(answer, np.ndarray) for answer in given)
+    assert any(isinstance(answer, EmbedderUnavailable) for answer in given)
+    await _heal(embedder, photos, backbone.embed(photos[:1])[0])
+    await asyncio.to_thread(until, lambda: len(set(cluster.replicas()) - set(before[:killed])) == 2)
+
+
+async def test_a_connection_that_dies_is_told_at_once_and_made_again(
+    embedder: RayEmbedder, backbone: Backbone, photos: NDArray[np.uint8]
+) -> None:
+    assert embedder._connection
+    os.kill(embedder._connection._process.pid, signal.SIGKILL)
+    async with asyncio.timeout(30):
+        with pytest.raises(EmbedderUnavailable):  # noqa: PT012 - the first photos may still find it alive
+            while True:
+                await embedder.embed(photos[0])
+        with pytest.raises(EmbedderUnavailable):
+            await embedder.feature_map(photos[0])
+    await _heal(embedder, photos, backbone.embed(photos[:1])[0])
+
+
+async def test_the_whole_service_answers_as_with_the_local_embedder(
+    cluster: RayCluster, make_settings: MakeSettings, backbone: Backbone
+) -> None:
+    answers: dict[str, list[dict[str, Any]]] = {}
+    for kind in ("local", "ray"):
+        settings = make_settings(embedder=kind, ray_address=cluster.address)
+        service = create_app(settings, backbone if kind == "local" else None)
+        transport = httpx.ASGITransport(service)
+        async with (
+            service.router.lifespan_context(service),
+            httpx.AsyncClient(transport=transport, base_url="http://haja", timeout=60) as client,
+        ):
+            assert (await client.post("/v1/catalogs", json={"name": kind})).status_code == 201
+            for name in ("crack", "rust"):
+                made = await client.post(
+                    f"/v1/catalogs/{kind}/defect-classes",
+                    data={"name": name},
+                    files=[("photos", (f"{number}.jpg", data)) for number, data in enumerate(drawn(name, range(3)))],
+                )
+                assert made.status_code == 201, made.text
+            assert (await client.get("/readyz")).json()["backbone_id"] == backbone.backbone_id
+            answers[kind] = []
+            for name in ("crack", "rust"):
+                asked = await client.post(
+                    f"/v1/catalogs/{kind}/classifications", files={"photo": drawn(name, range(7, 8))[0]}
+                )
+                assert asked.status_code == 201, asked.text
+                answers[kind].append(asked.json())
+    for local, remote in zip(answers["local"], answers["ray"], strict=True):
+        assert local["unknown"] == remote["unknown"]
+        for expected, given in zip(local["predictions"], remote["predictions"], strict=True):
+            assert given["defect_class"]["name"] == expected["defect_class"]["name"]
+            assert given["probability"] == pytest.approx(expected["probability"], abs=1e-3)
+            assert given["similarity"] == pytest.approx(expected["similarity"], abs=1e-3)
+
+
+async def test_a_cluster_that_goes_away_means_503_until_it_is_back(
+    cluster: RayCluster, embedder: RayEmbedder, backbone: Backbone, photos: NDArray[np.uint8]
+) -> None:
+    assert await asyncio.to_thread(cluster.stop) == 0
+    async with asyncio.timeout(30):
+        with pytest.raises(EmbedderUnavailable):
+            await embedder.embed(photos[0])
+    await asyncio.to_thread(cluster.start)
+    await _heal(embedder, photos, backbone.embed(photos[:1])[0])
+
+
+async def test_a_cluster_that_is_not_there_is_told_at_start() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        address = f"127.0.0.1:{found.getsockname()[1]}"
+    with pytest.raises(StartError, match=f"Nothing answers at HAJA_RAY_ADDRESS={address}"):
+        await open_ray_embedder(Settings(embedder="ray", ray_address=address), Metrics())
+
+
+async def test_a_wrong_token_is_told_at_start(cluster: RayCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "0" * 40)
+    with pytest.raises(StartError, match="refuses the token"):
+        await open_ray_embedder(ray_cluster.settings(cluster), Metrics())
+
+
+async def test_no_token_is_told_at_start(cluster: RayCluster, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("RAY_AUTH_TOKEN")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(StartError, match="token"):
+        await open_ray_embedder(ray_cluster.settings(cluster), Metrics())
+
+
+async def test_workers_of_another_backbone_are_told_at_start(cluster: RayCluster) -> None:
+    with pytest.raises(StartError, match="no embedder for this HAJA_BACKBONE and HAJA_VIEWS"):
+        await open_ray_embedder(ray_cluster.settings(cluster, views="accurate"), Metrics())
+
+
+async def test_a_machine_without_ray_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
+    with pytest.raises(StartError, match="pip install"):
+        await open_ray_embedder(Settings(embedder="ray"), Metrics())
