@@ -12,7 +12,7 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -22,7 +22,7 @@ import numpy as np
 from app import photos
 from app.config import Settings
 from app.drawing import DRAWN_DEFECTS
-from benchmarks import ceiling, load, pictures, report, service
+from benchmarks import ceiling, embedders, load, pictures, report, service
 from benchmarks.peer_servers import recognition
 from benchmarks.report import Section, counted, verdict
 from benchmarks.service import Service
@@ -33,6 +33,9 @@ OUTPUT = report.HERE / "PEERS.md"
 CALLERS = (1, 8, 32)
 JUDGED = (8, 32)
 HAJA = "Haja, storing photo and answer"
+HAJA_ON_RAY = "Haja, storing, its embedder on Ray"
+RAY_BATCH = 16
+"""What `docs/ray.md` advises."""
 MAKES = {"usual": "as documented", "haja": "Haja's decode and engine"}
 QUIET = {"BENTOML_DO_NOT_TRACK": "true", "RAY_USAGE_STATS_ENABLED": "0"}
 
@@ -99,11 +102,21 @@ def _servers(network: Backbone, folder: Path) -> dict[str, Start]:
     temperature = network.manifest.readings["prototypes"].temperature_at(np.array([len(supports)]))
     recognition.save(prototypes, [defect.name for defect in DRAWN_DEFECTS], _prototypes(network), temperature)
     servers: dict[str, Start] = {HAJA: service.running}
+    if importlib.util.find_spec("ray") is not None:
+        servers[HAJA_ON_RAY] = _haja_on_ray
     for peer in PEERS:
         if importlib.util.find_spec(peer.package) is not None:
             for eyes, make in MAKES.items():
                 servers[f"{peer.name}, {make}"] = partial(_peer, peer, eyes, prototypes)
     return servers
+
+
+@contextmanager
+def _haja_on_ray() -> Iterator[Service]:
+    with embedders.workers(RAY_BATCH, 1) as (address, worker):
+        environment = {"HAJA_EMBEDDER": "ray", "HAJA_RAY_ADDRESS": address, "HAJA_BATCH_SIZE": str(RAY_BATCH)}
+        with service.running(environment=environment) as running:
+            yield replace(running, helper=worker)
 
 
 @contextmanager
@@ -136,7 +149,7 @@ def _round(
 ) -> None:
     """One server's turn: every kind of photo at every number of callers."""
     with start() as running:
-        if name == HAJA:
+        if name in {HAJA, HAJA_ON_RAY}:
             service.register_drawn_classes(running)
         for kind, bases in kinds.items():
             _check(running, bases, np.argmax(_embeddings(network, bases) @ _prototypes(network).T, axis=1).tolist())
@@ -169,7 +182,8 @@ def _introduce(section: Section, network: Backbone, rounds: int, seconds: float)
         "SQLite, and both are on the disk before it answers.** *As documented*: Pillow decodes the whole photo, "
         "torchvision resizes it, torch runs the network on the CPU. *Haja's decode and engine*: "
         f"`app.photos.decode` and {network.engine.name} {network.engine.precision}, so that only the serving differs. "
-        f"LitServe, BentoML and Ray Serve batch up to {recognition.BATCH} photos by their own means. {arrangements}."
+        f"LitServe, BentoML and Ray Serve batch up to {recognition.BATCH} photos by their own means. {arrangements}; "
+        f"Haja's embedder on Ray: one replica, batches of up to {RAY_BATCH}."
     )
     section.text(
         f"Rounds: {rounds}. In each, every server in turn is started, answers {2 * max(CALLERS)} photos to warm up, "
@@ -187,7 +201,7 @@ def _report(section: Section, callers: int, servers: dict[str, list[Measured]]) 
          "MiB"],
         [_row(name, rounds) for name, rounds in servers.items()],
     )  # fmt: skip
-    peers = {name: rounds for name, rounds in servers.items() if name != HAJA}
+    peers = {name: rounds for name, rounds in servers.items() if name not in {HAJA, HAJA_ON_RAY}}
     if callers not in JUDGED or HAJA not in servers or not peers:
         return
     fastest = max(peers, key=lambda name: _rate(peers[name]))

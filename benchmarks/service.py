@@ -29,7 +29,8 @@ CLASSIFICATIONS = "/v1/catalogs/default/classifications"
 class Service:
     """A running server; `started_s` is the time from starting the process to the first 200 of its readiness check.
 
-    Photos go to `path`. Memory and processor time are those of its process and of all that descend from it.
+    Photos go to `path`. Memory and processor time are those of its process, of `helper`, a process beside it that does
+    part of its work, and of all that descend from them.
     """
 
     host: str
@@ -37,6 +38,7 @@ class Service:
     pid: int
     started_s: float
     path: str = CLASSIFICATIONS
+    helper: int | None = None
 
     @property
     def address(self) -> str:
@@ -45,17 +47,20 @@ class Service:
 
     def memory_mb(self, field: str = "VmRSS") -> float:
         """Resident memory in MiB, pages that processes share counted for each; `VmHWM` is the most there ever was."""
-        return sum(_kb(f"/proc/{pid}/status", field) for pid in _family(self.pid)) / 1024
+        return sum(_kb(f"/proc/{pid}/status", field) for pid in self._members()) / 1024
 
     def own_memory_mb(self) -> float:
         """Resident memory in MiB, pages that processes share counted once."""
-        return sum(_kb(f"/proc/{pid}/smaps_rollup", "Pss") for pid in _family(self.pid)) / 1024
+        return sum(_kb(f"/proc/{pid}/smaps_rollup", "Pss") for pid in self._members()) / 1024
 
     def cpu_s(self) -> float:
         """Processor seconds so far, of all threads."""
-        fields = [_stat(pid) for pid in _family(self.pid)]
+        fields = [_stat(pid) for pid in self._members()]
         # With those of children that have ended; of a process that ends in between there are no fields.
         return sum(sum(map(int, each[11:15])) for each in fields if each) / os.sysconf("SC_CLK_TCK")
+
+    def _members(self) -> list[int]:
+        return _family(self.pid) + ([] if self.helper is None else _family(self.helper))
 
 
 @contextlib.contextmanager
