@@ -81,7 +81,7 @@ class Settings(BaseSettings):
         description="Threads that decode photos; default: all cores.",
     )
     batch_size: int = Field(8, ge=1, description="Most photos in one forward pass.")
-    queue_size: int = Field(64, ge=1, description="Photos in work or waiting before new ones are answered 429.")
+    queue_size: int = Field(64, ge=1, description="Photos in work or waiting before new ones are answered 429, unread.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least severe line that is logged."
     )

@@ -43,7 +43,7 @@ from app.jobs.repository import JobRepository
 from app.jobs.service import JobService
 from app.jobs.worker import BatchWorker
 from app.metrics import Metrics
-from app.middleware import LimitBody, Observe
+from app.middleware import Door, LimitBody, Observe
 from app.reembedding.other_backbones import OtherBackbones
 from app.reembedding.preloading import Preloader
 from app.reembedding.repository import BackboneRepository
@@ -210,6 +210,7 @@ def create_app(settings: Settings, backbone: Backbone | None = None) -> FastAPI:
     )
     service.state.metrics = metrics
     errors.install(service)
+    service.add_middleware(Door, places=settings.queue_size)
     service.add_middleware(LimitBody, max_bytes=settings.max_request_bytes, max_batch_bytes=settings.max_batch_bytes)
     service.add_middleware(Observe, metrics=metrics)
     # Before the classifications, where `export.csv` would be an id that does not fit.

@@ -66,7 +66,7 @@ def measure(quick: bool) -> Section:
 
 
 async def _in_turns(batch: int, replicas: int, rounds: int, block_s: float) -> dict[str, Found]:
-    with _workers(batch, replicas) as address:
+    with workers(batch, replicas) as (address, _):
         embedders = {
             kind: await open_embedder(
                 Settings(embedder=kind, ray_address=address, batch_size=batch, queue_size=4 * CALLERS, embed_threads=1),
@@ -104,8 +104,8 @@ async def _block(embedder: Embedder, photos: NDArray[np.uint8], seconds: float) 
 
 
 @contextlib.contextmanager
-def _workers(batch: int, replicas: int) -> Iterator[str]:
-    """`haja worker` with so many replicas; gives its address."""
+def workers(batch: int, replicas: int) -> Iterator[tuple[str, int]]:
+    """`haja worker` with so many replicas, its token in the environment; gives its address and its process id."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         address = f"127.0.0.1:{free.getsockname()[1]}"
     os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(20)
@@ -123,7 +123,7 @@ def _workers(batch: int, replicas: int) -> Iterator[str]:
     try:
         assert worker.stdout
         assert "now runs" in worker.stdout.readline()
-        yield address
+        yield address, worker.pid
     finally:
         worker.terminate()
         worker.wait(60)

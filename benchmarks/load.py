@@ -4,6 +4,7 @@ It shares the cores with the service, so it does as little as it can: a request 
 kernel takes in one call, and of the answer only the status line and the length are looked at.
 """
 
+import itertools
 import socket
 import struct
 import threading
@@ -49,13 +50,25 @@ class Answers:
         return float(np.percentile(self.latencies_ms, percent)) if self.latencies_ms else float("nan")
 
 
+def together(rounds: Sequence[Answers]) -> Answers:
+    """Several rounds by the same number of callers as one."""
+    return Answers(
+        rounds[0].callers,
+        sum(answers.seconds for answers in rounds),
+        [latency for answers in rounds for latency in answers.latencies_ms],
+        sum((answers.errors for answers in rounds), Counter[str]()),
+        sum(answers.generator_cpu_s for answers in rounds),
+        sum(answers.service_cpu_s for answers in rounds),
+    )
+
+
 class Connection:
     """One keep-alive connection that sends photos to be classified."""
 
-    def __init__(self, service: Service, catalog: str = "default") -> None:
+    def __init__(self, service: Service) -> None:
         self._service = service
         self._line = (
-            f"POST /v1/catalogs/{catalog}/classifications HTTP/1.1\r\nHost: {service.host}:{service.port}\r\n"
+            f"POST {service.path} HTTP/1.1\r\nHost: {service.host}:{service.port}\r\n"
             f"Content-Type: multipart/form-data; boundary={_BOUNDARY.decode()}\r\nContent-Length: "
         ).encode()
         self._socket: socket.socket | None = None
@@ -79,10 +92,13 @@ class Connection:
             whole = sum(map(len, pieces))
             if sent < whole:  # only after a signal: the socket blocks
                 connection.sendall(b"".join(pieces)[sent:])
-            return _read_status(connection)
+            status, closes = _read_status(connection)
         except OSError:
             self.close()
             raise
+        if closes:
+            self.close()
+        return status
 
     def close(self) -> None:
         """Close the connection."""
@@ -129,6 +145,65 @@ def for_count(service: Service, bases: Sequence[bytes], callers: int, count: int
     return Answers(callers, seconds, latencies, notes.errors, time.process_time() - generator, service.cpu_s() - server)
 
 
+@dataclass(frozen=True)
+class Offered:
+    """What came of photos that were sent at a fixed rate, however long the answers took."""
+
+    rate: float
+    seconds: float
+    sent: int
+    good_ms: list[float]
+    refused_ms: list[float]
+    errors: Counter[str]
+    latest_ms: float
+
+    @property
+    def goodput(self) -> float:
+        """Photos classified per second."""
+        return len(self.good_ms) / self.seconds
+
+
+def at_rate(service: Service, bases: Sequence[bytes], rate: float, connections: int, seconds: float) -> Offered:
+    """Send `rate` photos a second; counts what is answered in a window of `seconds` after the ramp.
+
+    A photo whose time has come while all `connections` wait for answers is sent late; `latest_ms` is the worst.
+    """
+    begin = time.perf_counter() + RAMP_S
+    end = begin + seconds
+    arrivals = (begin - RAMP_S + number / rate for number in itertools.count())
+    sent: list[tuple[float, float, str]] = []
+    late_ms: list[float] = []
+
+    def call(number: int) -> None:
+        connection = Connection(service)
+        while (arrival := next(arrivals)) < end:
+            time.sleep(max(arrival - time.perf_counter(), 0))
+            started = time.perf_counter()
+            late_ms.append(1000 * (started - arrival))
+            try:
+                outcome = f"HTTP {connection.classify(bases[number % len(bases)])}"
+            except OSError as error:
+                outcome = type(error).__name__
+            sent.append((started, time.perf_counter(), outcome))
+        connection.close()
+
+    threads = [threading.Thread(target=call, args=(number,), name=f"caller-{number}") for number in range(connections)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    inside = [(1000 * (finished - started), outcome) for started, finished, outcome in sent if begin <= finished < end]
+    return Offered(
+        rate,
+        seconds,
+        sum(begin <= started < end for started, *_ in sent),
+        [ms for ms, outcome in inside if outcome == "HTTP 201"],
+        [ms for ms, outcome in inside if outcome == "HTTP 429"],
+        Counter(outcome for *_, outcome in sent if outcome not in {"HTTP 201", "HTTP 429"}),
+        max(late_ms),
+    )
+
+
 @dataclass
 class _Notes:
     """Appending is atomic in CPython; the counter is only touched by who failed."""
@@ -148,7 +223,7 @@ def _start(
             started = time.perf_counter()
             try:
                 status = connection.classify(bases[turn % len(bases)])
-                fault = None if status == 201 else f"HTTP {status}"
+                fault = None if status in {200, 201} else f"HTTP {status}"
             except OSError as error:
                 fault = type(error).__name__
             finished = time.perf_counter()
@@ -166,8 +241,8 @@ def _start(
     return threads
 
 
-def _read_status(connection: socket.socket) -> int:
-    """Read one whole answer."""
+def _read_status(connection: socket.socket) -> tuple[int, bool]:
+    """Read one whole answer: its status, and whether it ends the connection."""
     data = connection.recv(65536)
     while data and (end := data.find(b"\r\n\r\n")) < 0:
         data += connection.recv(65536)
@@ -181,4 +256,4 @@ def _read_status(connection: socket.socket) -> int:
         if not piece:
             raise ConnectionResetError("the service closed the connection within an answer")
         missing -= len(piece)
-    return int(head.split(b" ", 2)[1])
+    return int(head.split(b" ", 2)[1]), b"connection: close" in head

@@ -4,6 +4,7 @@ import argparse
 import os
 import platform
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -12,7 +13,9 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "RESULTS.md"
-SPEED = ("serving", "embedding", "photo_path", "catalog_size", "answer_cost", "start_and_memory", "embedders")
+SPEED = (
+    "serving", "overload", "embedding", "photo_path", "catalog_size", "answer_cost", "start_and_memory", "embedders",
+)  # fmt: skip
 PACKAGES = ("numpy", "pillow", "torch", "openvino", "timm", "fastapi", "starlette", "uvicorn", "sqlalchemy", "ray")
 PREAMBLE = """# Speed and memory
 
@@ -65,12 +68,12 @@ def replaced(document: str, section: Section) -> str:
     return "\n".join([PREAMBLE, "\n\n".join(marked), ""])
 
 
-def environment(command: str, load: float) -> str:
-    """Command, date, processor and versions; the load average says whether the machine was quiet."""
+def environment(command: str, load: float, packages: Sequence[str] = ()) -> str:
+    """Command, date, processor and versions, of more packages too; the load average tells a quiet machine."""
     cores = len(os.sched_getaffinity(0))
     return (
         f"`{command}` · {datetime.now(UTC):%Y-%m-%d %H:%M} UTC · {cpu_model()}, {cores} cores, load average before the "
-        f"run {load:.2f} · Python {platform.python_version()}, {', '.join(_versions())}"
+        f"run {load:.2f} · Python {platform.python_version()}, {', '.join(_versions([*PACKAGES, *packages]))}"
     )
 
 
@@ -84,14 +87,20 @@ def cpu_model() -> str:
     return f"{fields['model name']} (family {fields['cpu family']}, model {fields['model']})"
 
 
-def _versions() -> list[str]:
+def _versions(packages: Sequence[str]) -> list[str]:
     found = []
-    for package in PACKAGES:
+    for package in packages:
         try:
             found.append(f"{package} {version(package)}")
         except PackageNotFoundError:
             continue
     return found
+
+
+def counted(faults: Counter[str]) -> str:
+    """How many faults there were, and of which kinds."""
+    kinds = ", ".join(f"{count} x {fault}" for fault, count in faults.items())
+    return f"{faults.total()}{f' ({kinds})' if kinds else ''}"
 
 
 def verdict(value: float, goal: float, *, at_most: bool = False, digits: int = 2) -> str:

@@ -3,12 +3,14 @@
 import contextlib
 import http.client
 import os
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,16 +22,23 @@ from benchmarks import pictures
 
 ROOT = Path(__file__).parent.parent
 START_TIMEOUT_S = 180
+CLASSIFICATIONS = "/v1/catalogs/default/classifications"
 
 
 @dataclass(frozen=True)
 class Service:
-    """A running service; `started_s` is the time from starting the process to the first 200 of /readyz."""
+    """A running server; `started_s` is the time from starting the process to the first 200 of its readiness check.
+
+    Photos go to `path`. Memory and processor time are those of its process, of `helper`, a process beside it that does
+    part of its work, and of all that descend from them.
+    """
 
     host: str
     port: int
     pid: int
     started_s: float
+    path: str = CLASSIFICATIONS
+    helper: int | None = None
 
     @property
     def address(self) -> str:
@@ -37,20 +46,30 @@ class Service:
         return f"http://{self.host}:{self.port}"
 
     def memory_mb(self, field: str = "VmRSS") -> float:
-        """Resident memory in MiB; `VmHWM` is the most there ever was."""
-        return _status_kb(self.pid, field) / 1024
+        """Resident memory in MiB, pages that processes share counted for each; `VmHWM` is the most there ever was."""
+        return sum(_kb(f"/proc/{pid}/status", field) for pid in self._members()) / 1024
+
+    def own_memory_mb(self) -> float:
+        """Resident memory in MiB, pages that processes share counted once."""
+        return sum(_kb(f"/proc/{pid}/smaps_rollup", "Pss") for pid in self._members()) / 1024
 
     def cpu_s(self) -> float:
-        """Processor seconds so far, of all its threads."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text("utf-8").rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        """Processor seconds so far, of all threads."""
+        fields = [_stat(pid) for pid in self._members()]
+        # With those of children that have ended; of a process that ends in between there are no fields.
+        return sum(sum(map(int, each[11:15])) for each in fields if each) / os.sysconf("SC_CLK_TCK")
+
+    def _members(self) -> list[int]:
+        return _family(self.pid) + ([] if self.helper is None else _family(self.helper))
 
 
 @contextlib.contextmanager
-def running(prepare: Callable[[str], None] | None = None) -> Iterator[Service]:
+def running(
+    prepare: Callable[[str], None] | None = None, environment: Mapping[str, str] | None = None
+) -> Iterator[Service]:
     """Serve while the block lasts; `prepare` gets the database's URL first.
 
-    HAJA_ variables of the caller count, except the database's.
+    HAJA_ variables of the caller count, except the database's; those of `environment` go before them.
 
     Raises:
         RuntimeError: the service did not become ready; its log is in the message.
@@ -59,31 +78,45 @@ def running(prepare: Callable[[str], None] | None = None) -> Iterator[Service]:
         url = f"sqlite:///{folder}/haja.db"
         if prepare is not None:
             prepare(url)
+        serve = "from app.cli import main; main()"
+        command = ["-c", serve, "serve", "--port"]
+        with started(command, "/readyz", CLASSIFICATIONS, {"HAJA_DATABASE_URL": url, **(environment or {})}) as service:
+            yield service
+
+
+@contextlib.contextmanager
+def started(command: Sequence[str], ready: str, path: str, environment: Mapping[str, str]) -> Iterator[Service]:
+    """Run `python COMMAND PORT` while the block lasts, from the moment when a GET of `ready` is answered 200.
+
+    Raises:
+        RuntimeError: the server did not become ready; its log is in the message.
+    """
+    with tempfile.TemporaryDirectory(prefix="haja-benchmark-") as folder:
         port = _free_port()
         with (Path(folder) / "log").open("wb") as log:
-            started = time.perf_counter()
+            begin = time.perf_counter()
             process = subprocess.Popen(
-                [sys.executable, "-c", "from app.cli import main; main()", "serve", "--port", str(port)],
-                cwd=ROOT, env={**os.environ, "HAJA_DATABASE_URL": url}, stdout=log, stderr=log,
+                [sys.executable, *command, str(port)],
+                cwd=ROOT, env={**os.environ, **environment}, stdout=log, stderr=log,
             )  # fmt: skip
         try:
-            _wait_ready(process, port, started, Path(folder) / "log")
-            yield Service("127.0.0.1", port, process.pid, time.perf_counter() - started)
+            _wait_ready(process, port, ready, begin, Path(folder) / "log")
+            yield Service("127.0.0.1", port, process.pid, time.perf_counter() - begin, path)
         except httpx.HTTPStatusError as error:
             error.add_note(f"{error.response.text}\nThe service's log ends with:\n{_end(Path(folder) / 'log')}")
             raise
         finally:
-            process.terminate()
-            try:
-                process.wait(40)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            _end_family(process)
+
+
+def drawn_supports(shots: int = 5) -> list[list[bytes]]:
+    """Photos that no load sends, for each shot one of each drawn defect."""
+    return [pictures.drawn(480, 640, seed=1000 + shot) for shot in range(shots)]
 
 
 def register_drawn_classes(service: Service, catalog: str = "default", shots: int = 5) -> None:
-    """Register the five drawn defects with photos that no load sends."""
-    supports = [pictures.drawn(480, 640, seed=1000 + shot) for shot in range(shots)]
+    """Register the five drawn defects."""
+    supports = drawn_supports(shots)
     with httpx.Client(base_url=service.address, timeout=120) as client:
         for place, defect in enumerate(DRAWN_DEFECTS):
             register(client, catalog, defect.name, [support[place] for support in supports])
@@ -129,28 +162,64 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _wait_ready(process: subprocess.Popen[bytes], port: int, started: float, log: Path) -> None:
-    while time.perf_counter() - started < START_TIMEOUT_S:
+def _wait_ready(process: subprocess.Popen[bytes], port: int, path: str, begin: float, log: Path) -> None:
+    while time.perf_counter() - begin < START_TIMEOUT_S:
         if process.poll() is not None:
             break
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
         try:
-            connection.request("GET", "/readyz")
+            connection.request("GET", path)
             if connection.getresponse().status == http.HTTPStatus.OK:
                 return
         except OSError:
             time.sleep(0.01)
         finally:
             connection.close()
-    raise RuntimeError(f"the service did not become ready:\n{_end(log)}")
+    raise RuntimeError(f"the server did not become ready:\n{_end(log)}")
 
 
 def _end(log: Path) -> str:
     return log.read_text("utf-8", "replace")[-4000:]
 
 
-def _status_kb(pid: int, field: str) -> int:
-    for line in Path(f"/proc/{pid}/status").read_text("utf-8").splitlines():
-        if line.startswith(f"{field}:"):
-            return int(line.split()[1])
-    raise RuntimeError(f"/proc/{pid}/status has no {field}")
+def _end_family(process: subprocess.Popen[bytes]) -> None:
+    """End a server in good order, and what it leaves behind after that."""
+    family = _family(process.pid)
+    process.terminate()
+    try:
+        process.wait(40)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    for pid in family[1:]:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def _family(pid: int) -> list[int]:
+    """A process and all that descend from it."""
+    children: dict[int, list[int]] = defaultdict(list)
+    for folder in Path("/proc").glob("[0-9]*"):
+        if fields := _stat(int(folder.name)):
+            children[int(fields[1])].append(int(folder.name))
+    family = [pid]
+    for member in family:  # grows while it is walked through
+        family.extend(children[member])
+    return family
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields of /proc/PID/stat from the state on; none of a process that has ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text("utf-8").rsplit(")", 1)[1].split()
+    except OSError:
+        return []
+
+
+def _kb(path: str, field: str) -> int:
+    """A field of a file that the kernel keeps of a process; 0 where the process has ended."""
+    try:
+        lines = Path(path).read_text("utf-8").splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith(f"{field}:")), 0)

@@ -99,12 +99,7 @@ def _report(section: Section, kind: str, bases: list[bytes], loops: Rates, serve
 def _row(callers: int, rounds: list[load.Answers], top: float) -> list[object]:
     photos = max(sum(len(answers.latencies_ms) for answers in rounds), 1)
     rates = [answers.rate for answers in rounds]
-    whole = load.Answers(
-        callers, sum(answers.seconds for answers in rounds),
-        [latency for answers in rounds for latency in answers.latencies_ms],
-        sum((answers.errors for answers in rounds), Counter[str]()),
-        sum(answers.generator_cpu_s for answers in rounds), sum(answers.service_cpu_s for answers in rounds),
-    )  # fmt: skip
+    whole = load.together(rounds)
     return [
         callers,
         _spread(rates),

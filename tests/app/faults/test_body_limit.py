@@ -115,6 +115,21 @@ async def test_a_declared_length_over_the_limit_is_refused_before_the_body_comes
     await still_answers(remote, photo())
 
 
+async def test_an_answer_before_the_whole_body_keeps_the_connection_where_its_length_is_known(
+    remote: httpx.AsyncClient, server: str
+) -> None:
+    await register(remote, "crack", [photo()])
+    early = _request(LIMIT, b"").replace(CLASSIFICATIONS.encode(), b"/nowhere")
+    address = urlsplit(server)
+    with socket.create_connection((address.hostname, address.port), timeout=30) as connection:
+        connection.sendall(early)
+        answer = connection.recv(65_536)
+        assert answer.startswith(b"HTTP/1.1 404")
+        assert b"connection: close" not in answer.lower()
+        connection.sendall(bytes(LIMIT) + _request(len(_multipart(photo(seed=1))), _multipart(photo(seed=1))))
+        assert connection.recv(65_536).startswith(b"HTTP/1.1 201")
+
+
 @pytest.mark.parametrize("length", ["9" * 30, "9" * 5000, "-1", "x", "1e3", "1, 2", ""])
 async def test_a_length_that_is_no_number_is_refused(
     remote: httpx.AsyncClient, server: str, settings: Settings, length: str
