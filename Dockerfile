@@ -15,7 +15,7 @@ COPY pyproject.toml README.md ./
 COPY app app
 COPY models models
 COPY migrations migrations
-RUN pip install --no-cache-dir ".[heif]"
+RUN pip install --no-cache-dir ".[heif,scale]"
 
 FROM python:3.11-slim
 RUN useradd --system --uid 10001 --home-dir /data --create-home haja
