@@ -14,6 +14,7 @@ import app.catalogs.endpoints
 import app.evaluation.endpoints
 import app.inspections.endpoints
 import app.operations
+import app.web.endpoints
 from app import errors, schema_version
 from app.archive.repository import ArchiveRepository
 from app.archive.service import ArchiveService
@@ -33,12 +34,15 @@ from app.inspections.repository import InspectionRepository
 from app.inspections.service import InspectionService
 from app.intake import Intake
 from app.metrics import Metrics
-from app.middleware import LimitBody, Observe
+from app.middleware import LimitBody, Observe, Protect
+from app.web.pages import Pages, VersionedFiles
 from models.backbones import Backbone, load_backbone
 
 # Phone photos stay in memory while they arrive: in a temporary file, each 64 kB piece would cost a change of threads.
 # Starlette offers no other place to say so.
 MultiPartParser.spool_max_size = 8_000_000
+
+DOCS_URL = "/docs"
 
 
 class StartError(Exception):
@@ -162,6 +166,7 @@ def create_app(settings: Settings, backbone: Backbone | None = None) -> FastAPI:
 
     # Its pages bring their scripts along: FastAPI's own load them from another site, which an offline laptop lacks.
     service = FastAPIOffline(
+        docs_url=DOCS_URL,
         redoc_url=None,
         title="Haja",
         summary="Recognises a construction defect after about five photos.",
@@ -171,11 +176,14 @@ def create_app(settings: Settings, backbone: Backbone | None = None) -> FastAPI:
         responses=errors.documented(),
     )
     service.state.metrics = metrics
+    service.state.pages = Pages()
     errors.install(service)
     service.add_middleware(LimitBody, max_bytes=settings.max_request_bytes)
+    service.add_middleware(Protect, docs_url=DOCS_URL)
     service.add_middleware(Observe, metrics=metrics)
-    for part in (app.catalogs, app.evaluation, app.inspections, app.archive):
+    for part in (app.catalogs, app.evaluation, app.inspections, app.archive, app.web):
         service.include_router(part.endpoints.router)
+    service.mount("/static/{version}", VersionedFiles(service.state.pages.version))
     service.include_router(app.operations.router)
     service.openapi = lambda: errors.with_problem_schema(FastAPI.openapi(service))  # type: ignore[method-assign]
     return service

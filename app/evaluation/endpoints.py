@@ -36,6 +36,4 @@ async def evaluate_catalog(catalog: str, evaluations: Evaluations) -> schemas.Ca
 )
 async def draw_catalog_confusion(catalog: str, evaluations: Evaluations) -> Response:
     """The same as a picture: in each row, a class, what its support photos were taken for, in per cent."""
-    return Response(
-        await evaluations.draw(catalog), media_type="image/png", headers={"X-Content-Type-Options": "nosniff"}
-    )
+    return Response(await evaluations.draw(catalog), media_type="image/png")
