@@ -15,7 +15,8 @@ WarningCode = Literal["few-photos", "near-duplicates", "looks-like-another-class
 
 
 def _readable(value: str) -> str:
-    text = unicodedata.normalize("NFC", value).strip()
+    # A form sends a line break as two characters.
+    text = unicodedata.normalize("NFC", value.replace("\r\n", "\n")).strip()
     if any(unicodedata.category(character) in {"Cc", "Cs"} and character not in "\n\t" for character in text):
         raise ValueError("it holds characters that cannot be shown")
     return text
@@ -44,12 +45,13 @@ class _FromRow(BaseModel):
     model_config = ConfigDict(from_attributes=True)
 
 
-class _Patch(BaseModel):
+class Patch(BaseModel):
     """Only the fields that are sent change."""
 
     model_config = ConfigDict(extra="forbid")
 
     def changes(self) -> dict[str, Any]:
+        """The fields that were sent."""
         return self.model_dump(exclude_unset=True)
 
 
@@ -67,7 +69,7 @@ class CatalogCreate(BaseModel):
     description: Description = ""
 
 
-class CatalogChange(_Patch):
+class CatalogChange(Patch):
     """Fields of a catalog to change."""
 
     name: CatalogSlug = ""
@@ -121,7 +123,7 @@ class DefectClassCreate(BaseModel):
         return cls(name=name, title_ko=title_ko, title_en=title_en, description=description, severity=severity)
 
 
-class DefectClassChange(_Patch):
+class DefectClassChange(Patch):
     """Fields of a defect class to change."""
 
     model_config = ConfigDict(

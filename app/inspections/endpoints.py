@@ -15,13 +15,16 @@ from app.errors import (
     EmbedderUnavailable,
     HeatmapUnavailable,
     QueueFull,
+    StorageFull,
     StorageUnavailable,
     documented,
 )
 from app.idempotency.service import IdempotencyKeyHeader, once
 from app.inspections import schemas, service
+from app.inspections.filters import Filter
 from app.inspections.heatmap import HeatmapService
 from app.inspections.service import InspectionService
+from app.inspections.site_notes import SiteNotes, SiteNotesChange
 from app.pagination import Cursor, Limit, Page, decode_cursor
 from models.prediction_sets import LEAST, MOST
 
@@ -61,6 +64,7 @@ Heatmaps = Annotated[HeatmapService, Depends(heatmap_service)]
 async def classify_photo(
     catalog: str,
     photo: Annotated[UploadFile, File(description="JPEG, PNG, WebP or HEIF.")],
+    notes: Annotated[SiteNotes, Depends(SiteNotes.from_form)],
     inspections: Inspections,
     request: Request,
     top_k: Annotated[int, Query(ge=1, le=100, description="How many classes the answer names.")] = 5,
@@ -71,22 +75,18 @@ async def classify_photo(
     key: IdempotencyKeyHeader = None,
 ) -> Response:
     """Say what a photo shows, of the classes of this catalog, best first."""
-    request_once = await once(request, key, photo)
-    return await request_once.respond(lambda: inspections.classify(catalog, photo, top_k, request_once, coverage))
+    request_once = await once(request, key, photo, notes)
+    return await request_once.respond(
+        lambda: inspections.classify(catalog, photo, top_k, request_once, coverage, notes)
+    )
 
 
 @router.get("/classifications", responses=documented(CursorInvalid, DatabaseUnavailable))
 async def list_classifications(
-    inspections: Inspections,
-    catalog: Annotated[str | None, Query(description="Of this catalog only.")] = None,
-    unknown: Annotated[
-        bool | None, Query(description="Only those that were unknown, or only those that were not.")
-    ] = None,
-    limit: Limit = 50,
-    cursor: Cursor = None,
+    inspections: Inspections, wanted: Filter, limit: Limit = 50, cursor: Cursor = None
 ) -> Page[schemas.ClassificationOut]:
-    """The history, newest first."""
-    return await inspections.list_classifications(catalog, unknown=unknown, before=decode_cursor(cursor), limit=limit)
+    """The history, newest first; conditions hold together."""
+    return await inspections.list_classifications(wanted, before=decode_cursor(cursor), limit=limit)
 
 
 @router.get(
@@ -95,6 +95,17 @@ async def list_classifications(
 async def get_classification(classification_id: UUID, inspections: Inspections) -> schemas.ClassificationOut:
     """One answer again, as it was given."""
     return await inspections.get(classification_id)
+
+
+@router.patch(
+    "/classifications/{classification_id}",
+    responses=documented(service.ClassificationNotFound, DatabaseUnavailable, StorageFull),
+)
+async def change_classification(
+    classification_id: UUID, change: SiteNotesChange, inspections: Inspections
+) -> schemas.ClassificationOut:
+    """Write place or note differently; only the fields that are sent change."""
+    return await inspections.change(classification_id, change)
 
 
 @router.get(

@@ -55,7 +55,7 @@ class HeatmapService:
         """
         embedder = self._intake.embedder
         async with self._database.reading() as session:
-            row, name, photo = await self._inspections.find(session, classification_id)
+            row, name, photo, _ = await self._inspections.find(session, classification_id)
             catalog = await self._catalogs.find(session, name)
         if row.backbone_id != embedder.backbone_id:
             raise BackboneChanged(

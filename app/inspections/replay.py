@@ -89,7 +89,7 @@ class ReplayService:
         running = self._intake.embedder.backbone_id
         # One reading session sees one state: what is removed meanwhile would be neither present nor past.
         async with self._database.reading() as session:
-            row, _, _ = await self._inspections.find(session, classification_id)
+            row, *_ = await self._inspections.find(session, classification_id)
             if row.backbone_id != running:
                 name = row.backbone_id.rpartition("@")[0]
                 raise BackboneChanged(

@@ -2,16 +2,20 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import Row, Select, select
+from sqlalchemy import ColumnElement, Row, Select, and_, case, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from app.archive.tables import Photo
 from app.catalogs.tables import Catalog
+from app.inspections.filters import ClassificationFilter
 from app.inspections.tables import Classification, Feedback
+
+Query = TypeVar("Query", bound=Select[*tuple[Any, ...]])
 
 
 class CatalogGoneError(Exception):
@@ -33,24 +37,26 @@ class InspectionRepository:
 
     async def classification(
         self, session: AsyncSession, classification_id: UUID
-    ) -> Row[Classification, str, Photo] | None:
-        """A classification with its catalog's name and its photo, or None."""
+    ) -> Row[Classification, str, Photo, Feedback | None] | None:
+        """A classification with its catalog's name, its photo and its newest feedback, or None."""
         return (await session.execute(_whole().where(Classification.id == classification_id))).one_or_none()
 
     async def classifications(
-        self, session: AsyncSession, catalog: str | None, *, unknown: bool | None, before: UUID | None, limit: int
-    ) -> Sequence[Row[Classification, str, Photo]]:
+        self, session: AsyncSession, wanted: ClassificationFilter, *, before: UUID | None, limit: int
+    ) -> Sequence[Row[Classification, str, Photo, Feedback | None]]:
         """Classifications, newest first, before an id; one more than `limit`."""
-        if catalog is not None and "\0" in catalog:
+        if wanted.catalog is not None and "\0" in wanted.catalog:
             return []  # PostgreSQL refuses even to compare such a text
-        query = _whole().order_by(Classification.id.desc()).limit(limit + 1)
-        if catalog is not None:
-            query = query.where(Catalog.name == catalog)
-        if unknown is not None:
-            query = query.where(Classification.unknown == unknown)
+        query = _filtered(_whole(), wanted).order_by(Classification.id.desc()).limit(limit + 1)
         if before is not None:
             query = query.where(Classification.id < before)
         return (await session.execute(query)).all()
+
+    async def change(self, session: AsyncSession, row: Classification, fields: dict[str, Any]) -> None:
+        """Set fields of a classification."""
+        for field, value in fields.items():
+            setattr(row, field, value)
+        await session.flush()
 
     async def add_feedback(self, session: AsyncSession, fields: dict[str, Any]) -> Feedback:
         """Insert feedback."""
@@ -58,13 +64,6 @@ class InspectionRepository:
         session.add(row)
         await session.flush()
         return row
-
-    async def newest_feedback(self, session: AsyncSession, classification_ids: Sequence[UUID]) -> dict[UUID, Feedback]:
-        """The newest feedback of each of these classifications that has any."""
-        rows = await session.scalars(
-            select(Feedback).where(Feedback.classification_id.in_(classification_ids)).order_by(Feedback.id)
-        )
-        return {row.classification_id: row for row in rows}
 
     async def judged(
         self, session: AsyncSession, catalog_id: UUID
@@ -85,9 +84,47 @@ class InspectionRepository:
         return (await session.execute(query)).all()
 
 
-def _whole() -> Select[Classification, str, Photo]:
+def _whole() -> Select[Classification, str, Photo, Feedback | None]:
+    later = aliased(Feedback)
+    newest = (
+        select(later.id)
+        .where(later.classification_id == Classification.id)
+        .order_by(later.id.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
     return (
-        select(Classification, Catalog.name, Photo)
+        select(Classification, Catalog.name, Photo, Feedback)
         .join(Catalog, Catalog.id == Classification.catalog_id)
         .join(Photo, Photo.sha256 == Classification.photo_sha256)
+        .outerjoin(Feedback, Feedback.id == newest)
+    )
+
+
+def _filtered(query: Query, wanted: ClassificationFilter) -> Query:
+    if wanted.catalog is not None:
+        query = query.where(Catalog.name == wanted.catalog)
+    if wanted.unknown is not None:
+        query = query.where(Classification.unknown == wanted.unknown)
+    if wanted.since is not None:
+        query = query.where(Classification.created_at >= wanted.since)
+    if wanted.until is not None:
+        query = query.where(Classification.created_at < wanted.until)
+    if wanted.place is not None:
+        query = query.where(Classification.place_folded.contains(wanted.place.casefold(), autoescape=True))
+    if wanted.disagreement is not None:
+        # No feedback: NULL, which is neither.
+        borne_out = Feedback.verdict == case((Classification.unknown, "unknown"), else_="confirmed")
+        query = query.where(~borne_out if wanted.disagreement else borne_out)
+    if wanted.defect_class_id is not None:
+        query = query.where(_counts_as(wanted.defect_class_id))
+    return query
+
+
+def _counts_as(class_id: UUID) -> ColumnElement[bool]:
+    first = Classification.first_class_id == class_id
+    return or_(
+        and_(first, Feedback.verdict == "confirmed"),
+        and_(first, Feedback.id.is_(None), ~Classification.unknown),
+        and_(Feedback.defect_class_id == class_id, Feedback.verdict == "corrected"),
     )

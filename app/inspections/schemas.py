@@ -106,8 +106,10 @@ class PhotoOut(BaseModel):
     filename: str
     width: int
     height: int
-    taken_at: str | None = Field(description="ISO 8601, as the camera wrote it: with its zone or without.")
-    latitude: float | None
+    taken_at: str | None = Field(
+        description="ISO 8601, with a zone or without: as it was sent, else as the camera wrote it into the file."
+    )
+    latitude: float | None = Field(description="As it was sent, else from the file.")
     longitude: float | None
 
 
@@ -155,6 +157,8 @@ class ClassificationOut(BaseModel):
                     "latitude": 37.5665,
                     "longitude": 126.978,
                 },
+                "place": "B2, 기둥 14",
+                "note": "",
                 "feedback": None,
                 "created_at": "2026-11-22T00:30:05Z",
             }
@@ -177,5 +181,7 @@ class ClassificationOut(BaseModel):
         description="The three most similar support photos of the predicted classes, best first."
     )
     photo: PhotoOut
+    place: str = Field(description="Where on the site, as the inspector wrote it; empty where nothing was written.")
+    note: str
     feedback: FeedbackOut | None = Field(description="The inspector's newest word.")
     created_at: datetime

@@ -22,6 +22,7 @@ from app.catalogs.support_cache import Supports
 from app.database import Database, Session
 from app.errors import HajaError
 from app.idempotency.service import Once
+from app.inspections.filters import ClassificationFilter
 from app.inspections.repository import CatalogGoneError, InspectionRepository
 from app.inspections.schemas import (
     Agreement,
@@ -34,6 +35,7 @@ from app.inspections.schemas import (
     Prediction,
     PredictionSet,
 )
+from app.inspections.site_notes import SiteNotes, SiteNotesChange
 from app.inspections.tables import Classification, Feedback
 from app.intake import Intake, KeptPhoto, ReceivedPhoto, Upload
 from app.metrics import Metrics
@@ -45,6 +47,8 @@ from models.ridge_head import RidgeHead
 
 NEAREST = 3
 """So many examples an answer names."""
+
+NO_NOTES = SiteNotes()
 
 
 class CatalogEmpty(HajaError):
@@ -109,7 +113,13 @@ class InspectionService:
         self._metrics = metrics
 
     async def classify(
-        self, catalog_name: str, upload: Upload, top_k: int, once: Once, coverage: float | None = None
+        self,
+        catalog_name: str,
+        upload: Upload,
+        top_k: int,
+        once: Once,
+        coverage: float | None = None,
+        notes: SiteNotes = NO_NOTES,
     ) -> ClassificationOut:
         """Judge one photo against one catalog and keep the answer; `coverage` asks for a prediction set."""
         # Before the photo is decoded: a catalog that is missing or empty costs the caller no waiting.
@@ -143,6 +153,8 @@ class InspectionService:
                         "threshold": judgement.threshold,
                         "prediction_set": judgement.prediction_set and judgement.prediction_set.model_dump(mode="json"),
                         "nearest": [each.model_dump(mode="json") for each in nearest],
+                        "first_class_id": judgement.predictions[0].defect_class.id,
+                        **notes.model_dump(),
                     },
                 )
             except CatalogGoneError:
@@ -155,22 +167,23 @@ class InspectionService:
     async def get(self, classification_id: UUID) -> ClassificationOut:
         """One classification, as it was answered."""
         async with self._database.reading() as session:
-            row, catalog, photo = await self.find(session, classification_id)
-            feedback = await self._inspections.newest_feedback(session, [row.id])
-        return _out(row, catalog, photo, feedback.get(row.id))
+            return _out(*await self.find(session, classification_id))
 
     async def list_classifications(
-        self, catalog: str | None, *, unknown: bool | None, before: UUID | None, limit: int
+        self, wanted: ClassificationFilter, *, before: UUID | None, limit: int
     ) -> Page[ClassificationOut]:
         """A page of the history, newest first."""
         async with self._database.reading() as session:
-            rows = await self._inspections.classifications(
-                session, catalog, unknown=unknown, before=before, limit=limit
-            )
-            feedback = await self._inspections.newest_feedback(session, [row.id for row, _, _ in rows])
-        items = [_out(row, name, photo, feedback.get(row.id)) for row, name, photo in rows]
-        page, cursor = cut(items, limit)
+            rows = await self._inspections.classifications(session, wanted, before=before, limit=limit)
+        page, cursor = cut([_out(*row) for row in rows], limit)
         return Page(items=list(page), next_cursor=cursor)
+
+    async def change(self, classification_id: UUID, change: SiteNotesChange) -> ClassificationOut:
+        """Write place or note of a classification differently."""
+        async with self._database.writing() as session:
+            found = await self.find(session, classification_id)
+            await self._inspections.change(session, found[0], change.changes())
+            return _out(*found)
 
     async def give_feedback(self, classification_id: UUID, wanted: FeedbackCreate, once: Once) -> FeedbackOut:
         """Keep the inspector's word on a classification, and make its photo an example where that is wished."""
@@ -179,7 +192,7 @@ class InspectionService:
         received = await self._photo_again(classification_id) if wanted.add_to_support else None
         async with self._database.writing() as session:
             await once.claim(session)
-            row, _, _ = await self.find(session, classification_id)
+            row, *_ = await self.find(session, classification_id)
             class_id, class_name = await self._meant(session, row, wanted)
             example = None
             if received is not None:
@@ -220,17 +233,19 @@ class InspectionService:
         rows = [Agreement(week=key[0], defect_class=key[1], judged=judged[key], agreed=agreed[key]) for key in order]
         return AgreementOut(catalog=catalog_name, judged=judged.total(), agreed=agreed.total(), rows=rows)
 
-    async def find(self, session: Session, classification_id: UUID) -> tuple[Classification, str, Photo]:
-        """A classification, its catalog's name and its photo. Raises `ClassificationNotFound`."""
+    async def find(
+        self, session: Session, classification_id: UUID
+    ) -> tuple[Classification, str, Photo, Feedback | None]:
+        """A classification, its catalog's name, its photo and newest feedback. Raises `ClassificationNotFound`."""
         found = await self._inspections.classification(session, classification_id)
         if found is None:
             raise ClassificationNotFound("There is no classification with this id. GET /v1/classifications lists them.")
-        return found[0], found[1], found[2]
+        return found[0], found[1], found[2], found[3]
 
     async def _photo_again(self, classification_id: UUID) -> ReceivedPhoto:
         """The photo of a classification, decoded and embedded as if it had been sent as an example."""
         async with self._database.reading() as session:
-            row, _, _ = await self.find(session, classification_id)
+            row, *_ = await self.find(session, classification_id)
         return await self._intake.take(KeptPhoto(row.filename, await self._archive.bytes(row.photo_sha256)))
 
     async def _index(self, catalog_name: str) -> tuple[UUID, PrototypeIndex]:
@@ -337,18 +352,21 @@ def _out(row: Classification, catalog: str, photo: Photo, feedback: Feedback | N
         prediction_set=row.prediction_set and PredictionSet.model_validate(row.prediction_set),
         nearest=[NearestExample.model_validate(each) for each in row.nearest or []],
         photo=_photo_out(row, photo),
+        place=row.place,
+        note=row.note,
         feedback=None if feedback is None else FeedbackOut.model_validate(feedback),
         created_at=row.created_at,
     )
 
 
 def _photo_out(row: Classification, photo: Photo) -> PhotoOut:
+    place = photo if row.latitude is None else row
     return PhotoOut(
         id=photo.sha256,
         filename=row.filename,
         width=photo.width,
         height=photo.height,
-        taken_at=photo.taken_at,
-        latitude=photo.latitude,
-        longitude=photo.longitude,
+        taken_at=row.taken_at or photo.taken_at,
+        latitude=place.latitude,
+        longitude=place.longitude,
     )

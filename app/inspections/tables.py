@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import JSON, ForeignKey, Index, String, Text, text
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column, validates
 
 from app.database import Base, new_id
 from models.manifest import HeadName
@@ -32,7 +32,22 @@ class Classification(Base):
     threshold: Mapped[float]
     prediction_set: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     nearest: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON(none_as_null=True))
+    # The same as in `predictions`, to be asked for: databases differ in how they look into JSON. It may be gone.
+    first_class_id: Mapped[UUID | None]
+    place: Mapped[str] = mapped_column(String(200), server_default=text("''"))
+    # `place` to be searched: databases fold the case of Latin letters only. Folding may triple a text's length.
+    place_folded: Mapped[str] = mapped_column(String(600), server_default=text("''"))
+    note: Mapped[str] = mapped_column(Text, server_default=text("''"))
+    # The inspector's own; the photo has what its file says.
+    taken_at: Mapped[str | None] = mapped_column(String(32))
+    latitude: Mapped[float | None]
+    longitude: Mapped[float | None]
     created_at: Mapped[datetime]
+
+    @validates("place")
+    def _fold(self, _: str, place: str) -> str:
+        self.place_folded = place.casefold()
+        return place
 
 
 class Feedback(Base):

@@ -23,6 +23,7 @@ from app.integrity import find_faults
 from app.main import create_app, open_services
 from app.metrics import Metrics
 from models.backbones import Backbone
+from tests.app.inspections.test_filters import filters_find_what_they_should
 from tests.app.test_schema_version import differences
 from tests.drawn import photo, photos
 from tests.rest import CLASSES, CLASSIFICATIONS, classify, created, files, problem, register
@@ -126,6 +127,19 @@ async def test_register_classify_and_delete(client: httpx.AsyncClient, settings:
             assert (await services.replays.replay(uuid.UUID(answer["id"]))).differences == []
         assert await find_faults(services.database, services.blobs) == []
     problem(await client.post(CLASSIFICATIONS, files=files([photo()], "photo")), 409, "catalog-empty")
+
+
+async def test_filters_find_what_they_should(client: httpx.AsyncClient) -> None:
+    await filters_find_what_they_should(client)
+
+
+async def test_answers_of_an_older_database_are_found_by_class(client: httpx.AsyncClient, settings: Settings) -> None:
+    made = await register(client, "crack", [photo()])
+    answer = await classify(client, photo())
+    schema_version.downgrade(settings.database_url, "0004")
+    schema_version.upgrade(settings.database_url)
+    found = await client.get("/v1/classifications", params={"defect_class_id": made["id"]})
+    assert found.json()["items"] == [answer]
 
 
 async def test_a_deleted_catalog_leaves_nothing(client: httpx.AsyncClient, settings: Settings) -> None:

@@ -1,0 +1,81 @@
+"""What an inspector adds to a photo: where and when it was taken, and a note."""
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import Form
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from app.catalogs.schemas import Patch, Text
+from app.errors import RequestInvalid
+
+_TAKEN_AT_LENGTH = 32
+
+
+def _one_line(value: str) -> str:
+    if "\n" in value or "\t" in value:
+        raise ValueError("it has more than one line, or tabs")
+    return value
+
+
+def _moment(value: str) -> str:
+    try:
+        moment = datetime.fromisoformat(value.strip())
+    except ValueError:
+        moment = None
+    # fromisoformat takes a day without a time as midnight, and zones to the microsecond.
+    if moment is None or not any(sign in value for sign in "T: ") or len(moment.isoformat()) > _TAKEN_AT_LENGTH:
+        raise ValueError("it is no time in the form of ISO 8601, such as 2026-11-22T09:30:00+09:00")
+    return moment.isoformat()
+
+
+Place = Annotated[Text, Field(max_length=200), AfterValidator(_one_line)]
+Note = Annotated[Text, Field(max_length=2000)]
+Moment = Annotated[str, AfterValidator(_moment), Field(json_schema_extra={"format": "date-time"})]
+Latitude = Annotated[float, Field(ge=-90, le=90, allow_inf_nan=False)]
+Longitude = Annotated[float, Field(ge=-180, le=180, allow_inf_nan=False)]
+
+
+class SiteNotes(BaseModel):
+    """The text fields of a classification. Time and coordinates, where given, win over what the photo's file says."""
+
+    place: Place = ""
+    note: Note = ""
+    taken_at: Moment | None = None
+    latitude: Latitude | None = None
+    longitude: Longitude | None = None
+
+    @classmethod
+    def from_form(
+        cls,
+        place: Annotated[Place, Form(description="Where on the site, one line.")] = "",
+        note: Annotated[Note, Form()] = "",
+        taken_at: Annotated[
+            Moment | None,
+            Form(
+                description="ISO 8601, with a zone or without; wins over EXIF, which a phone that shrinks photos drops."
+            ),
+        ] = None,
+        latitude: Annotated[Latitude | None, Form(description="Degrees, WGS 84; only with `longitude`.")] = None,
+        longitude: Annotated[Longitude | None, Form(description="Degrees, WGS 84; only with `latitude`.")] = None,
+    ) -> "SiteNotes":
+        """Read the fields from a multipart form. Raises `RequestInvalid` for half a pair of coordinates."""
+        if (latitude is None) != (longitude is None):
+            missing = "latitude" if latitude is None else "longitude"
+            fault = "latitude and longitude come together or not at all"
+            raise RequestInvalid(
+                f"The request does not fit: body.{missing}: {fault}.",
+                errors=[{"field": f"body.{missing}", "fault": fault}],
+            )
+        return cls(place=place, note=note, taken_at=taken_at, latitude=latitude, longitude=longitude)
+
+
+class SiteNotesChange(Patch):
+    """What an inspector writes differently afterwards."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"example": {"place": "B2, 기둥 14", "note": "Wet after rain"}}
+    )
+
+    place: Place = ""
+    note: Note = ""
