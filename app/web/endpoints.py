@@ -1,9 +1,8 @@
 """The pages: what a browser shows is read through the same services as the REST interface; changes go through REST."""
 
 from collections.abc import Callable, Coroutine
-from datetime import date
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 from uuid import UUID
 
 from fastapi import APIRouter, Cookie, Query, Request, Response
@@ -13,13 +12,22 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 from app.catalogs.endpoints import Catalogs
-from app.catalogs.schemas import DefectClassOut
 from app.evaluation.endpoints import Evaluations
 from app.inspections.endpoints import Inspections
-from app.web.pages import Pages
+from app.inspections.schemas import ClassificationOut
+from app.pagination import Cursor, decode_cursor
+from app.web.history_form import HistoryForm
+from app.web.pages import Pages, title
+from app.web.texts import Language
 
-CLASSES_SHOWN = 200
-"""Most classes that a page shows or offers for choosing."""
+SHOWN = 100
+"""Most classes, examples or answers of one page."""
+
+OFFERED = 200
+"""Most catalogs and classes to choose from."""
+
+GOOD_RECALL = 0.8
+"""A class below it is named as one that needs better examples."""
 
 Catalog = Annotated[str, Cookie(alias="catalog")]
 
@@ -54,22 +62,34 @@ def _pages(request: Request) -> Pages:
 async def show_inspect(request: Request, catalogs: Catalogs, catalog: Catalog = "default") -> Response:
     """Take photos and see what they show."""
     shown = await _frame(catalogs, catalog)
-    classes = await _classes(catalogs, shown["catalog"])
-    return _pages(request).render(request, "inspect.html", **shown, has_classes=any(each.shots for each in classes))
+    _, index = await catalogs.index(shown["catalog"])
+    return _pages(request).render(request, "inspect.html", **shown, has_classes=bool(index.candidates))
 
 
 @router.get("/catalog")
 async def show_catalog(
-    request: Request, catalogs: Catalogs, evaluations: Evaluations, catalog: Catalog = "default"
+    request: Request,
+    catalogs: Catalogs,
+    evaluations: Evaluations,
+    catalog: Catalog = "default",
+    cursor: Cursor = None,
 ) -> Response:
     """The classes with their photos, and how well they are told apart."""
     shown = await _frame(catalogs, catalog)
-    classes = await _classes(catalogs, shown["catalog"])
-    examples = await catalogs.first_support_photos([each.id for each in classes])
-    evaluation = await evaluations.evaluate(shown["catalog"])
-    weak = [each for each in evaluation.classes if each.recall is not None and each.recall.value < 1]
+    page = await catalogs.list_defect_classes(shown["catalog"], decode_cursor(cursor), SHOWN)
+    # Of a catalog that takes several pages the figures would take seconds: the REST interface has them.
+    whole = cursor is None and page.next_cursor is None
+    evaluation = await evaluations.evaluate(shown["catalog"]) if whole else None
+    judged = evaluation.classes if evaluation else []
     return _pages(request).render(
-        request, "catalog.html", **shown, classes=classes, examples=examples, evaluation=evaluation, weak=weak
+        request,
+        "catalog.html",
+        **shown,
+        classes=page.items,
+        next_cursor=page.next_cursor,
+        examples=await catalogs.first_support_photos([each.id for each in page.items]),
+        evaluation=evaluation,
+        weak=[each for each in judged if each.recall is not None and each.recall.value < GOOD_RECALL],
     )
 
 
@@ -81,11 +101,11 @@ async def show_register(request: Request, catalogs: Catalogs, catalog: Catalog =
 
 @router.get("/catalog/{class_id}")
 async def show_defect_class(
-    request: Request, class_id: UUID, catalogs: Catalogs, catalog: Catalog = "default"
+    request: Request, class_id: UUID, catalogs: Catalogs, catalog: Catalog = "default", cursor: Cursor = None
 ) -> Response:
     """One class: its names, its photos and what they are worth."""
     defect_class = await catalogs.get_defect_class(class_id)
-    photos = await catalogs.list_support_photos(class_id, None, 200)
+    photos = await catalogs.list_support_photos(class_id, decode_cursor(cursor), SHOWN)
     report = await catalogs.support_report(class_id)
     return _pages(request).render(
         request,
@@ -93,7 +113,42 @@ async def show_defect_class(
         **await _frame(catalogs, catalog),
         defect_class=defect_class,
         photos=photos.items,
+        next_cursor=photos.next_cursor,
         report=report,
+        doubted={photo for warning in report.warnings for photo in warning.support_photo_ids},
+    )
+
+
+@router.get("/history")
+async def show_history(
+    request: Request,
+    inspections: Inspections,
+    catalogs: Catalogs,
+    chosen: Annotated[HistoryForm, Query()],
+    cursor: Cursor = None,
+    catalog: Catalog = "default",
+) -> Response:
+    """What was answered, newest first, and what inspectors said of it."""
+    shown = await _frame(catalogs, chosen.catalog or catalog)
+    wanted = chosen.conditions()
+    page = await inspections.list_classifications(wanted, before=decode_cursor(cursor), limit=SHOWN)
+    classes = (await catalogs.list_defect_classes(shown["catalog"], None, OFFERED)).items
+    pages = _pages(request)
+    language = pages.language(request)
+    names = {each.id: title(each, language) for each in classes}
+    query = wanted.model_dump(mode="json", exclude_none=True)
+    as_chosen = chosen.model_dump(mode="json", exclude_defaults=True)
+    return pages.render(
+        request,
+        "history.html",
+        **shown,
+        chosen=chosen,
+        is_filtered=bool(query),
+        items=page.items,
+        meant={each.id: _meant(each, names, language) for each in page.items},
+        classes=classes,
+        wanted=urlencode(query | {"lang": language}),
+        next_page=page.next_cursor and urlencode(as_chosen | {"cursor": page.next_cursor}),
     )
 
 
@@ -156,10 +211,16 @@ async def get_service_worker(request: Request) -> Response:
 
 async def _frame(catalogs: Catalogs, chosen: str) -> dict[str, Any]:
     """The catalogs to choose from, and the one that is shown: the chosen one may have been renamed or deleted."""
-    every = (await catalogs.list_catalogs(None, CLASSES_SHOWN)).items
+    every = (await catalogs.list_catalogs(None, OFFERED)).items
     names = {each.name for each in every}
     return {"catalogs": every, "catalog": chosen if chosen in names else "default"}
 
 
-async def _classes(catalogs: Catalogs, catalog: str) -> list[DefectClassOut]:
-    return (await catalogs.list_defect_classes(catalog, None, CLASSES_SHOWN)).items
+def _meant(answered: ClassificationOut, names: dict[UUID, str], language: Language) -> str:
+    """The name of the class that the inspector's word is about; as it was then, where the class is gone."""
+    if answered.feedback is None or answered.feedback.defect_class_name is None:
+        return ""
+    among = {each.defect_class.id: title(each.defect_class, language) for each in answered.predictions}
+    known = among | names
+    class_id = answered.feedback.defect_class_id
+    return known.get(class_id, answered.feedback.defect_class_name) if class_id else answered.feedback.defect_class_name

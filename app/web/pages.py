@@ -8,7 +8,6 @@ from typing import Any
 
 from fastapi import Request
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
 
@@ -25,9 +24,7 @@ class Pages:
 
     def __init__(self) -> None:
         self.texts = load_texts()
-        self.files = sorted(
-            path.relative_to(STATIC).as_posix() for path in STATIC.rglob("*") if path.is_file() and path.name != WORKER
-        )
+        self.files = sorted(path.relative_to(STATIC).as_posix() for path in STATIC.rglob("*") if path.is_file())
         self.version = _digest()
         self._templates = Environment(
             loader=FileSystemLoader(FOLDER / "templates"),
@@ -69,7 +66,7 @@ class Pages:
     def service_worker(self) -> str:
         """The service worker's code; it knows what to keep for a phone without network."""
         kept = ["/", "/offline", *(self.address(name) for name in self.files)]
-        source = (STATIC / WORKER).read_text("utf-8")
+        source = (FOLDER / "service_worker.js").read_text("utf-8")
         return f"const VERSION = {json.dumps(self.version)};\nconst KEPT = {json.dumps(kept)};\n{source}"
 
     def manifest(self, language: Language) -> dict[str, Any]:
@@ -96,10 +93,6 @@ class Pages:
         }
 
 
-WORKER = "js/service-worker.js"
-"""Not among the static files: a service worker may only serve what lies below its own address."""
-
-
 class VersionedFiles(StaticFiles):
     """Static files that a browser keeps as long as their address has the version of now."""
 
@@ -110,8 +103,6 @@ class VersionedFiles(StaticFiles):
     async def get_response(self, path: str, scope: Any) -> Response:
         """The file; a page of an older version still finds its modules, in their newer form."""
         answer = await super().get_response(path, scope)
-        if path == WORKER:
-            raise HTTPException(404)
         if isinstance(answer, FileResponse):
             answer.headers["Cache-Control"] = _A_YEAR if scope["path_params"]["version"] == self._version else "no-cache"
         return answer
