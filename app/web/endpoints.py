@@ -174,7 +174,6 @@ async def show_offline(request: Request) -> Response:
 
 @router.get("/choose")
 async def choose(
-    request: Request,
     language: Literal["ko", "en"] | None = None,
     catalog: Annotated[str | None, Query(pattern="^[a-z0-9_-]{1,63}$")] = None,
     then: str = "/",

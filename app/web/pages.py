@@ -104,7 +104,9 @@ class VersionedFiles(StaticFiles):
         """The file; a page of an older version still finds its modules, in their newer form."""
         answer = await super().get_response(path, scope)
         if isinstance(answer, FileResponse):
-            answer.headers["Cache-Control"] = _A_YEAR if scope["path_params"]["version"] == self._version else "no-cache"
+            answer.headers["Cache-Control"] = (
+                _A_YEAR if scope["path_params"]["version"] == self._version else "no-cache"
+            )
         return answer
 
 

@@ -37,7 +37,7 @@ edit.addEventListener("submit", async (event) => {
 });
 
 const add = document.getElementById("add");
-const field = photosField(add, (count) => (add.querySelector("button.primary").disabled = !count));
+const field = photosField(add, () => (add.querySelector("button.primary").disabled = !field.ready()));
 supportForm(add, field, `${address}/support-photos`, () => ({}), (answer) => {
   field.clear();
   const refused = answer.photos.some((each) => each.status !== "accepted");

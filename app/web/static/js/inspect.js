@@ -111,7 +111,7 @@ function waitingCard(entry) {
   card.querySelector(".file").textContent = entry.filename;
   const note = card.querySelector("input");
   note.value = entry.note;
-  note.addEventListener("change", () => outbox.change(entry.id, { note: note.value.trim() }));
+  note.addEventListener("input", () => outbox.change(entry.id, { note: note.value.trim() }));
   card.querySelector(".again").addEventListener("click", async () => {
     await outbox.change(entry.id, { state: "waiting", problem: null });
     drain();

@@ -4,22 +4,26 @@ import { prepare } from "./prepare.js";
 import { copy } from "./dom.js";
 import { t } from "./texts.js";
 
-/** The field in `form`; gives {photos(): prepared photos, clear()}. `onChange` hears the number of photos. */
+/** The field in `form`; gives {photos(): prepared photos, ready(): all are prepared and there are some, clear()}. */
 export function photosField(form, onChange = () => {}) {
   const zone = form.querySelector(".dropzone");
   const input = zone.querySelector("input");
   const list = zone.querySelector(".chosen");
   const words = zone.querySelector(".chosen-count");
   let chosen = [];
+  let preparing = 0;
 
   const tell = () => {
     words.textContent = chosen.length ? t("photos.count", { count: chosen.length }) : "";
-    onChange(chosen.length);
+    onChange();
   };
 
   const add = async (files) => {
+    preparing += files.length;
+    tell();
     for (const file of files) {
       const photo = await prepare(file);
+      preparing -= 1;
       const item = copy("chosen-photo");
       const image = item.querySelector("img");
       image.src = URL.createObjectURL(photo.preview ?? photo.photo);
@@ -58,6 +62,7 @@ export function photosField(form, onChange = () => {}) {
 
   return {
     photos: () => chosen,
+    ready: () => chosen.length > 0 && preparing === 0,
     clear: () => {
       chosen = [];
       list.replaceChildren();

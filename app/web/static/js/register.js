@@ -10,7 +10,7 @@ const done = document.getElementById("registered");
 const button = form.querySelector("button.primary");
 const title = (language) => form[`title_${language}`].value.trim();
 
-const ready = () => (button.disabled = !field.photos().length || !(title("ko") || title("en")));
+const ready = () => (button.disabled = !field.ready() || !(title("ko") || title("en")));
 const field = photosField(form, () => ready());
 form.addEventListener("input", ready);
 ready();
