@@ -45,9 +45,7 @@ def _small_targets(page: Page) -> list[str]:
     return small
 
 
-@pytest.mark.parametrize(
-    ("scheme", "language", "width"), [("light", "en-US", 360), ("dark", "ko-KR", 360), ("light", "ko-KR", 1280)]
-)
+@pytest.mark.parametrize(("scheme", "language", "width"), [("light", "en-US", 360), ("dark", "ko-KR", 1280)])
 def test_no_page_keeps_anybody_out(browser: Browser, server: str, scheme: Any, language: str, width: int) -> None:
     context = browser.new_context(
         base_url=server, viewport={"width": width, "height": 800}, color_scheme=scheme, locale=language
@@ -124,7 +122,7 @@ def test_photos_chosen_before_the_scripts_came_are_taken(browser: Browser, serve
     context = browser.new_context(base_url=server, viewport=PHONE, service_workers="block")  # type: ignore[arg-type]
     page = context.new_page()
     held: list[Any] = []
-    page.route("**/js/inspect.js", held.append)
+    page.route("**/js/inspect.js", lambda route: held.append(route))
     page.goto("/", wait_until="commit")
     take(page, photo("crack", 3))
     page.wait_for_timeout(100)

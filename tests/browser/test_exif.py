@@ -1,14 +1,18 @@
 """The page's own EXIF reader against files that Pillow writes, and against damaged ones."""
 
 import base64
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import ExifTags, Image
-from playwright.sync_api import Page
+from playwright.sync_api import Browser, Page
 
 from tests.drawn import encode, pixels
+
+MODULE = Path(__file__).parents[2] / "app" / "web" / "static" / "js" / "exif.js"
 
 
 def _jpeg(taken: str | None = None, offset: str | None = None, gps: dict[int, Any] | None = None, order: str = "") -> bytes:
@@ -28,8 +32,7 @@ def _jpeg(taken: str | None = None, offset: str | None = None, gps: dict[int, An
 def _read(page: Page, data: bytes) -> dict[str, Any]:
     found: dict[str, Any] = page.evaluate(
         """async (text) => {
-            const script = document.querySelector("script[src]").src.replace("shell.js", "exif.js");
-            const { readExif } = await import(script);
+            const { readExif } = await import("/exif.js");
             return readExif(Uint8Array.from(atob(text), (each) => each.charCodeAt(0)).buffer);
         }""",
         base64.b64encode(data).decode(),
@@ -43,20 +46,14 @@ LIMA = {1: "S", 2: (12.0, 2.0, 36.0), 3: "W", 4: (77.0, 1.0, 48.0)}
 
 
 @pytest.fixture(scope="module")
-def anywhere(browser: Any, backbone: Any, tmp_path_factory: pytest.TempPathFactory, migrated: Any) -> Any:
-    """One page for all of these."""
-    import shutil
-
-    from app.config import Settings
-    from app.server import running
-
-    path = tmp_path_factory.mktemp("exif") / "haja.db"
-    shutil.copy(migrated, path)
-    with running(Settings(port=0, database_url=f"sqlite:///{path}"), backbone) as address:
-        page = browser.new_page()
-        page.goto(f"{address}/offline")
-        yield page
-        page.close()
+def anywhere(browser: Browser) -> Iterator[Page]:
+    """A page with nothing but the module."""
+    page = browser.new_page()
+    page.route("http://exif.test/", lambda route: route.fulfill(body="", content_type="text/html"))
+    page.route("http://exif.test/exif.js", lambda route: route.fulfill(path=MODULE, content_type="text/javascript"))
+    page.goto("http://exif.test/")
+    yield page
+    page.close()
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
@@ -81,7 +78,7 @@ def test_south_and_west_are_negative_and_a_missing_zone_stays_missing(anywhere: 
         b"no photo at all",
         encode(pixels("crack", 1)),
         encode(pixels("crack", 1), "PNG"),
-        _jpeg("0000:00:00 00:00:00", None, SEOUL | {2: (float("nan"),) * 3}),
+        _jpeg("0000:00:00 00:00:00"),
         _jpeg("yesterday", "soon", SEOUL | {2: (95.0, 0.0, 0.0)}),
     ],
 )
