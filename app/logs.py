@@ -37,3 +37,6 @@ def configure(level: str) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
+    # What they find lacking in fonts and in the words of users is nothing that anybody could act on.
+    for name in ("fontTools", "fpdf"):
+        logging.getLogger(name).setLevel(logging.ERROR)

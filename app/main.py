@@ -13,6 +13,7 @@ import app.archive.endpoints
 import app.catalogs.endpoints
 import app.evaluation.endpoints
 import app.inspections.endpoints
+import app.inspections.export_endpoints
 import app.operations
 import app.web.endpoints
 from app import errors, schema_version
@@ -28,6 +29,8 @@ from app.embedding.local import LocalEmbedder
 from app.errors import StorageUnavailable
 from app.evaluation.service import EvaluationService
 from app.idempotency.repository import forget_old
+from app.inspections.export_report import ReportService
+from app.inspections.export_service import ExportService
 from app.inspections.heatmap import HeatmapService
 from app.inspections.replay import ReplayService
 from app.inspections.repository import InspectionRepository
@@ -78,6 +81,8 @@ class Services:
         )
         self.replays = ReplayService(self.database, self.inspections, history, archive_rows, self.intake)
         self.heatmaps = HeatmapService(self.database, self.inspections, self.catalogs, archive_rows, self.intake)
+        self.exports = ExportService(self.inspections)
+        self.reports = ReportService(self.exports, self.catalogs, self.archive, self.heatmaps)
 
     async def start(self) -> None:
         """Check that the stored prototypes are this backbone's, and make what must always exist.
@@ -162,6 +167,8 @@ def create_app(settings: Settings, backbone: Backbone | None = None) -> FastAPI:
             app.state.evaluation_service = services.evaluations
             app.state.inspection_service = services.inspections
             app.state.heatmap_service = services.heatmaps
+            app.state.export_service = services.exports
+            app.state.report_service = services.reports
             yield
 
     # Its pages bring their scripts along: FastAPI's own load them from another site, which an offline laptop lacks.
@@ -181,6 +188,8 @@ def create_app(settings: Settings, backbone: Backbone | None = None) -> FastAPI:
     service.add_middleware(LimitBody, max_bytes=settings.max_request_bytes)
     service.add_middleware(Protect, docs_url=DOCS_URL)
     service.add_middleware(Observe, metrics=metrics)
+    # Before the classifications, where `export.csv` would be an id that does not fit.
+    service.include_router(app.inspections.export_endpoints.router)
     for part in (app.catalogs, app.evaluation, app.inspections, app.archive, app.web):
         service.include_router(part.endpoints.router)
     service.mount("/static/{version}", VersionedFiles(service.state.pages.version))

@@ -41,12 +41,23 @@ class HeatmapService:
         self._intake = intake
 
     async def draw(self, classification_id: UUID, class_id: UUID | None, *, overlay: bool) -> bytes:
-        """A PNG of where a photo speaks for a class and against the others of the catalog as it is now.
+        """A PNG of `picture`."""
+        picture = await self.picture(classification_id, class_id, overlay=overlay)
+        return await asyncio.to_thread(photos.encode_png, picture)
+
+    async def picture(
+        self, classification_id: UUID, class_id: UUID | None, *, overlay: bool = False, longest: int = LONGEST
+    ) -> NDArray[np.uint8]:
+        """Where a photo speaks for a class and against the others of the catalog as it is now.
 
         Args:
             classification_id: which photo and catalog.
             class_id: of that catalog; None is the class that was predicted first.
             overlay: the coloured layer alone, transparent, instead of photo and layer.
+            longest: most pixels a side.
+
+        Returns:
+            uint8 [H, W, 3] RGB, or [H, W, 4] RGBA of the layer alone.
 
         Raises:
             ClassificationNotFound, BackboneChanged, DefectClassNotFound: see their docstrings.
@@ -66,16 +77,16 @@ class HeatmapService:
         place = _place(index, class_id or Prediction.model_validate(row.predictions[0]).defect_class.id)
         data = await self._archive.bytes(row.photo_sha256)
         features = await self._intake.feature_map(data, enlarged(embedder.manifest.transform))
-        width, height = picture_size(photo.width, photo.height)
+        width, height = picture_size(photo.width, photo.height, longest)
         picture = replace(embedder.manifest.transform, width=width, height=height)
         beneath = None if overlay else await self._intake.pixels(data, picture)
         temperature = embedder.manifest.readings["prototypes"].temperature_at(index.shots)
         return await asyncio.to_thread(_draw, features, index, place, temperature, width, height, beneath)
 
 
-def picture_size(width: int, height: int) -> tuple[int, int]:
+def picture_size(width: int, height: int, longest: int = LONGEST) -> tuple[int, int]:
     """Width and height of the picture of a photo of this size: in its proportions, never larger than it."""
-    scale = min(1.0, LONGEST / max(width, height))
+    scale = min(1.0, longest / max(width, height))
     return max(round(width * scale), SHORTEST), max(round(height * scale), SHORTEST)
 
 
@@ -97,7 +108,7 @@ def _draw(
     width: int,
     height: int,
     beneath: NDArray[np.uint8] | None,
-) -> bytes:
+) -> NDArray[np.uint8]:
     shown = positive_share(evidence(features, index.matrix[index.rows], place, temperature))
     rgba = layer(photos.enlarge(shown, width, height))
-    return photos.encode_png(rgba if beneath is None else on_photo(rgba, beneath))
+    return rgba if beneath is None else on_photo(rgba, beneath)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, and_, case, or_, select
+from sqlalchemy import ColumnElement, Row, Select, and_, case, false, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
@@ -45,12 +45,15 @@ class InspectionRepository:
         self, session: AsyncSession, wanted: ClassificationFilter, *, before: UUID | None, limit: int
     ) -> Sequence[Row[Classification, str, Photo, Feedback | None]]:
         """Classifications, newest first, before an id; one more than `limit`."""
-        if wanted.catalog is not None and "\0" in wanted.catalog:
-            return []  # PostgreSQL refuses even to compare such a text
         query = _filtered(_whole(), wanted).order_by(Classification.id.desc()).limit(limit + 1)
         if before is not None:
             query = query.where(Classification.id < before)
         return (await session.execute(query)).all()
+
+    async def has_more_than(self, session: AsyncSession, most: int, wanted: ClassificationFilter) -> bool:
+        """Whether so many classifications are filtered."""
+        one_more = _filtered(_whole(), wanted).with_only_columns(Classification.id).offset(most).limit(1)
+        return (await session.execute(one_more)).one_or_none() is not None
 
     async def change(self, session: AsyncSession, row: Classification, fields: dict[str, Any]) -> None:
         """Set fields of a classification."""
@@ -103,7 +106,8 @@ def _whole() -> Select[Classification, str, Photo, Feedback | None]:
 
 def _filtered(query: Query, wanted: ClassificationFilter) -> Query:
     if wanted.catalog is not None:
-        query = query.where(Catalog.name == wanted.catalog)
+        # PostgreSQL refuses even to compare a NUL.
+        query = query.where(false() if "\0" in wanted.catalog else Catalog.name == wanted.catalog)
     if wanted.unknown is not None:
         query = query.where(Classification.unknown == wanted.unknown)
     if wanted.since is not None:

@@ -178,6 +178,11 @@ class InspectionService:
         page, cursor = cut([_out(*row) for row in rows], limit)
         return Page(items=list(page), next_cursor=cursor)
 
+    async def has_more_than(self, most: int, wanted: ClassificationFilter) -> bool:
+        """Whether the filtered history is longer."""
+        async with self._database.reading() as session:
+            return await self._inspections.has_more_than(session, most, wanted)
+
     async def change(self, classification_id: UUID, change: SiteNotesChange) -> ClassificationOut:
         """Write place or note of a classification differently."""
         async with self._database.writing() as session:

@@ -6,7 +6,7 @@ from typing import Any
 import axe_playwright_python
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.browser.conftest import PHONE
 from tests.browser.steps import payloads, register_drawn, take
@@ -36,7 +36,8 @@ def _too_wide(page: Page) -> int:
 def _small_targets(page: Page) -> list[str]:
     """Controls below 44 px, links within sentences aside."""
     small: list[str] = page.evaluate(
-        """() => [...document.querySelectorAll("button, .button, select, summary, nav a, input:not([type=checkbox], .picker)")]
+        """() => [...document.querySelectorAll("button, .button, select, summary, nav a, input")]
+            .filter((each) => !each.matches("[type=checkbox], .picker"))
             .filter((each) => each.checkVisibility())
             .map((each) => [each, each.getBoundingClientRect()])
             .filter(([, box]) => box.height < 44 || box.width < 44)
@@ -121,8 +122,12 @@ def test_photos_chosen_before_the_scripts_came_are_taken(browser: Browser, serve
     register_drawn(server, "crack", "rust")
     context = browser.new_context(base_url=server, viewport=PHONE, service_workers="block")  # type: ignore[arg-type]
     page = context.new_page()
-    held: list[Any] = []
-    page.route("**/js/inspect.js", lambda route: held.append(route))
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/js/inspect.js", hold)
     page.goto("/", wait_until="commit")
     take(page, photo("crack", 3))
     page.wait_for_timeout(100)

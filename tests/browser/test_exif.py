@@ -15,7 +15,9 @@ from tests.drawn import encode, pixels
 MODULE = Path(__file__).parents[2] / "app" / "web" / "static" / "js" / "exif.js"
 
 
-def _jpeg(taken: str | None = None, offset: str | None = None, gps: dict[int, Any] | None = None, order: str = "") -> bytes:
+def _jpeg(
+    taken: str | None = None, offset: str | None = None, gps: dict[int, Any] | None = None, order: str = ""
+) -> bytes:
     image = Image.fromarray(pixels("crack", 1))
     exif = image.getexif()
     if order:

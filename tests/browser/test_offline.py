@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import httpx
-from playwright.sync_api import BrowserContext, Page, Playwright, expect
+from playwright.sync_api import BrowserContext, Page, Playwright, Route, expect
 
 from app.server import running
 from models.backbones import Backbone
@@ -74,14 +74,14 @@ def test_an_answer_that_was_lost_on_the_way_counts_once(page: Page, server: str)
     _wait_for_worker(page)
     lost = 0
 
-    def lose_first(route: object) -> None:
+    def lose_first(route: Route) -> None:
         nonlocal lost
         lost += 1
         if lost == 1:
-            route.fetch()  # type: ignore[attr-defined] # the service has stored it, and the phone never hears
-            route.abort()  # type: ignore[attr-defined]
+            route.fetch()  # the service has stored it, and the phone never hears
+            route.abort()
         else:
-            route.continue_()  # type: ignore[attr-defined]
+            route.continue_()
 
     page.route("**/v1/catalogs/default/classifications", lose_first)
     take(page, photo("crack", 4))
@@ -131,12 +131,12 @@ def test_a_busy_service_is_asked_again(page: Page, server: str) -> None:
     _wait_for_worker(page)
     answers = iter([429, 500])
 
-    def busy(route: object) -> None:
+    def busy(route: Route) -> None:
         status = next(answers, None)
         if status is None:
-            route.continue_()  # type: ignore[attr-defined]
+            route.continue_()
         else:
-            route.fulfill(status=status, json={"code": "queue-full", "detail": "Busy."})  # type: ignore[attr-defined]
+            route.fulfill(status=status, json={"code": "queue-full", "detail": "Busy."})
 
     page.route("**/v1/catalogs/default/classifications", busy)
     take(page, photo("crack", 9))

@@ -1,6 +1,6 @@
 // The answer to one photo: what it shows, how sure, where in the picture, compared with what; and the inspector's word.
 
-import { all, call, picture } from "./api.js";
+import { all, call, download } from "./api.js";
 import { copy, element, tell, thumbnail } from "./dom.js";
 import { alsoNamed, explain, moment, named, percent, t } from "./texts.js";
 
@@ -64,7 +64,7 @@ function showPicture(card, { id, photo, predictions }, preview) {
   range.addEventListener("input", fade);
   const load = async () => {
     try {
-      heat.src = await picture(`/v1/classifications/${id}/heatmap.png?overlay=true`);
+      heat.src = (await download(`/v1/classifications/${id}/heatmap.png?overlay=true`)).address;
       heat.alt = t("answer.heat.alt", { name: named(predictions[0].defect_class) });
       heat.hidden = slider.hidden = false;
       fade();

@@ -46,12 +46,15 @@ export async function call(method, address, body) {
   return text ? JSON.parse(text) : null;
 }
 
-/** Fetch a picture; gives its address in this page. */
-export async function picture(address) {
+/** Fetch a file; gives its address in this page and the name that the service gave it. However long it takes. */
+export async function download(address) {
   let answer;
   try {
-    answer = await fetch(address, { signal: AbortSignal.timeout?.(PATIENCE_MS) });
-    if (answer.ok) return URL.createObjectURL(await answer.blob());
+    answer = await fetch(address);
+    if (answer.ok) {
+      const name = /filename="([^"]+)"/.exec(answer.headers.get("Content-Disposition") ?? "")?.[1];
+      return { address: URL.createObjectURL(await answer.blob()), name };
+    }
   } catch {
     throw new Problem({});
   }

@@ -1,0 +1,108 @@
+"""The history to take away: CSV, XLSX and an inspection report as PDF."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.responses import StreamingResponse
+
+from app.errors import DatabaseUnavailable, EmbedderUnavailable, QueueFull, StorageUnavailable, documented
+from app.inspections.export_columns import Language
+from app.inspections.export_report import ReportService
+from app.inspections.export_service import ExportService, ExportTooLarge
+from app.inspections.filters import Filter
+
+router = APIRouter(prefix="/v1/classifications", tags=["classifications"])
+
+CSV = "text/csv; charset=utf-8"
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+PDF = "application/pdf"
+
+Lang = Annotated[Language, Query(description="Language of headings and words: `ko` or `en`.")]
+TimeZone = Annotated[
+    ZoneInfo, Query(description="IANA name of the zone in which times of answers stand, such as `Asia/Seoul`.")
+]
+UTC_ZONE = ZoneInfo("UTC")
+
+
+def export_service(request: Request) -> ExportService:
+    """The service of this app."""
+    return request.app.state.export_service  # type: ignore[no-any-return]
+
+
+Exports = Annotated[ExportService, Depends(export_service)]
+
+
+def report_service(request: Request) -> ReportService:
+    """The service of this app."""
+    return request.app.state.report_service  # type: ignore[no-any-return]
+
+
+Reports = Annotated[ReportService, Depends(report_service)]
+
+
+@router.get(
+    "/export.csv",
+    response_class=Response,
+    responses={
+        200: {"content": {"text/csv": {}}, "description": "UTF-8 with a byte order mark, so that Excel shows Korean."},
+        **documented(DatabaseUnavailable),
+    },
+)
+async def export_csv(
+    exports: Exports, wanted: Filter, lang: Lang = "ko", time_zone: TimeZone = UTC_ZONE
+) -> StreamingResponse:
+    """What is filtered as CSV, newest first, however much it is.
+
+    A text that a spreadsheet would read as a formula begins with an apostrophe.
+    """
+    pieces = exports.csv(wanted, lang, time_zone)
+    first = await anext(pieces)  # errors come before the answer has begun
+
+    async def every() -> AsyncIterator[bytes]:
+        yield first
+        async for piece in pieces:
+            yield piece
+
+    return StreamingResponse(every(), media_type=CSV, headers=_download("csv"))
+
+
+@router.get(
+    "/export.xlsx",
+    response_class=Response,
+    responses={
+        200: {"content": {XLSX: {}}, "description": "An XLSX file."},
+        **documented(ExportTooLarge, DatabaseUnavailable),
+    },
+)
+async def export_xlsx(exports: Exports, wanted: Filter, lang: Lang = "ko", time_zone: TimeZone = UTC_ZONE) -> Response:
+    """What is filtered as a spreadsheet, newest first; no text in it is a formula."""
+    return Response(await exports.xlsx(wanted, lang, time_zone), media_type=XLSX, headers=_download("xlsx"))
+
+
+@router.get(
+    "/export.pdf",
+    response_class=Response,
+    responses={
+        200: {"content": {PDF: {}}, "description": "A PDF."},
+        **documented(ExportTooLarge, QueueFull, EmbedderUnavailable, DatabaseUnavailable, StorageUnavailable),
+    },
+)
+async def export_report(
+    reports: Reports, wanted: Filter, request: Request, lang: Lang = "ko", time_zone: TimeZone = UTC_ZONE
+) -> Response:
+    """What is filtered as an inspection report: each photo with heat map, answer, the inspector's word, place and time.
+
+    Heat maps are drawn by the catalog as it is now.
+    """
+    report = await reports.draw(wanted, lang, time_zone, request.is_disconnected)
+    return Response(report, media_type=PDF, headers=_download("pdf"))
+
+
+def _download(kind: str) -> dict[str, str]:
+    return {
+        "Content-Disposition": f'attachment; filename="haja-{datetime.now(UTC):%Y%m%d-%H%M%S}.{kind}"',
+        "Cache-Control": "private, no-store",
+    }

@@ -1,0 +1,83 @@
+"""What is filtered, as a table to take away."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from app.errors import HajaError
+from app.inspections.export_columns import Language, cells, headings
+from app.inspections.export_csv import BOM, csv_rows
+from app.inspections.filters import ClassificationFilter
+from app.inspections.schemas import ClassificationOut
+from app.inspections.service import InspectionService
+from app.pagination import decode_cursor
+
+if TYPE_CHECKING:
+    from app.inspections.export_xlsx import Spreadsheet
+
+PAGE = 200
+"""Classifications in memory at a time."""
+
+MOST_ROWS = 20_000
+"""Of an XLSX file, which cannot be sent before it is complete: about 5 seconds."""
+
+
+class ExportTooLarge(HajaError):
+    """More classifications than this kind of file takes."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    code = "export-too-large"
+
+
+class ExportService:
+    """Tables of classifications, newest first; nothing is stored."""
+
+    def __init__(self, inspections: InspectionService) -> None:
+        self._inspections = inspections
+
+    async def csv(self, wanted: ClassificationFilter, language: Language, zone: ZoneInfo) -> AsyncIterator[bytes]:
+        """A CSV file piece by piece; the first one comes after the database has answered.
+
+        What comes in meanwhile is left out. No session is open while a caller is slow.
+        """
+        head = BOM.encode() + csv_rows([headings(language, zone)])
+        async for page in self.pages(wanted):
+            yield head + await asyncio.to_thread(csv_rows, [cells(answer, zone) for answer in page])
+            head = b""
+
+    async def xlsx(self, wanted: ClassificationFilter, language: Language, zone: ZoneInfo) -> bytes:
+        """An XLSX file. Raises `ExportTooLarge`."""
+        await self.refuse_more_than(MOST_ROWS, wanted, "an XLSX file", "take CSV, which has no limit")
+        sheet = await asyncio.to_thread(_new_sheet, headings(language, zone))
+        try:
+            async for page in self.pages(wanted):
+                await asyncio.to_thread(sheet.add, [cells(answer, zone) for answer in page])
+        finally:
+            file = await asyncio.to_thread(sheet.end)
+        return file
+
+    async def pages(self, wanted: ClassificationFilter) -> AsyncIterator[list[ClassificationOut]]:
+        """All that is filtered, a page at a time; one empty page where there is nothing."""
+        cursor: str | None = ""
+        while cursor is not None:
+            before = decode_cursor(cursor or None)
+            page = await self._inspections.list_classifications(wanted, before=before, limit=PAGE)
+            yield page.items
+            cursor = page.next_cursor
+
+    async def refuse_more_than(self, most: int, wanted: ClassificationFilter, file: str, else_: str) -> None:
+        """Raise `ExportTooLarge` where more is filtered."""
+        if await self._inspections.has_more_than(most, wanted):
+            raise ExportTooLarge(
+                f"More than {most} classifications are meant, and {file} takes no more: narrow the filter, for example "
+                f"by since and until, or {else_}."
+            )
+
+
+def _new_sheet(first_row: list[str]) -> "Spreadsheet":
+    # Loading it takes a third of a second, and most processes never need it.
+    from app.inspections.export_xlsx import Spreadsheet  # noqa: PLC0415
+
+    return Spreadsheet(first_row)
