@@ -52,6 +52,7 @@ def test_a_corrected_photo_is_learned(page: Page, server: str) -> None:
     page.goto("/")
     take(page, stranger)
     card = page.locator("#answer-list > details").first
+    expect(card).to_be_visible()
     before = httpx.get(f"{server}/v1/classifications").json()["items"][0]["predictions"]
     likeness = {each["defect_class"]["name"]: each["similarity"] for each in before}["brick"]
     card.get_by_role("button", name="Another").click()
