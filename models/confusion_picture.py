@@ -12,13 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 FONT_PACKAGE = "koreanize_matplotlib"
+LONGEST_NAME = 24
+"""Characters; longer names would leave no room for the matrix."""
+
 _ALONE = threading.Lock()
 
 
-def draw_confusion(confusion: NDArray[np.int64], classes: Sequence[str], title: str) -> bytes:
+def draw_confusion(
+    confusion: NDArray[np.int64], classes: Sequence[str], title: str, answer: str = "answer", truth: str = "truth"
+) -> bytes:
     """A PNG in which each row, a true class, shows in per cent how its queries were answered.
 
-    confusion: [C, C] counts, rows the truth; classes: C names, Latin or Korean; title: a line above, in plain text.
+    confusion: [C, C] counts, rows the truth; classes: C names, Latin or Korean; title: a line above, in plain text;
+    answer and truth: words beside the columns and rows.
     """
     # Loading matplotlib takes a second, and most processes never draw.
     from matplotlib import rc_context  # noqa: PLC0415
@@ -33,10 +39,10 @@ def draw_confusion(confusion: NDArray[np.int64], classes: Sequence[str], title: 
         # A sign that no font has is drawn as a box, which is enough.
         warnings.filterwarnings("ignore", message="Glyph .* missing")
         figure = Figure(figsize=(side + 1, side), layout="constrained")
-        axes = figure.add_subplot(xlabel="answer", ylabel="truth")
+        axes = figure.add_subplot(xlabel=answer, ylabel=truth)
         axes.set_title(title, parse_math=False)
         axes.imshow(share, cmap="Blues", vmin=0, vmax=100)
-        names = [name.replace("$", r"\$") for name in classes]  # a dollar sign would start a formula
+        names = [_short(name).replace("$", r"\$") for name in classes]  # a dollar sign would start a formula
         axes.set_xticks(range(len(names)), names, rotation=45, ha="right")
         axes.set_yticks(range(len(names)), names)
         for (row, column), value in np.ndenumerate(share):
@@ -44,6 +50,10 @@ def draw_confusion(confusion: NDArray[np.int64], classes: Sequence[str], title: 
             axes.text(column, row, f"{value:.0f}", ha="center", va="center", color=colour)
         figure.savefig(picture, format="png", dpi=110)
     return picture.getvalue()
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
 
 
 @cache

@@ -8,6 +8,7 @@ from uuid import UUID
 from fastapi import Form
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from app.language import Language
 from models.leave_one_out import wilson_interval
 
 Severity = Literal["low", "medium", "high", "critical"]
@@ -146,6 +147,11 @@ class DefectClassName(_FromRow):
     title_ko: str
     title_en: str
     severity: Severity | None
+
+    def title(self, language: Language) -> str:
+        """In this language, else in the other one, else the name."""
+        titles = (self.title_ko, self.title_en) if language == "ko" else (self.title_en, self.title_ko)
+        return titles[0] or titles[1] or self.name
 
 
 class DefectClassFields(DefectClassName):

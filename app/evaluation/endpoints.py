@@ -8,6 +8,7 @@ from app.catalogs.errors import CatalogNotFound
 from app.errors import DatabaseUnavailable, documented
 from app.evaluation import schemas
 from app.evaluation.service import CatalogTooLargeToDraw, EvaluationService
+from app.language import Lang
 
 router = APIRouter(prefix="/v1", tags=["catalogs"])
 
@@ -34,6 +35,8 @@ async def evaluate_catalog(catalog: str, evaluations: Evaluations) -> schemas.Ca
         **documented(CatalogNotFound, CatalogTooLargeToDraw, DatabaseUnavailable),
     },
 )
-async def draw_catalog_confusion(catalog: str, evaluations: Evaluations) -> Response:
+async def draw_catalog_confusion(catalog: str, evaluations: Evaluations, lang: Lang = "ko") -> Response:
     """The same as a picture: in each row, a class, what its support photos were taken for, in per cent."""
-    return Response(await evaluations.draw(catalog), media_type="image/png")
+    # The next change of the catalog moves it.
+    headers = {"Cache-Control": "private, no-cache"}
+    return Response(await evaluations.draw(catalog, lang), media_type="image/png", headers=headers)

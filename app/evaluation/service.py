@@ -15,6 +15,7 @@ from app.catalogs.service import CatalogService
 from app.database import Database
 from app.errors import HajaError
 from app.evaluation.schemas import CatalogEvaluation, ClassEvaluation, Confusion
+from app.language import Language
 from models.confusion_picture import draw_confusion
 from models.leave_one_out import nearest_without
 from models.manifest import HeadName
@@ -22,6 +23,11 @@ from models.ridge_head import can_have_head, fit_head
 
 MAX_CONFUSIONS = 1000
 MAX_DRAWN = 60
+
+_WORDS: dict[Language, tuple[str, str, str]] = {
+    "ko": ("판정", "실제 유형", "판정할 수 있는 사진이 없음"),
+    "en": ("answer", "truth", "no photo could be judged"),
+}
 
 
 class CatalogTooLargeToDraw(HajaError):
@@ -56,7 +62,7 @@ class EvaluationService:
         judged = await self._judge(catalog)
         return await asyncio.to_thread(_describe, catalog, self._backbone_id, judged)
 
-    async def draw(self, catalog: str) -> bytes:
+    async def draw(self, catalog: str, language: Language) -> bytes:
         """The confusion matrix as a PNG."""
         judged = await self._judge(catalog)
         if len(judged.classes) > MAX_DRAWN:
@@ -64,7 +70,7 @@ class EvaluationService:
                 f"A confusion matrix of {len(judged.classes)} classes cannot be read; at most {MAX_DRAWN} are drawn. "
                 f"GET /v1/catalogs/{catalog}/evaluation lists the confusions."
             )
-        return await asyncio.to_thread(_draw, catalog, judged)
+        return await asyncio.to_thread(_draw, catalog, judged, language)
 
     async def _judge(self, catalog_name: str) -> _Judged:
         # One reading session sees one state: the version and the photos belong together.
@@ -132,12 +138,12 @@ def _describe(catalog: str, backbone_id: str, judged: _Judged) -> CatalogEvaluat
     )
 
 
-def _draw(catalog: str, judged: _Judged) -> bytes:
+def _draw(catalog: str, judged: _Judged, language: Language) -> bytes:
     known = judged.answers >= 0
     counts = np.zeros((len(judged.classes),) * 2, np.int64)
     np.add.at(counts, (judged.labels[known], judged.answers[known]), 1)
     share = Share.of(int(counts.trace()), int(counts.sum()))
-    figure = "no photo could be judged" if share is None else f"{share.value:.0%} ({share.low:.0%} to {share.high:.0%})"
-    return draw_confusion(
-        counts, [each.title_ko or each.title_en or each.name for each in judged.classes], f"{catalog}: {figure}"
-    )
+    answer, truth, nothing = _WORDS[language]
+    figure = nothing if share is None else f"{share.value:.0%} ({share.low:.0%} – {share.high:.0%})"
+    classes = [each.title(language) for each in judged.classes]
+    return draw_confusion(counts, classes, f"{catalog}: {figure}", answer, truth)

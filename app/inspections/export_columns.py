@@ -3,12 +3,11 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
 from zoneinfo import ZoneInfo
 
 from app.inspections.schemas import ClassificationOut, FeedbackOut, Prediction
+from app.language import Language
 
-Language = Literal["ko", "en"]
 Cell = str | float | bool | datetime | None
 
 

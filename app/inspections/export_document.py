@@ -10,12 +10,12 @@ from fpdf import FPDF
 from fpdf.enums import Align, MethodReturnValue, XPos, YPos
 from fpdf.fonts import TTFFont
 
-from app.inspections.export_columns import Language
 from app.inspections.export_texts import Block, Picture
 from app.inspections.export_words import WORDS
+from app.language import Language
 
 INK, GREY, RULE, ACCENT = (32, 36, 42), (105, 112, 122), (214, 218, 223), (24, 90, 140)
-MARGIN, WIDTH, BOTTOM = 16.0, 178.0, 275.0  # millimetres of A4
+MARGIN, WIDTH, BOTTOM = 16.0, 178.0, 279.0  # millimetres of A4
 GAP = 4.0
 PICTURE_WIDTH, PICTURE_HEIGHT = (WIDTH - GAP) / 2, 60.0
 LABEL_WIDTH, COUNT_WIDTH = 30.0, 10.0
@@ -109,7 +109,7 @@ class ReportDocument(FPDF):
         head = self._lines_of(headline, WIDTH) * 7
         self._ink(9.5, INK)
         facts = sum(self._lines_of(text, WIDTH - LABEL_WIDTH) for _, text in block.facts) * LINE
-        return head + 8 + LINE + self._pictures_height(block) + LINE + 2 + facts
+        return head + 4.5 + LINE + self._pictures_height(block) + LINE + 2 + facts
 
     def _lines_of(self, text: str, width: float) -> int:
         lines = self.multi_cell(width, text=_plain(text), dry_run=True, output=MethodReturnValue.LINES)

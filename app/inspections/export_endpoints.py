@@ -9,10 +9,10 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from app.errors import DatabaseUnavailable, EmbedderUnavailable, QueueFull, StorageUnavailable, documented
-from app.inspections.export_columns import Language
 from app.inspections.export_report import ReportService
 from app.inspections.export_service import ExportService, ExportTooLarge
 from app.inspections.filters import Filter
+from app.language import Lang
 
 router = APIRouter(prefix="/v1/classifications", tags=["classifications"])
 
@@ -20,7 +20,6 @@ CSV = "text/csv; charset=utf-8"
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 PDF = "application/pdf"
 
-Lang = Annotated[Language, Query(description="Language of headings and words: `ko` or `en`.")]
 TimeZone = Annotated[
     ZoneInfo, Query(description="IANA name of the zone in which times of answers stand, such as `Asia/Seoul`.")
 ]

@@ -8,10 +8,10 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from app.catalogs.schemas import DefectClassName
-from app.inspections.export_columns import Language
 from app.inspections.export_words import WORDS
 from app.inspections.filters import ClassificationFilter
 from app.inspections.schemas import ClassificationOut
+from app.language import Language
 
 
 @dataclass(frozen=True)

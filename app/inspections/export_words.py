@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from app.inspections.export_columns import Language
+from app.language import Language
 
 WORDS: Final[dict[Language, dict[str, str]]] = {
     "ko": {
@@ -15,7 +15,7 @@ WORDS: Final[dict[Language, dict[str, str]]] = {
         "others": "그 밖의 유형 {count}개",
         "no class": "등록되지 않은 유형",
         "photo": "사진",
-        "heat map": "판정 근거: 밝을수록 이 유형에 가까운 자리",
+        "heat map": "판정 근거: 밝을수록 판정한 유형에 가까운 자리",
         "photo missing": "사진이 보관되어 있지 않거나 읽을 수 없습니다.",
         "no heat map": "이 판정에는 판정 근거 그림이 없습니다.",
         "answer": "판정",
@@ -56,7 +56,7 @@ WORDS: Final[dict[Language, dict[str, str]]] = {
         "others": "{count} other classes",
         "no class": "No registered class",
         "photo": "Photo",
-        "heat map": "Why: the brighter, the more this place speaks for the class",
+        "heat map": "Why: the brighter, the more this place speaks for the answer",
         "photo missing": "The photo is not kept or cannot be read.",
         "no heat map": "There is no heat map for this answer.",
         "answer": "Answer",

@@ -11,10 +11,10 @@ from app.inspections.site_notes import Place
 
 
 def _utc(moment: datetime) -> datetime:
-    try:
-        return moment.astimezone(UTC)
-    except OverflowError as error:
-        raise ValueError("it lies before the year 1 or after the year 9999 in UTC") from error
+    # So that no zone carries it beyond what a datetime can say.
+    if not 1 < moment.year < 9999:  # noqa: PLR2004
+        raise ValueError("its year is not between 2 and 9998")
+    return moment.astimezone(UTC)
 
 
 Instant = Annotated[AwareDatetime, AfterValidator(_utc)]
@@ -32,7 +32,7 @@ class ClassificationFilter(BaseModel):
     place: str | None = None
 
     @classmethod
-    def from_query(
+    async def from_query(  # async, because FastAPI would call it in a thread
         cls,
         catalog: Annotated[str | None, Query(description="Of this catalog only.")] = None,
         unknown: Annotated[

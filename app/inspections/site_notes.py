@@ -46,7 +46,7 @@ class SiteNotes(BaseModel):
     longitude: Longitude | None = None
 
     @classmethod
-    def from_form(
+    async def from_form(  # async, because FastAPI would call it in a thread
         cls,
         place: Annotated[Place, Form(description="Where on the site, one line.")] = "",
         note: Annotated[Note, Form()] = "",

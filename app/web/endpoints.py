@@ -1,7 +1,7 @@
 """The pages: what a browser shows is read through the same services as the REST interface; changes go through REST."""
 
 from collections.abc import Callable, Coroutine
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from urllib.parse import urlencode, urlsplit
 from uuid import UUID
 
@@ -15,10 +15,10 @@ from app.catalogs.endpoints import Catalogs
 from app.evaluation.endpoints import Evaluations
 from app.inspections.endpoints import Inspections
 from app.inspections.schemas import ClassificationOut
+from app.language import Language
 from app.pagination import Cursor, decode_cursor
 from app.web.history_form import HistoryForm
-from app.web.pages import Pages, title
-from app.web.texts import Language
+from app.web.pages import Pages
 
 SHOWN = 100
 """Most classes, examples or answers of one page."""
@@ -135,7 +135,7 @@ async def show_history(
     classes = (await catalogs.list_defect_classes(shown["catalog"], None, OFFERED)).items
     pages = _pages(request)
     language = pages.language(request)
-    names = {each.id: title(each, language) for each in classes}
+    names = {each.id: each.title(language) for each in classes}
     query = wanted.model_dump(mode="json", exclude_none=True)
     as_chosen = chosen.model_dump(mode="json", exclude_defaults=True)
     return pages.render(
@@ -174,7 +174,7 @@ async def show_offline(request: Request) -> Response:
 
 @router.get("/choose")
 async def choose(
-    language: Literal["ko", "en"] | None = None,
+    language: Language | None = None,
     catalog: Annotated[str | None, Query(pattern="^[a-z0-9_-]{1,63}$")] = None,
     then: str = "/",
 ) -> Response:
@@ -219,7 +219,7 @@ def _meant(answered: ClassificationOut, names: dict[UUID, str], language: Langua
     """The name of the class that the inspector's word is about; as it was then, where the class is gone."""
     if answered.feedback is None or answered.feedback.defect_class_name is None:
         return ""
-    among = {each.defect_class.id: title(each.defect_class, language) for each in answered.predictions}
+    among = {each.defect_class.id: each.defect_class.title(language) for each in answered.predictions}
     known = among | names
     class_id = answered.feedback.defect_class_id
     return known.get(class_id, answered.feedback.defect_class_name) if class_id else answered.feedback.defect_class_name

@@ -12,7 +12,8 @@ from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from app.catalogs.schemas import DefectClassName
-from app.web.texts import LANGUAGES, Language, choose_language, load_texts
+from app.language import Language
+from app.web.texts import LANGUAGES, choose_language, load_texts
 
 FOLDER = Path(__file__).parent
 STATIC = FOLDER / "static"
@@ -47,8 +48,8 @@ class Pages:
             t=lambda key, **parts: self.texts[language][key].format(**parts),
             other_texts={other: texts for other, texts in self.texts.items() if other != language},
             static=self.address,
-            named=lambda defect_class: title(defect_class, language),
-            also_named=lambda defect_class: other_title(defect_class, language),
+            named=lambda defect_class: defect_class.title(language),
+            also_named=lambda defect_class: _other_title(defect_class, language),
             minute=_minute,
             **values,
         )
@@ -110,21 +111,10 @@ class VersionedFiles(StaticFiles):
         return answer
 
 
-def title(defect_class: DefectClassName, language: Language) -> str:
-    """What a class is called in a language; every class has at least a name."""
-    first, second = _titles(defect_class, language)
-    return first or second or defect_class.name
-
-
-def other_title(defect_class: DefectClassName, language: Language) -> str:
-    """What it is called in the other language, where that says something else; or empty."""
-    second = _titles(defect_class, language)[1]
-    return "" if second == title(defect_class, language) else second
-
-
-def _titles(defect_class: DefectClassName, language: Language) -> tuple[str, str]:
-    titles = (defect_class.title_ko, defect_class.title_en)
-    return titles if language == "ko" else titles[::-1]
+def _other_title(defect_class: DefectClassName, language: Language) -> str:
+    """What a class is called in the other language, where that says something else; or empty."""
+    other = defect_class.title("en" if language == "ko" else "ko")
+    return "" if other == defect_class.title(language) else other
 
 
 def _digest() -> str:

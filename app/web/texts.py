@@ -3,9 +3,10 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 
-Language = Literal["ko", "en"]
+from app.language import Language
+
 LANGUAGES: tuple[Language, ...] = get_args(Language)
 OTHERWISE: Language = "en"
 """For browsers that read neither."""

@@ -61,6 +61,11 @@ async def test_the_picture(client: httpx.AsyncClient) -> None:
     picture = np.asarray(Image.open(io.BytesIO(answer.content)).convert("L"))
     assert min(picture.shape) > 200
     assert picture.std() > 20
+    assert (await client.get(ADDRESS + "/confusion.png", params={"lang": "ko"})).content == answer.content
+    english = await client.get(ADDRESS + "/confusion.png", params={"lang": "en"})
+    assert english.content.startswith(b"\x89PNG")
+    assert english.content != answer.content
+    problem(await client.get(ADDRESS + "/confusion.png", params={"lang": "fr"}), 422, "request-invalid")
     for number in range(60):
         await register(client, f"class-{number}", [photo("rust", 100 + number)])
     problem(await client.get(ADDRESS + "/confusion.png"), 422, "catalog-too-large-to-draw")

@@ -98,7 +98,8 @@ async def test_it_carries_its_fonts_and_its_language(client: httpx.AsyncClient) 
 
 
 async def test_nothing_to_report(client: httpx.AsyncClient) -> None:
-    report = await _report(client)
+    years = {"since": "0002-01-01T00:00:00+14:00", "until": "9998-12-31T23:59:59-14:00"}
+    report = await _report(client, **years, time_zone="Pacific/Kiritimati")
     assert len(report.pages) == 1
     assert "조건에 맞는 사진이 없습니다." in _text(report)
 
