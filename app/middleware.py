@@ -8,7 +8,7 @@ from contextlib import suppress
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.errors import RequestTooLarge
+from app.errors import ForeignPage, RequestTooLarge, answer_error
 from app.metrics import Metrics
 
 _log = structlog.get_logger("app.requests")
@@ -56,7 +56,10 @@ class Observe:
 
 
 class Protect:
-    """Tells browsers what the answers may do: load nothing from elsewhere, run nothing that stands in a page."""
+    """Tells browsers what the answers may do: load nothing from elsewhere, run nothing that stands in a page.
+
+    And refuses what a page of another site sends: nobody signs in, so a visitor's browser is all that it would need.
+    """
 
     _PAGES = (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
@@ -76,6 +79,14 @@ class Protect:
         """Handle one ASGI call."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
+            return
+        # Browsers say from where a request comes, and no page can say otherwise; programs say nothing.
+        origin = dict(scope["headers"]).get(b"sec-fetch-site", b"none")
+        if scope["method"] not in {"GET", "HEAD"} and origin not in {b"same-origin", b"none"}:
+            refusal = ForeignPage(
+                "A page of another site sent this request, so nothing was done: use Haja's own pages."
+            )
+            await answer_error(refusal)(scope, receive, send)
             return
         path = scope["path"]
         is_docs = path == self._docs_url or path.startswith(f"{self._docs_url}/")

@@ -197,3 +197,8 @@ def test_both_languages(context: BrowserContext, page: Page, server: str) -> Non
     other.goto("/")
     expect(other.locator("html")).to_have_attribute("lang", "ko")
     korean.close()
+
+
+def test_the_page_of_the_interface_works_under_its_policy(page: Page) -> None:
+    page.goto("/docs")
+    expect(page.locator(".opblock").first).to_be_visible()

@@ -17,7 +17,7 @@ from app.errors import HajaError
 from app.inspections.schemas import Verdict
 from app.web.texts import LANGUAGES, choose_language, load_texts
 from tests.drawn import photo, photos
-from tests.rest import classify, register
+from tests.rest import classify, problem, register
 
 WEB = Path(package.__file__ or "").parent / "web"
 TEMPLATES = sorted((WEB / "templates").glob("*.html"))
@@ -47,6 +47,16 @@ async def test_the_api_page_has_a_policy_under_which_it_works(client: httpx.Asyn
     assert answer.status_code == 200
     assert "script-src 'self' 'unsafe-inline'" in answer.headers["content-security-policy"]
     assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
+
+
+@pytest.mark.parametrize(("origin", "status"), [("cross-site", 403), ("same-site", 403), ("same-origin", 201)])
+async def test_a_page_of_another_site_changes_nothing(client: httpx.AsyncClient, origin: str, status: int) -> None:
+    headers = {"Sec-Fetch-Site": origin}
+    made = await client.post("/v1/catalogs", json={"name": "tower"}, headers=headers)
+    assert made.status_code == status
+    assert (await client.get("/v1/catalogs/tower", headers=headers)).status_code == (200 if status == 201 else 404)
+    if status == 403:
+        problem(made, 403, "foreign-page")
 
 
 async def test_names_and_notes_are_text(client: httpx.AsyncClient) -> None:

@@ -83,3 +83,6 @@ document.getElementById("remove").addEventListener("click", () =>
     }
   }),
 );
+
+// Until here a press would have been lost.
+for (const button of document.querySelectorAll("#examples button, #remove")) button.disabled = false;
