@@ -1,6 +1,7 @@
 // Keeps the inspect page for a phone without network. VERSION and KEPT come before this text, from the server.
 
-const CACHE = `haja-${VERSION}-${new URL(self.location).searchParams.get("language")}`;
+const LANGUAGE = new URL(self.location).searchParams.get("language");
+const CACHE = `haja-${VERSION}-${LANGUAGE}`;
 const PATIENCE_MS = 4000; // a network that hardly answers counts as none where the page is at hand
 
 self.addEventListener("install", (event) => {
@@ -32,11 +33,17 @@ async function file(request) {
   return (await caches.match(request)) ?? fetch(request);
 }
 
+/** Of this version and language, so that all it needs is kept beside it: not a newer one, nor a hotspot's login. */
+async function isMine(answer) {
+  const text = await answer.text();
+  return text.includes(`<html lang="${LANGUAGE}">`) && text.includes(`/static/${VERSION}/`);
+}
+
 async function page(event, path) {
   const cache = await caches.open(CACHE);
   const kept = path === "/" ? await cache.match("/") : undefined;
   const fresh = fetch(event.request).then(async (answer) => {
-    if (path === "/" && answer.ok && !answer.redirected) await cache.put("/", answer.clone());
+    if (path === "/" && answer.ok && (await isMine(answer.clone()))) await cache.put("/", answer.clone());
     return answer;
   });
   event.waitUntil(fresh.catch(() => {}));

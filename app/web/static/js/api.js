@@ -19,6 +19,15 @@ export class Problem extends Error {
 
 const PATIENCE_MS = 60_000;
 
+/** The JSON of a good answer. What is none came from something between, such as a hotspot that asks for a login. */
+function contentOf(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new Problem({});
+  }
+}
+
 function problemOf(status, text, retryAfter) {
   try {
     return new Problem({ ...JSON.parse(text), status }, Number(retryAfter) || 0);
@@ -43,7 +52,7 @@ export async function call(method, address, body) {
     throw new Problem({});
   }
   if (!answer.ok) throw problemOf(answer.status, text, answer.headers.get("Retry-After"));
-  return text ? JSON.parse(text) : null;
+  return text ? contentOf(text) : null;
 }
 
 /** Fetch a file; gives its address in this page and the name that the service gave it. However long it takes. */
@@ -78,8 +87,13 @@ export function upload(address, form, key, onProgress) {
       if (event.lengthComputable) onProgress(event.loaded / event.total);
     };
     request.onload = () => {
-      if (request.status < 400) resolve(JSON.parse(request.responseText));
-      else reject(problemOf(request.status, request.responseText, request.getResponseHeader("Retry-After")));
+      const { status, responseText } = request;
+      try {
+        if (status >= 400) throw problemOf(status, responseText, request.getResponseHeader("Retry-After"));
+        resolve(contentOf(responseText));
+      } catch (problem) {
+        reject(problem);
+      }
     };
     request.onerror = request.onabort = () => reject(new Problem({}));
     request.onloadend = () => clearTimeout(quiet);
