@@ -13,7 +13,7 @@ from starlette.staticfiles import StaticFiles
 
 from app.catalogs.schemas import DefectClassName
 from app.language import Language
-from app.web.texts import LANGUAGES, choose_language, load_texts
+from app.web.texts import choose_language, load_texts
 
 FOLDER = Path(__file__).parent
 STATIC = FOLDER / "static"
@@ -25,7 +25,8 @@ class Pages:
 
     def __init__(self) -> None:
         self.texts = load_texts()
-        self.files = sorted(path.relative_to(STATIC).as_posix() for path in STATIC.rglob("*") if path.is_file())
+        self._files = sorted(path.relative_to(STATIC).as_posix() for path in STATIC.rglob("*") if path.is_file())
+        self._worker = (FOLDER / "service_worker.js").read_text("utf-8")
         self.version = _digest()
         self._templates = Environment(
             loader=FileSystemLoader(FOLDER / "templates"),
@@ -40,10 +41,8 @@ class Pages:
         language = self.language(request)
         page = self._templates.get_template(template).render(
             language=language,
-            languages=LANGUAGES,
             here=request.url.path + (f"?{request.url.query}" if request.url.query else ""),
             path=request.url.path,
-            version=self.version,
             texts=self.texts[language],
             t=lambda key, **parts: self.texts[language][key].format(**parts),
             other_texts={other: texts for other, texts in self.texts.items() if other != language},
@@ -66,9 +65,8 @@ class Pages:
 
     def service_worker(self) -> str:
         """The service worker's code; it knows what to keep for a phone without network."""
-        kept = ["/", "/offline", *(self.address(name) for name in self.files)]
-        source = (FOLDER / "service_worker.js").read_text("utf-8")
-        return f"const VERSION = {json.dumps(self.version)};\nconst KEPT = {json.dumps(kept)};\n{source}"
+        kept = ["/", "/offline", *(self.address(name) for name in self._files)]
+        return f"const VERSION = {json.dumps(self.version)};\nconst KEPT = {json.dumps(kept)};\n{self._worker}"
 
     def manifest(self, language: Language) -> dict[str, Any]:
         """What a phone needs for installing the pages like an app."""

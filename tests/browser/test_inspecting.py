@@ -115,6 +115,22 @@ def test_a_large_photo_goes_up_small_upright_and_with_its_time(page: Page, serve
     assert kept["taken_at"] == "2026-11-20T08:30:00+09:00"  # type: ignore[index]
 
 
+def test_the_position_is_noted_where_the_visitor_wants_it(context: BrowserContext, page: Page, server: str) -> None:
+    register_drawn(server, "crack", "rust")
+    context.grant_permissions(["geolocation"])
+    context.set_geolocation({"latitude": 37.5665, "longitude": 126.978, "accuracy": 12})
+    page.goto("/")
+    take(page, photo("crack", 41))
+    expect(page.locator("#answer-list > details")).to_have_count(1)
+    page.locator(".where summary").click()
+    page.get_by_label("Note the GPS position").check()
+    expect(page.locator("#position")).to_have_text("Position found, to about 12 m.")
+    take(page, photo("crack", 42))
+    expect(page.locator("#answer-list > details")).to_have_count(2)
+    places = [(each["photo"]["latitude"], each["photo"]["longitude"]) for each in history(server)]  # type: ignore[index]
+    assert places == [(37.5665, 126.978), (None, None)]
+
+
 def test_the_catalog_is_kept_on_the_pages(page: Page, server: str) -> None:
     register_drawn(server, "crack", "rust")
     page.goto("/catalog")
