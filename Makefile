@@ -16,7 +16,8 @@ test: $(VENV)/installed-dev chromium
 
 # For the tests of the pages, which say so and skip where it cannot be had.
 chromium:
-	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get install --yes --no-install-recommends chromium; } \
+	@command -v chromium >/dev/null \
+		|| { [ "$$(id -u)" = 0 ] && apt-get update --quiet && apt-get install --yes --no-install-recommends chromium; } \
 		|| echo "There is no chromium and apt-get may not install it: the browser tests skip."
 
 test-slow: $(VENV)/installed-dev
