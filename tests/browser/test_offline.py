@@ -45,8 +45,9 @@ def test_three_photos_outlast_browser_and_server_and_go_up_once(
         # What is written to the phone is written in order: with this photo the note is there.
         take(page, photo("rust", 3))
         expect(page.locator("#waiting-list li")).to_have_count(3)
-        phone.close()
         assert history(address) == []
+    # Closed only now: while a browser closes, it is no longer kept from the network.
+    phone.close()
     # The service is gone, the phone is opened again: the page comes from its own memory.
     phone = _phone(playwright, tmp_path / "phone", offline=True)
     page = phone.new_page()
