@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo serve test test-slow lint bench
+.PHONY: demo serve test test-slow lint bench chromium
 
 demo: $(VENV)/installed
 	$(BIN)/haja demo
@@ -11,8 +11,14 @@ demo: $(VENV)/installed
 serve: $(VENV)/installed
 	$(BIN)/haja serve
 
-test: $(VENV)/installed-dev
+test: $(VENV)/installed-dev chromium
 	$(BIN)/python -m pytest -m "not slow"
+
+# For the tests of the pages, which say so and skip where it cannot be had.
+chromium:
+	@command -v chromium >/dev/null \
+		|| { [ "$$(id -u)" = 0 ] && apt-get update --quiet && apt-get install --yes --no-install-recommends chromium; } \
+		|| echo "There is no chromium and apt-get may not install it: the browser tests skip."
 
 test-slow: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -m slow

@@ -77,7 +77,8 @@ def serve(
 
     def greet(address: str) -> None:
         out.print(
-            f"Haja runs on {address} - the page {address}/docs describes every call; Ctrl+C ends it.", soft_wrap=True
+            f"Haja runs: open {address} in a browser. The page {address}/docs describes every call; Ctrl+C ends it.",
+            soft_wrap=True,
         )
         out.print("Nobody has to sign in: whoever reaches this address may read and change everything.", soft_wrap=True)
 

@@ -2,6 +2,7 @@
 
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +37,12 @@ def run(out: Console, folder: Path) -> None:
             for defect, files in support.items():
                 _register(client, out, defect, files)
             right = _classify_all(client, out, queries)
-    count = QUERIES * len(queries)
-    out.print(f"{right} of {count} new photos were recognised. All of it took {time.perf_counter() - started:.0f} s.")
+            count, seconds = QUERIES * len(queries), time.perf_counter() - started
+            out.print(f"{right} of {count} new photos were recognised. All of it took {seconds:.0f} s.")
+            if out.is_terminal:
+                out.print(f"Open {address} in a browser to look around and to try photos of {folder}/query.")
+                with suppress(EOFError, KeyboardInterrupt):
+                    input("Enter ends the demo. ")
 
 
 def _draw(folder: Path, defect: DrawnDefect, seeds: range) -> list[Path]:

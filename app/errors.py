@@ -66,6 +66,13 @@ class RequestInvalid(HajaError):
     code = "request-invalid"
 
 
+class ForeignPage(HajaError):
+    """A page of another site sent the request through a visitor's browser."""
+
+    status = HTTPStatus.FORBIDDEN
+    code = "foreign-page"
+
+
 class RequestTooLarge(HajaError):
     """More bytes than a request may have."""
 
@@ -183,6 +190,11 @@ def answer(
     )
 
 
+def answer_error(error: HajaError) -> JSONResponse:
+    """Put an error into a response."""
+    return answer(error.status_code, error.code, error.detail, error.headers, error.errors)
+
+
 def install(app: FastAPI) -> None:
     """Make every error of `app` a problem+json."""
 
@@ -191,7 +203,7 @@ def install(app: FastAPI) -> None:
         if isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.ENOSPC:
             error = StorageFull()  # FastAPI calls it a bad request that an upload found no room
         if isinstance(error, HajaError):
-            return answer(error.status_code, error.code, error.detail, error.headers, error.errors)
+            return answer_error(error)
         code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "-")
         return answer(error.status_code, code, _SENTENCES.get(error.status_code, f"{error.detail}."), error.headers)
 

@@ -17,6 +17,7 @@ import app.inspections.endpoints
 import app.inspections.export_endpoints
 import app.jobs.endpoints
 import app.operations
+import app.web.endpoints
 from app import errors, schema_version
 from app.archive.repository import ArchiveRepository
 from app.archive.service import ArchiveService
@@ -43,16 +44,19 @@ from app.jobs.repository import JobRepository
 from app.jobs.service import JobService
 from app.jobs.worker import BatchWorker
 from app.metrics import Metrics
-from app.middleware import Door, LimitBody, Observe
+from app.middleware import Door, LimitBody, Observe, Protect
 from app.reembedding.other_backbones import OtherBackbones
 from app.reembedding.preloading import Preloader
 from app.reembedding.repository import BackboneRepository
 from app.reembedding.service import ReembeddingService
+from app.web.pages import Pages, VersionedFiles
 from models.backbones import Backbone
 
 # Phone photos stay in memory while they arrive: in a temporary file, each 64 kB piece would cost a change of threads.
 # Starlette offers no other place to say so.
 MultiPartParser.spool_max_size = 8_000_000
+
+DOCS_URL = "/docs"
 
 
 class Services:
@@ -200,6 +204,7 @@ def create_app(settings: Settings, backbone: Backbone | None = None) -> FastAPI:
 
     # Its pages bring their scripts along: FastAPI's own load them from another site, which an offline laptop lacks.
     service = FastAPIOffline(
+        docs_url=DOCS_URL,
         redoc_url=None,
         title="Haja",
         summary="Recognises a construction defect after about five photos.",
@@ -209,14 +214,17 @@ def create_app(settings: Settings, backbone: Backbone | None = None) -> FastAPI:
         responses=errors.documented(),
     )
     service.state.metrics = metrics
+    service.state.pages = Pages()
     errors.install(service)
     service.add_middleware(Door, places=settings.queue_size)
     service.add_middleware(LimitBody, max_bytes=settings.max_request_bytes, max_batch_bytes=settings.max_batch_bytes)
+    service.add_middleware(Protect, docs_url=DOCS_URL)
     service.add_middleware(Observe, metrics=metrics)
     # Before the classifications, where `export.csv` would be an id that does not fit.
     service.include_router(app.inspections.export_endpoints.router)
-    for part in (app.catalogs, app.evaluation, app.inspections, app.jobs, app.archive):
+    for part in (app.catalogs, app.evaluation, app.inspections, app.jobs, app.archive, app.web):
         service.include_router(part.endpoints.router)
+    service.mount("/static/{version}", VersionedFiles(service.state.pages.version))
     service.include_router(app.operations.router)
     service.openapi = lambda: errors.with_problem_schema(FastAPI.openapi(service))  # type: ignore[method-assign]
     return service

@@ -38,5 +38,5 @@ async def get_photo_thumbnail(
     return Response(
         data,
         media_type="image/jpeg",
-        headers={"Cache-Control": "private, max-age=31536000, immutable", "X-Content-Type-Options": "nosniff"},
+        headers={"Cache-Control": "private, max-age=31536000, immutable"},
     )

@@ -143,6 +143,16 @@ class CatalogRepository:
         query = query if after is None else query.where(SupportPhoto.id > after)
         return (await session.scalars(query.limit(limit + 1))).all()
 
+    async def first_support_photos(
+        self, session: AsyncSession, class_ids: Sequence[UUID], each: int
+    ) -> Sequence[SupportPhoto]:
+        """The oldest support photos of these classes, at most `each` of one class, oldest first."""
+        place = func.row_number().over(partition_by=SupportPhoto.defect_class_id, order_by=SupportPhoto.id)
+        numbered = select(SupportPhoto.id, place.label("place")).where(SupportPhoto.defect_class_id.in_(class_ids))
+        first = numbered.subquery()
+        query = select(SupportPhoto).join(first, first.c.id == SupportPhoto.id).where(first.c.place <= each)
+        return (await session.scalars(query.order_by(SupportPhoto.id))).all()
+
     async def known_sha256s(self, session: AsyncSession, class_id: UUID, sha256s: Sequence[str]) -> dict[str, UUID]:
         """Which of these photos support the class already, with the ids of their support photos."""
         rows = await session.execute(

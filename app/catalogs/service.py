@@ -211,6 +211,15 @@ class CatalogService:
             rows, cursor = cut(await self._catalogs.support_photos(session, class_id, after, limit), limit)
         return Page(items=[SupportPhotoOut.model_validate(row) for row in rows], next_cursor=cursor)
 
+    async def first_support_photos(self, class_ids: Sequence[UUID], each: int = 5) -> dict[UUID, list[SupportPhotoOut]]:
+        """The oldest support photos of each of these classes, at most `each` of one."""
+        async with self._database.reading() as session:
+            rows = await self._catalogs.first_support_photos(session, class_ids, each)
+        found: dict[UUID, list[SupportPhotoOut]] = {class_id: [] for class_id in class_ids}
+        for row in rows:
+            found[row.defect_class_id].append(SupportPhotoOut.model_validate(row))
+        return found
+
     async def delete_support_photo(self, support_id: UUID) -> None:
         """Take an example back: the prototype is as if it had never been there."""
         async with self._database.writing() as session:

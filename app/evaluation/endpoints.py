@@ -38,5 +38,5 @@ async def evaluate_catalog(catalog: str, evaluations: Evaluations) -> schemas.Ca
 async def draw_catalog_confusion(catalog: str, evaluations: Evaluations, lang: Lang = "ko") -> Response:
     """The same as a picture: in each row, a class, what its support photos were taken for, in per cent."""
     # The next change of the catalog moves it.
-    headers = {"Cache-Control": "private, no-cache", "X-Content-Type-Options": "nosniff"}
+    headers = {"Cache-Control": "private, no-cache"}
     return Response(await evaluations.draw(catalog, lang), media_type="image/png", headers=headers)

@@ -147,7 +147,7 @@ async def draw_heatmap(
     """
     picture = await heatmaps.draw(classification_id, defect_class_id, overlay=overlay)
     # The next change of the catalog moves it.
-    headers = {"Cache-Control": "private, no-cache", "X-Content-Type-Options": "nosniff"}
+    headers = {"Cache-Control": "private, no-cache"}
     return Response(picture, media_type="image/png", headers=headers)
 
 

@@ -104,5 +104,4 @@ def _download(kind: str) -> dict[str, str]:
     return {
         "Content-Disposition": f'attachment; filename="haja-{datetime.now(UTC):%Y%m%d-%H%M%S}.{kind}"',
         "Cache-Control": "private, no-store",
-        "X-Content-Type-Options": "nosniff",
     }

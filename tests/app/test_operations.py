@@ -91,7 +91,7 @@ async def test_an_unexpected_failure_is_told_with_its_request_id_and_no_more(app
 @pytest.mark.parametrize(
     ("method", "address", "status", "code"),
     [
-        ("GET", "/", 404, "not-found"),
+        ("GET", "/nowhere", 404, "not-found"),
         ("GET", "/v1", 404, "not-found"),
         ("DELETE", "/v1/catalogs", 405, "method-not-allowed"),
         ("PUT", "/livez", 405, "method-not-allowed"),

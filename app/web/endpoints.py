@@ -1,0 +1,225 @@
+"""The pages: what a browser shows is read through the same services as the REST interface; changes go through REST."""
+
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any
+from urllib.parse import urlencode, urlsplit
+from uuid import UUID
+
+from fastapi import APIRouter, Cookie, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, RedirectResponse
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+
+from app.catalogs.endpoints import Catalogs
+from app.evaluation.endpoints import Evaluations
+from app.inspections.endpoints import Inspections
+from app.inspections.schemas import ClassificationOut
+from app.language import Language
+from app.pagination import Cursor, decode_cursor
+from app.web.history_form import HistoryForm
+from app.web.pages import Pages
+
+SHOWN = 100
+"""Most classes, examples or answers of one page."""
+
+OFFERED = 200
+"""Most catalogs and classes to choose from."""
+
+GOOD_RECALL = 0.8
+"""A class below it is named as one that needs better examples."""
+
+Catalog = Annotated[str, Cookie(alias="catalog")]
+
+
+class PageRoute(APIRoute):
+    """An error of a page is a page."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The handler, with its errors rendered."""
+        handle = super().get_route_handler()
+
+        async def handle_or_explain(request: Request) -> Response:
+            try:
+                return await handle(request)
+            except RequestValidationError:
+                return _pages(request).render(request, "problem.html", 404, code="not-found")
+            except HTTPException as error:
+                code = getattr(error, "code", "not-found")
+                return _pages(request).render(request, "problem.html", error.status_code, code=code)
+
+        return handle_or_explain
+
+
+router = APIRouter(include_in_schema=False, route_class=PageRoute)
+
+
+def _pages(request: Request) -> Pages:
+    return request.app.state.pages  # type: ignore[no-any-return]
+
+
+@router.get("/")
+async def show_inspect(request: Request, catalogs: Catalogs, catalog: Catalog = "default") -> Response:
+    """Take photos and see what they show."""
+    shown = await _frame(catalogs, catalog)
+    _, index = await catalogs.index(shown["catalog"])
+    return _pages(request).render(request, "inspect.html", **shown, has_classes=bool(index.candidates))
+
+
+@router.get("/catalog")
+async def show_catalog(
+    request: Request,
+    catalogs: Catalogs,
+    evaluations: Evaluations,
+    catalog: Catalog = "default",
+    cursor: Cursor = None,
+) -> Response:
+    """The classes with their photos, and how well they are told apart."""
+    shown = await _frame(catalogs, catalog)
+    page = await catalogs.list_defect_classes(shown["catalog"], decode_cursor(cursor), SHOWN)
+    # Of a catalog that takes several pages the figures would take seconds: the REST interface has them.
+    whole = cursor is None and page.next_cursor is None
+    evaluation = await evaluations.evaluate(shown["catalog"]) if whole else None
+    judged = evaluation.classes if evaluation else []
+    return _pages(request).render(
+        request,
+        "catalog.html",
+        **shown,
+        classes=page.items,
+        next_cursor=page.next_cursor,
+        examples=await catalogs.first_support_photos([each.id for each in page.items]),
+        evaluation=evaluation,
+        weak=[each for each in judged if each.recall is not None and each.recall.value < GOOD_RECALL],
+    )
+
+
+@router.get("/catalog/new")
+async def show_register(request: Request, catalogs: Catalogs, catalog: Catalog = "default") -> Response:
+    """Register a defect class."""
+    return _pages(request).render(request, "register.html", **await _frame(catalogs, catalog))
+
+
+@router.get("/catalog/{class_id}")
+async def show_defect_class(
+    request: Request, class_id: UUID, catalogs: Catalogs, catalog: Catalog = "default", cursor: Cursor = None
+) -> Response:
+    """One class: its names, its photos and what they are worth."""
+    defect_class = await catalogs.get_defect_class(class_id)
+    photos = await catalogs.list_support_photos(class_id, decode_cursor(cursor), SHOWN)
+    report = await catalogs.support_report(class_id)
+    return _pages(request).render(
+        request,
+        "defect_class.html",
+        **await _frame(catalogs, catalog),
+        defect_class=defect_class,
+        photos=photos.items,
+        next_cursor=photos.next_cursor,
+        report=report,
+        doubted={photo for warning in report.warnings for photo in warning.support_photo_ids},
+    )
+
+
+@router.get("/history")
+async def show_history(
+    request: Request,
+    inspections: Inspections,
+    catalogs: Catalogs,
+    chosen: Annotated[HistoryForm, Query()],
+    cursor: Cursor = None,
+    catalog: Catalog = "default",
+) -> Response:
+    """What was answered, newest first, and what inspectors said of it."""
+    shown = await _frame(catalogs, chosen.catalog or catalog)
+    wanted = chosen.conditions()
+    page = await inspections.list_classifications(wanted, before=decode_cursor(cursor), limit=SHOWN)
+    classes = (await catalogs.list_defect_classes(shown["catalog"], None, OFFERED)).items
+    pages = _pages(request)
+    language = pages.language(request)
+    names = {each.id: each.title(language) for each in classes}
+    query = wanted.model_dump(mode="json", exclude_none=True)
+    as_chosen = chosen.model_dump(mode="json", exclude_defaults=True)
+    return pages.render(
+        request,
+        "history.html",
+        **shown,
+        chosen=chosen,
+        is_filtered=bool(query),
+        items=page.items,
+        meant={each.id: _meant(each, names, language) for each in page.items},
+        classes=classes,
+        wanted=urlencode(query | {"lang": language}),
+        next_page=page.next_cursor and urlencode(as_chosen | {"cursor": page.next_cursor}),
+    )
+
+
+@router.get("/classifications/{classification_id}")
+async def show_classification(
+    request: Request, classification_id: UUID, inspections: Inspections, catalogs: Catalogs
+) -> Response:
+    """One answer, as the inspect page showed it."""
+    classification = await inspections.get(classification_id)
+    return _pages(request).render(
+        request,
+        "classification.html",
+        **await _frame(catalogs, classification.catalog),
+        classification=classification.model_dump(mode="json"),
+    )
+
+
+@router.get("/offline")
+async def show_offline(request: Request) -> Response:
+    """What the service worker shows where the network is missing."""
+    return _pages(request).render(request, "problem.html", code="offline")
+
+
+@router.get("/choose")
+async def choose(
+    language: Language | None = None,
+    catalog: Annotated[str | None, Query(pattern="^[a-z0-9_-]{1,63}$")] = None,
+    then: str = "/",
+) -> Response:
+    """Remember a language or a catalog, and go on."""
+    parts = urlsplit(then)
+    # Only to an address of this service: a browser reads // and /\ as another one.
+    here = then if then.startswith("/") and not parts.netloc and "\\" not in then else "/"
+    answer = RedirectResponse(here, 303)
+    for name, value in (("language", language), ("catalog", catalog)):
+        if value is not None:
+            answer.set_cookie(name, value, max_age=31_536_000, httponly=True, samesite="lax")
+    return answer
+
+
+@router.get("/manifest.webmanifest")
+async def get_manifest(request: Request) -> Response:
+    """What a phone needs to install the pages."""
+    pages = _pages(request)
+    return JSONResponse(
+        pages.manifest(pages.language(request)),
+        headers={"Cache-Control": "private, no-cache"},
+        media_type="application/manifest+json",
+    )
+
+
+@router.get("/service-worker.js")
+async def get_service_worker(request: Request) -> Response:
+    """At the root, because it serves what lies below its own address only."""
+    return Response(
+        _pages(request).service_worker(), headers={"Cache-Control": "no-cache"}, media_type="text/javascript"
+    )
+
+
+async def _frame(catalogs: Catalogs, chosen: str) -> dict[str, Any]:
+    """The catalogs to choose from, and the one that is shown: the chosen one may have been renamed or deleted."""
+    every = (await catalogs.list_catalogs(None, OFFERED)).items
+    names = {each.name for each in every}
+    return {"catalogs": every, "catalog": chosen if chosen in names else "default"}
+
+
+def _meant(answered: ClassificationOut, names: dict[UUID, str], language: Language) -> str:
+    """The name of the class that the inspector's word is about; as it was then, where the class is gone."""
+    if answered.feedback is None or answered.feedback.defect_class_name is None:
+        return ""
+    among = {each.defect_class.id: each.defect_class.title(language) for each in answered.predictions}
+    known = among | names
+    class_id = answered.feedback.defect_class_id
+    return known.get(class_id, answered.feedback.defect_class_name) if class_id else answered.feedback.defect_class_name

@@ -1,0 +1,40 @@
+"""The filters of the history page, as its form sends them."""
+
+from datetime import date, datetime, time, timedelta
+from typing import Literal
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+
+from app.inspections.filters import ClassificationFilter
+
+
+class HistoryForm(BaseModel):
+    """What was filled in; empty means anything. Days count by `zone`, an offset such as +09:00."""
+
+    catalog: str = ""
+    defect_class_id: UUID | Literal[""] = ""
+    since: date | Literal[""] = ""
+    until: date | Literal[""] = Field("", description="The last day.")
+    zone: str = Field("", pattern=r"^([+-][01]\d:[0-5]\d)?$")
+    place: str = Field("", max_length=200)
+    unknown: bool = False
+    disagreement: bool = False
+
+    def conditions(self) -> ClassificationFilter:
+        """The same for the service."""
+        return ClassificationFilter(
+            catalog=self.catalog or None,
+            defect_class_id=self.defect_class_id or None,
+            since=self._begin(self.since),
+            until=self._begin(self.until, days=1),
+            place=self.place or None,
+            unknown=self.unknown or None,
+            disagreement=self.disagreement or None,
+        )
+
+    def _begin(self, day: date | Literal[""], days: int = 0) -> datetime | None:
+        if not day:
+            return None
+        midnight = datetime.combine(day, time(), datetime.strptime(self.zone or "+00:00", "%z").tzinfo)
+        return midnight + timedelta(days=days)

@@ -1,0 +1,18 @@
+// Small helpers around the document. What users wrote is only ever set as text.
+
+/** A copy of the one element in a <template>. */
+export const copy = (id) => document.getElementById(id).content.firstElementChild.cloneNode(true);
+
+export function element(name, properties = {}, ...children) {
+  const made = Object.assign(document.createElement(name), properties);
+  made.append(...children);
+  return made;
+}
+
+/** Show a sentence in an element, or hide it where there is none. */
+export function tell(place, sentence) {
+  place.textContent = sentence ?? "";
+  place.hidden = !sentence;
+}
+
+export const thumbnail = (photoId, side) => `/v1/photos/${photoId}/thumbnail?side=${side}`;

@@ -1,0 +1,47 @@
+// Makes a photo small enough for a bad connection, upright, and remembers when and where it was taken.
+
+import { readExif } from "./exif.js";
+
+const LONGEST = 1600;
+const PREVIEW = 360;
+const SMALL_ENOUGH = 1_500_000; // bytes
+const UNTOUCHED = ["image/jpeg", "image/png", "image/webp"];
+
+/**
+ * File -> {photo, preview, filename, takenAt, latitude, longitude}. A photo that the browser cannot read (HEIF on most)
+ * goes as it is: the service may read it, or says why not.
+ */
+export async function prepare(file) {
+  const exif = file.type === "image/jpeg" ? readExif(await file.slice(0, 262_144).arrayBuffer()) : {};
+  const facts = { takenAt: null, latitude: null, longitude: null, ...exif, filename: file.name || "photo.jpg" };
+  let image;
+  try {
+    image = await createImageBitmap(file, { imageOrientation: "from-image" });
+  } catch {
+    return { ...facts, photo: file, preview: null };
+  }
+  try {
+    const preview = await shrink(image, PREVIEW);
+    const fits = Math.max(image.width, image.height) <= LONGEST && file.size <= SMALL_ENOUGH;
+    if (fits && UNTOUCHED.includes(file.type)) return { ...facts, photo: file, preview };
+    const filename = facts.filename.replace(/\.\w+$/, "") + ".jpg";
+    return { ...facts, filename, photo: await shrink(image, LONGEST), preview };
+  } finally {
+    image.close();
+  }
+}
+
+async function shrink(image, longest) {
+  const scale = Math.min(1, longest / Math.max(image.width, image.height));
+  const canvas = document.createElement("canvas");
+  canvas.width = Math.max(1, Math.round(image.width * scale));
+  canvas.height = Math.max(1, Math.round(image.height * scale));
+  const context = canvas.getContext("2d");
+  context.imageSmoothingQuality = "high";
+  context.fillStyle = "#fff"; // what is transparent shows paper, as in the service
+  context.fillRect(0, 0, canvas.width, canvas.height);
+  context.drawImage(image, 0, 0, canvas.width, canvas.height);
+  return new Promise((resolve, reject) => {
+    canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new Error("the canvas gave no photo"))), "image/jpeg", 0.9);
+  });
+}

@@ -1,0 +1,90 @@
+// Sends what waits in the outbox, oldest first, one photo at a time, from one tab at a time.
+
+import { call, Problem, upload } from "./api.js";
+import * as outbox from "./outbox.js";
+
+const LONGEST_PAUSE_S = 60;
+const progress = new EventTarget();
+let running = null;
+let again = false;
+let failures = 0;
+let timer;
+
+/** Hear {id, share} while a photo goes up. */
+export const onProgress = (listener) => progress.addEventListener("progress", (event) => listener(event.detail));
+
+/** Send now what waits; called again while it works, it makes one more round. */
+export function drain() {
+  clearTimeout(timer);
+  if (running) {
+    again = true;
+    return running;
+  }
+  running = alone(round).finally(() => {
+    running = null;
+    if (again) {
+      again = false;
+      drain();
+    }
+  });
+  return running;
+}
+
+/** Start draining by itself: now, when the network returns, and when the page is looked at again. */
+export function drainAlways() {
+  addEventListener("online", drain);
+  addEventListener("pageshow", drain);
+  document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && drain());
+  drain();
+}
+
+// Without locks (a page that came over plain HTTP) two tabs may send the same photo: its key makes that harmless.
+const alone = (work) => (navigator.locks ? navigator.locks.request("haja-outbox", work) : work());
+
+async function round() {
+  const waiting = (await outbox.entries()).filter((entry) => entry.state === "waiting");
+  let pause = 0;
+  for (const { id } of waiting) {
+    const problem = await send(id);
+    if (!problem) {
+      failures = 0;
+      continue;
+    }
+    pause = Math.max(pause, problem.retryAfter, Math.min(LONGEST_PAUSE_S, 2 ** failures));
+    if (problem.concernsAll) break;
+  }
+  if (pause) {
+    failures += 1;
+    // Phones that lost the same network must not all come back in the same second.
+    timer = setTimeout(drain, pause * 1000 * (0.75 + Math.random() / 2));
+  }
+}
+
+/** Send one entry; gives the problem where it must be tried again later. */
+async function send(id) {
+  const entry = await outbox.find(id);
+  if (entry?.state !== "waiting") return null; // dropped, or sent by another tab
+  const report = (share) => progress.dispatchEvent(new CustomEvent("progress", { detail: { id, share } }));
+  try {
+    report(0);
+    let answer = await upload(`/v1/catalogs/${entry.catalog}/classifications`, formOf(entry), id, report);
+    // Read anew: the note may have been written while the photo went up.
+    const note = (await outbox.find(id))?.note;
+    if (note) answer = await call("PATCH", `/v1/classifications/${answer.id}`, { note });
+    await outbox.answered(id, answer);
+    return null;
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    const problem = { status: error.status, code: error.code, detail: error.detail };
+    const state = error.passes ? "waiting" : "refused";
+    await outbox.change(id, { state, problem, attempts: entry.attempts + 1 });
+    return error.passes ? error : null;
+  }
+}
+
+function formOf(entry) {
+  const form = new FormData();
+  form.append("photo", entry.photo, entry.filename);
+  for (const [name, value] of Object.entries(entry.fields)) form.append(name, value);
+  return form;
+}
