@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo serve test test-slow lint bench chromium
+.PHONY: demo serve test test-slow torture lint bench chromium
 
 demo: $(VENV)/installed
 	$(BIN)/haja demo
@@ -22,6 +22,10 @@ chromium:
 
 test-slow: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -m slow
+
+# The long form of the tests that break things: more runs, more faults, more files.
+torture: $(VENV)/installed-dev
+	$(BIN)/python -m pytest -m torture --torture
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .

@@ -36,6 +36,18 @@ MakeSettings = Callable[..., Settings]
 DATABASES = ["sqlite", "postgresql"]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--torture`: the long form of the tests that have one."""
+    parser.addoption("--torture", action="store_true", help="run the tests marked `torture` in their long form")
+
+
+@pytest.fixture(scope="session")
+def runs(request: pytest.FixtureRequest) -> Callable[[int, int], int]:
+    """How often a test marked `torture` tries: `runs(short, long)`."""
+    is_long = bool(request.config.getoption("--torture"))
+    return lambda short, long: long if is_long else short
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run every test that has a database on each kind of it; `only_on(kind, reason)` marks those of one kind."""
     if "new_database" in metafunc.fixturenames:
