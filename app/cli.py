@@ -15,6 +15,7 @@ from rich.table import Column, Table
 
 from app import demo as demonstration
 from app import integrity, logs, schema_version, server
+from app.access.commands import key_commands
 from app.blobs.commands import blob_commands
 from app.blobs.opening import open_blobs
 from app.catalogs.errors import NoUsablePhoto
@@ -43,6 +44,7 @@ cli = typer.Typer(
 )
 cli.add_typer(learning)
 cli.add_typer(blob_commands, name="blobs")
+cli.add_typer(key_commands, name="keys")
 cli.command()(batch)
 cli.command()(reembed)
 out = Console()
@@ -75,12 +77,17 @@ def serve(
     settings = Settings(**given)  # type: ignore[arg-type]
     logs.configure(settings.log_level)
 
-    def greet(address: str) -> None:
+    def greet(address: str, is_open: bool) -> None:
         out.print(
             f"Haja runs: open {address} in a browser. The page {address}/docs describes every call; Ctrl+C ends it.",
             soft_wrap=True,
         )
-        out.print("Nobody has to sign in: whoever reaches this address may read and change everything.", soft_wrap=True)
+        if is_open:
+            out.print(
+                "There is no key yet, so nobody has to sign in, and only this machine is answered: "
+                "`haja keys create` makes the first one.",
+                soft_wrap=True,
+            )
 
     server.serve(settings, greet)
 

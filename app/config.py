@@ -1,11 +1,11 @@
 """The settings, all of them, read from the environment with the prefix HAJA_."""
 
-import ipaddress
 import os
 import re
 from typing import Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.blobs import checked_place
@@ -24,9 +24,16 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
-    allow_unauthenticated: bool = Field(
-        default=False, description="Allow an address that others can reach, although nobody has to sign in."
+    public_url: str | None = Field(
+        None, description="How browsers reach the service, such as `https://haja.example`; makes its cookies secure."
     )
+    session_hours: float = Field(12.0, gt=0, le=720, description="Hours after which a browser must sign in again.")
+    requests_per_minute: int = Field(600, ge=1, description="Requests that one API key may make in a minute.")
+    oidc_issuer: str | None = Field(
+        None, description="OpenID Connect provider by which people sign in to the pages, such as `https://id.example`."
+    )
+    oidc_client_id: str = Field("", description="What the provider knows this service as.")
+    oidc_client_secret: SecretStr = Field(SecretStr(""), description="The secret that goes with it.")
     database_url: str = Field(
         "sqlite:///haja.db", description="`sqlite:///file` or `postgresql://user:password@host/name`."
     )
@@ -96,6 +103,16 @@ class Settings(BaseSettings):
     def _choose_blobs(cls, value: str) -> str:
         return checked_place(value)
 
+    @field_validator("public_url", "oidc_issuer")
+    @classmethod
+    def _check_address(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        parts = urlsplit(value)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+            raise ValueError("it must look like https://haja.example")
+        return value.rstrip("/")
+
     @field_validator("ray_address")
     @classmethod
     def _check_ray_address(cls, value: str) -> str:
@@ -109,18 +126,14 @@ class Settings(BaseSettings):
             raise ValueError("HAJA_RAY_MIN_REPLICAS is above HAJA_RAY_MAX_REPLICAS")
         if self.max_photo_bytes > self.max_request_bytes:
             raise ValueError("HAJA_MAX_PHOTO_BYTES is above HAJA_MAX_REQUEST_BYTES: no such photo could ever arrive")
-        if not self.allow_unauthenticated and not _is_loopback(self.host):
+        if self.oidc_issuer and not (self.public_url and self.oidc_client_id and self.oidc_client_secret):
             raise ValueError(
-                f"HAJA_HOST={self.host} can be reached by others, and nobody has to sign in: keep 127.0.0.1, "
-                "or set HAJA_ALLOW_UNAUTHENTICATED=true where something else guards the service"
+                "HAJA_OIDC_ISSUER needs HAJA_OIDC_CLIENT_ID, HAJA_OIDC_CLIENT_SECRET and HAJA_PUBLIC_URL, where the "
+                "provider sends people back to"
             )
         return self
 
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    @property
+    def is_https(self) -> bool:
+        """Whether browsers reach the service by HTTPS."""
+        return (self.public_url or "").startswith("https://")

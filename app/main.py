@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
@@ -10,7 +11,9 @@ from fastapi_offline import FastAPIOffline
 from starlette.formparsers import MultiPartParser
 from threadpoolctl import threadpool_limits
 
+import app.access.endpoints
 import app.archive.endpoints
+import app.audit.endpoints
 import app.catalogs.endpoints
 import app.evaluation.endpoints
 import app.inspections.endpoints
@@ -18,9 +21,16 @@ import app.inspections.export_endpoints
 import app.jobs.endpoints
 import app.operations
 import app.web.endpoints
+import app.web.sign_in
 from app import errors, schema_version
+from app.access.cookies import Cookies
+from app.access.errors import CsrfTokenInvalid, RoleInsufficient, TooManyRequests, Unauthenticated
+from app.access.middleware import Authenticate
+from app.access.provider import SignInProvider
+from app.access.service import AccessService
 from app.archive.repository import ArchiveRepository
 from app.archive.service import ArchiveService
+from app.audit.service import AuditService
 from app.blobs.opening import open_blobs
 from app.catalogs.history import HistoryRepository
 from app.catalogs.repository import CatalogRepository
@@ -64,6 +74,7 @@ class Services:
 
     def __init__(self, settings: Settings, embedder: Embedder, metrics: Metrics) -> None:
         self.database = Database(settings.database_url, settings.database_timeout_s)
+        self.access = AccessService(self.database, settings.session_hours)
         self._backbone_rows = BackboneRepository()
         self._other_backbones = OtherBackbones(settings, metrics, self.database, self._backbone_rows)
         self.embedders = Embedders(embedder, self._other_backbones.open)
@@ -179,7 +190,10 @@ def create_app(settings: Settings, backbone: Backbone | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_services(settings, metrics, backbone) as services:
+        async with open_services(settings, metrics, backbone) as services, services.access.noting_use():
+            await services.access.refuse_open(settings.host)
+            app.state.access_service = services.access
+            app.state.audit_service = AuditService(services.database)
             app.state.schema_revision = schema_version.head()
             app.state.database = services.database
             app.state.blobs = services.blobs
@@ -211,23 +225,35 @@ def create_app(settings: Settings, backbone: Backbone | None = None) -> FastAPI:
         version="0.1.0",
         lifespan=lifespan,
         generate_unique_id_function=_operation_id,
-        responses=errors.documented(),
+        responses=errors.documented(Unauthenticated, RoleInsufficient, CsrfTokenInvalid, TooManyRequests),
     )
     service.state.metrics = metrics
     service.state.pages = Pages()
+    service.state.cookies = cookies = Cookies(secure=settings.is_https)
+    service.state.sign_in_provider = SignInProvider.of(settings)
     errors.install(service)
     service.add_middleware(Door, places=settings.queue_size)
+    service.add_middleware(Authenticate, cookies=cookies, per_minute=settings.requests_per_minute)
     service.add_middleware(LimitBody, max_bytes=settings.max_request_bytes, max_batch_bytes=settings.max_batch_bytes)
-    service.add_middleware(Protect, docs_url=DOCS_URL)
+    service.add_middleware(Protect, docs_url=DOCS_URL, is_https=settings.is_https)
     service.add_middleware(Observe, metrics=metrics)
     # Before the classifications, where `export.csv` would be an id that does not fit.
     service.include_router(app.inspections.export_endpoints.router)
-    for part in (app.catalogs, app.evaluation, app.inspections, app.jobs, app.archive, app.web):
+    service.include_router(app.web.sign_in.router)
+    for part in (app.catalogs, app.evaluation, app.inspections, app.jobs, app.archive, app.access, app.audit, app.web):
         service.include_router(part.endpoints.router)
     service.mount("/static/{version}", VersionedFiles(service.state.pages.version))
     service.include_router(app.operations.router)
-    service.openapi = lambda: errors.with_problem_schema(FastAPI.openapi(service))  # type: ignore[method-assign]
+    service.openapi = lambda: _completed(FastAPI.openapi(service))  # type: ignore[method-assign]
     return service
+
+
+def _completed(document: dict[str, Any]) -> dict[str, Any]:
+    """What FastAPI cannot know: the schema of problems, and that the middleware asks for keys."""
+    errors.with_problem_schema(document)
+    document["components"]["securitySchemes"] = {"api_key": {"type": "http", "scheme": "bearer"}}
+    document["security"] = [{"api_key": []}]
+    return document
 
 
 def _operation_id(route: APIRoute) -> str:

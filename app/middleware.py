@@ -58,7 +58,7 @@ class Observe:
 class Protect:
     """Tells browsers what the answers may do: load nothing from elsewhere, run nothing that stands in a page.
 
-    And refuses what a page of another site sends: nobody signs in, so a visitor's browser is all that it would need.
+    And refuses what a page of another site sends through a visitor's browser.
     """
 
     _PAGES = (
@@ -71,9 +71,18 @@ class Protect:
         "img-src 'self' data:; base-uri 'none'; frame-ancestors 'none'"
     )
 
-    def __init__(self, app: ASGIApp, docs_url: str) -> None:
+    def __init__(self, app: ASGIApp, docs_url: str, *, is_https: bool) -> None:
         self._app = app
         self._docs_url = docs_url
+        self._always = [
+            (b"x-content-type-options", b"nosniff"),
+            (b"referrer-policy", b"no-referrer"),
+            (b"permissions-policy", b"geolocation=(self), camera=(self), microphone=()"),
+            (b"cross-origin-opener-policy", b"same-origin"),
+            (b"cross-origin-resource-policy", b"same-origin"),
+        ]
+        if is_https:
+            self._always.append((b"strict-transport-security", b"max-age=31536000"))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one ASGI call."""
@@ -90,12 +99,7 @@ class Protect:
             return
         path = scope["path"]
         is_docs = path == self._docs_url or path.startswith(f"{self._docs_url}/")
-        headers = [
-            (b"content-security-policy", (self._DOCS if is_docs else self._PAGES).encode()),
-            (b"x-content-type-options", b"nosniff"),
-            (b"referrer-policy", b"no-referrer"),
-            (b"permissions-policy", b"geolocation=(self), camera=(self), microphone=()"),
-        ]
+        headers = [(b"content-security-policy", (self._DOCS if is_docs else self._PAGES).encode()), *self._always]
 
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":

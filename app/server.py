@@ -18,14 +18,14 @@ GRACE_S = 30
 """On SIGTERM: no new connections, and this long for the requests that are under way."""
 
 
-def serve(settings: Settings, on_start: Callable[[str], None]) -> None:
-    """Serve until a signal ends it; `on_start` is told the address once photos can come.
+def serve(settings: Settings, on_start: Callable[[str, bool], None]) -> None:
+    """Serve until a signal ends it; `on_start` is told, once photos can come, the address and whether it asks no key.
 
     Raises:
         SchemaError, StartError, CheckpointError: the service cannot start; the message says what to do.
     """
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(settings, None, lambda server: on_start(_address(settings, server))))
+        runner.run(_serve(settings, None, lambda server, is_open: on_start(_address(settings, server), is_open)))
 
 
 @contextlib.contextmanager
@@ -39,7 +39,7 @@ def running(settings: Settings, backbone: Backbone | None = None) -> Iterator[st
     failure: list[BaseException] = []
     servers: list[uvicorn.Server] = []
 
-    def announce(server: uvicorn.Server) -> None:
+    def announce(server: uvicorn.Server, _: bool) -> None:
         servers.append(server)
         started.set()
 
@@ -71,7 +71,7 @@ def _address(settings: Settings, server: uvicorn.Server) -> str:
 
 
 class _Announcing(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, on_start: Callable[[uvicorn.Server], None]) -> None:
+    def __init__(self, config: uvicorn.Config, on_start: Callable[[uvicorn.Server, bool], None]) -> None:
         super().__init__(config)
         self._on_start = on_start
 
@@ -98,7 +98,7 @@ class _Announcing(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
-            self._on_start(self)
+            self._on_start(self, await self.config.app.state.access_service.is_open())  # type: ignore[union-attr]
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         # Those who follow a job would be waited for as long as it lasts.
@@ -106,7 +106,9 @@ class _Announcing(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-async def _serve(settings: Settings, backbone: Backbone | None, on_start: Callable[[uvicorn.Server], None]) -> None:
+async def _serve(
+    settings: Settings, backbone: Backbone | None, on_start: Callable[[uvicorn.Server, bool], None]
+) -> None:
     app = create_app(settings, backbone)
     # Entered here and not by uvicorn, which would turn a clear error of ours into a traceback in its log.
     async with app.router.lifespan_context(app):

@@ -16,6 +16,7 @@ from hypothesis import settings as hypothesis_settings
 from rich.console import Console
 
 from app import cli, learning, schema_version
+from app.access import commands as key_commands
 from app.blobs import commands as blobs_commands
 from app.config import Settings
 from app.jobs import commands as jobs_commands
@@ -162,7 +163,7 @@ async def app(settings: Settings, backbone: Backbone) -> AsyncIterator[FastAPI]:
 async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
     """A client that calls `app` directly; an unexpected exception of the app fails the test."""
     transport = httpx.ASGITransport(app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://haja", timeout=30) as made:
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1", timeout=30) as made:
         yield made
 
 
@@ -211,7 +212,7 @@ def cluster() -> Iterator[ray_cluster.RayCluster]:
 @pytest.fixture
 def haja(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
     """Call the command `haja` in this process: exit code, output, errors."""
-    for module in (cli, blobs_commands, learning, jobs_commands, reembedding_commands):
+    for module in (cli, blobs_commands, key_commands, learning, jobs_commands, reembedding_commands):
         monkeypatch.setattr(module, "out", Console(width=200))
         monkeypatch.setattr(module, "err", Console(width=400, stderr=True))
 

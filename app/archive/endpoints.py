@@ -4,6 +4,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
+from app.access.repository import Scope
+from app.access.requirements import needs
+from app.access.roles import Role
 from app.archive.errors import PhotoNotFound
 from app.archive.service import ArchiveService
 from app.errors import DatabaseUnavailable, QueueFull, StorageUnavailable, documented
@@ -26,6 +29,7 @@ Archive = Annotated[ArchiveService, Depends(archive_service)]
         200: {"content": {"image/jpeg": {}}, "description": "A JPEG."},
         **documented(PhotoNotFound, QueueFull, DatabaseUnavailable, StorageUnavailable),
     },
+    dependencies=[needs(Role.INSPECTOR, Scope.PHOTO)],
 )
 async def get_photo_thumbnail(
     photo_id: Annotated[str, Path(pattern="^[0-9a-f]{64}$")],

@@ -1,6 +1,6 @@
 """What can be had of kept photos."""
 
-from app.archive.errors import PhotoNotFound
+from app.archive.errors import photo_not_found
 from app.archive.repository import ArchiveRepository
 from app.database import Database
 from app.intake import Intake
@@ -24,5 +24,5 @@ class ArchiveService:
         async with self._database.reading() as session:
             # Asked first: bytes may outlive their photo for a while.
             if not await self._archive.is_kept(session, photo_id):
-                raise PhotoNotFound("There is no photo with this id; it may have been removed with its last use.")
+                raise photo_not_found()
         return await self._intake.thumbnail(await self._archive.bytes(photo_id), side)

@@ -5,6 +5,9 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, File, Request, Response, UploadFile
 
+from app.access.repository import Scope
+from app.access.requirements import needs, needs_everywhere
+from app.access.roles import Role
 from app.catalogs import errors, schemas
 from app.catalogs.service import CatalogService
 from app.errors import (
@@ -48,6 +51,7 @@ Catalogs = Annotated[CatalogService, Depends(catalog_service)]
     response_model=schemas.CatalogOut,
     responses=documented(errors.CatalogNameTaken, *WRITE),
     tags=["catalogs"],
+    dependencies=[needs_everywhere(Role.ADMIN)],
 )
 async def create_catalog(
     wanted: schemas.CatalogCreate, catalogs: Catalogs, request: Request, key: IdempotencyKeyHeader = None
@@ -57,13 +61,23 @@ async def create_catalog(
     return await request_once.respond(lambda: catalogs.create_catalog(wanted, request_once))
 
 
-@router.get("/catalogs", responses=documented(CursorInvalid, DatabaseUnavailable), tags=["catalogs"])
+@router.get(
+    "/catalogs",
+    responses=documented(CursorInvalid, DatabaseUnavailable),
+    tags=["catalogs"],
+    dependencies=[needs(Role.INSPECTOR)],
+)
 async def list_catalogs(catalogs: Catalogs, limit: Limit = 50, cursor: Cursor = None) -> Page[schemas.CatalogOut]:
     """All catalogs, oldest first."""
     return await catalogs.list_catalogs(decode_cursor(cursor), limit)
 
 
-@router.get("/catalogs/{catalog}", responses=documented(errors.CatalogNotFound, DatabaseUnavailable), tags=["catalogs"])
+@router.get(
+    "/catalogs/{catalog}",
+    responses=documented(errors.CatalogNotFound, DatabaseUnavailable),
+    tags=["catalogs"],
+    dependencies=[needs(Role.INSPECTOR, Scope.CATALOG)],
+)
 async def get_catalog(catalog: str, catalogs: Catalogs) -> schemas.CatalogOut:
     """One catalog."""
     return await catalogs.get_catalog(catalog)
@@ -79,6 +93,7 @@ async def get_catalog(catalog: str, catalogs: Catalogs) -> schemas.CatalogOut:
         StorageFull,
     ),
     tags=["catalogs"],
+    dependencies=[needs(Role.ADMIN, Scope.CATALOG)],
 )
 async def change_catalog(catalog: str, change: schemas.CatalogChange, catalogs: Catalogs) -> schemas.CatalogOut:
     """Rename or describe a catalog; only the fields that are sent change."""
@@ -90,6 +105,7 @@ async def change_catalog(catalog: str, change: schemas.CatalogChange, catalogs: 
     status_code=204,
     responses=documented(errors.CatalogNotFound, errors.DefaultCatalogProtected, DatabaseUnavailable),
     tags=["catalogs"],
+    dependencies=[needs(Role.ADMIN, Scope.CATALOG)],
 )
 async def delete_catalog(catalog: str, catalogs: Catalogs) -> None:
     """Delete a catalog with all its classes, photos and classifications."""
@@ -104,6 +120,7 @@ async def delete_catalog(catalog: str, catalogs: Catalogs) -> None:
         errors.CatalogNotFound, errors.DefectClassNameTaken, errors.NoUsablePhoto, errors.TooManyPhotos, *UPLOAD
     ),
     tags=["defect classes"],
+    dependencies=[needs(Role.CURATOR, Scope.CATALOG)],
 )
 async def register_defect_class(
     catalog: str,
@@ -122,6 +139,7 @@ async def register_defect_class(
     "/catalogs/{catalog}/defect-classes",
     responses=documented(errors.CatalogNotFound, CursorInvalid, DatabaseUnavailable),
     tags=["defect classes"],
+    dependencies=[needs(Role.INSPECTOR, Scope.CATALOG)],
 )
 async def list_defect_classes(
     catalog: str, catalogs: Catalogs, limit: Limit = 50, cursor: Cursor = None
@@ -134,6 +152,7 @@ async def list_defect_classes(
     "/defect-classes/{class_id}",
     responses=documented(errors.DefectClassNotFound, DatabaseUnavailable),
     tags=["defect classes"],
+    dependencies=[needs(Role.INSPECTOR, Scope.DEFECT_CLASS)],
 )
 async def get_defect_class(class_id: UUID, catalogs: Catalogs) -> schemas.DefectClassOut:
     """One defect class."""
@@ -144,6 +163,7 @@ async def get_defect_class(class_id: UUID, catalogs: Catalogs) -> schemas.Defect
     "/defect-classes/{class_id}",
     responses=documented(errors.DefectClassNotFound, errors.DefectClassNameTaken, DatabaseUnavailable, StorageFull),
     tags=["defect classes"],
+    dependencies=[needs(Role.CURATOR, Scope.DEFECT_CLASS)],
 )
 async def change_defect_class(
     class_id: UUID, change: schemas.DefectClassChange, catalogs: Catalogs
@@ -157,6 +177,7 @@ async def change_defect_class(
     status_code=204,
     responses=documented(errors.DefectClassNotFound, DatabaseUnavailable),
     tags=["defect classes"],
+    dependencies=[needs(Role.CURATOR, Scope.DEFECT_CLASS)],
 )
 async def delete_defect_class(class_id: UUID, catalogs: Catalogs) -> None:
     """Remove a class; it takes effect at once. Earlier answers keep its name."""
@@ -169,6 +190,7 @@ async def delete_defect_class(class_id: UUID, catalogs: Catalogs) -> None:
     response_model=schemas.Registered,
     responses=documented(errors.DefectClassNotFound, errors.NoUsablePhoto, errors.TooManyPhotos, *UPLOAD),
     tags=["defect classes"],
+    dependencies=[needs(Role.CURATOR, Scope.DEFECT_CLASS)],
 )
 async def add_support_photos(
     class_id: UUID, photos: PhotoFiles, catalogs: Catalogs, request: Request, key: IdempotencyKeyHeader = None
@@ -182,6 +204,7 @@ async def add_support_photos(
     "/defect-classes/{class_id}/support-photos",
     responses=documented(errors.DefectClassNotFound, CursorInvalid, DatabaseUnavailable),
     tags=["defect classes"],
+    dependencies=[needs(Role.INSPECTOR, Scope.DEFECT_CLASS)],
 )
 async def list_support_photos(
     class_id: UUID, catalogs: Catalogs, limit: Limit = 50, cursor: Cursor = None
@@ -194,6 +217,7 @@ async def list_support_photos(
     "/defect-classes/{class_id}/support-report",
     responses=documented(errors.DefectClassNotFound, DatabaseUnavailable),
     tags=["defect classes"],
+    dependencies=[needs(Role.INSPECTOR, Scope.DEFECT_CLASS)],
 )
 async def get_support_report(class_id: UUID, catalogs: Catalogs) -> schemas.SupportReport:
     """What the examples of a class are worth: copies, dark or blurred ones, ones that look like another class."""
@@ -205,6 +229,7 @@ async def get_support_report(class_id: UUID, catalogs: Catalogs) -> schemas.Supp
     status_code=204,
     responses=documented(errors.SupportPhotoNotFound, DatabaseUnavailable),
     tags=["defect classes"],
+    dependencies=[needs(Role.CURATOR, Scope.SUPPORT_PHOTO)],
 )
 async def delete_support_photo(support_photo_id: UUID, catalogs: Catalogs) -> None:
     """Take an example back; the class is as if it had never had it."""

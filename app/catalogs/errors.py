@@ -73,3 +73,18 @@ class BackboneSwitched(HajaError):
             "this request again.",
             {"Retry-After": "1"},
         )
+
+
+def catalog_not_found(name: str) -> CatalogNotFound:
+    """What is said of a catalog that is not there."""
+    return CatalogNotFound(f"There is no catalog named {name!r}. GET /v1/catalogs lists them.")
+
+
+def class_not_found() -> DefectClassNotFound:
+    """What is said of a class that is not there."""
+    return DefectClassNotFound("There is no defect class with this id; it may have been removed.")
+
+
+def support_photo_not_found() -> SupportPhotoNotFound:
+    """What is said of a support photo that is not there."""
+    return SupportPhotoNotFound("There is no support photo with this id; it may have been removed already.")

@@ -1,6 +1,6 @@
 """Every statement about catalogs, defect classes, support photos and prototypes."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
@@ -38,9 +38,12 @@ class CatalogRepository:
             return None  # PostgreSQL refuses even to compare such a text
         return await session.scalar(select(Catalog).where(Catalog.name == name))
 
-    async def catalogs(self, session: AsyncSession, after: UUID | None, limit: int) -> Sequence[Catalog]:
-        """Catalogs in the order they were made, after an id; one more than `limit`."""
+    async def catalogs(
+        self, session: AsyncSession, visible: Set[UUID] | None, after: UUID | None, limit: int
+    ) -> Sequence[Catalog]:
+        """Catalogs in the order they were made, after an id; one more than `limit`; None: all are visible."""
         query = select(Catalog).order_by(Catalog.id).limit(limit + 1)
+        query = query if visible is None else query.where(Catalog.id.in_(visible))
         return (await session.scalars(query if after is None else query.where(Catalog.id > after))).all()
 
     async def add_catalog(self, session: AsyncSession, fields: dict[str, Any]) -> Catalog:

@@ -7,17 +7,20 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
+from app.access.roles import acting
 from app.archive.repository import ArchiveRepository
+from app.audit.repository import record
 from app.catalogs.errors import (
     BackboneSwitched,
     CatalogNameTaken,
     CatalogNotFound,
     DefaultCatalogProtected,
     DefectClassNameTaken,
-    DefectClassNotFound,
     NoUsablePhoto,
-    SupportPhotoNotFound,
     TooManyPhotos,
+    catalog_not_found,
+    class_not_found,
+    support_photo_not_found,
 )
 from app.catalogs.head_cache import HeadCache
 from app.catalogs.history import HistoryRepository
@@ -83,13 +86,15 @@ class CatalogService:
             except NameTakenError:
                 raise _catalog_name_taken(wanted.name) from None
             answer = CatalogOut.model_validate(catalog)
+            record(session, "catalog-created", catalog.id, name=catalog.name)
             await once.keep(session, answer)
         return answer
 
     async def list_catalogs(self, after: UUID | None, limit: int) -> Page[CatalogOut]:
-        """A page of the catalogs."""
+        """A page of the catalogs that whoever is acting may see."""
         async with self._database.reading() as session:
-            rows, cursor = cut(await self._catalogs.catalogs(session, after, limit), limit)
+            found = await self._catalogs.catalogs(session, acting().catalogs(), after, limit)
+            rows, cursor = cut(found, limit)
         return Page(items=[CatalogOut.model_validate(row) for row in rows], next_cursor=cursor)
 
     async def get_catalog(self, name: str) -> CatalogOut:
@@ -108,6 +113,7 @@ class CatalogService:
                 await self._catalogs.change(session, catalog, fields)
             except NameTakenError:
                 raise _catalog_name_taken(fields["name"]) from None
+            record(session, "catalog-changed", catalog.id, name=name, changed=fields)
             return CatalogOut.model_validate(catalog)
 
     async def delete_catalog(self, name: str) -> None:
@@ -117,6 +123,7 @@ class CatalogService:
         async with self._database.writing() as session:
             catalog = await self._held(session, name)
             await self._catalogs.delete_catalog(session, catalog.id)
+            record(session, "catalog-deleted", catalog.id, name=name)
             await self._archive.forget_unreferenced(session)
 
     async def register(
@@ -140,6 +147,7 @@ class CatalogService:
             except NameTakenError:
                 raise _class_name_taken(wanted.name) from None
             photos = await self._add(session, defect_class, taken, turn)
+            record(session, "class-registered", catalog.id, defect_class.id, name=wanted.name, photos=_added(photos))
             answer = await self._registered(session, defect_class, photos, turn, index)
             await once.keep(session, answer)
         return answer
@@ -155,6 +163,8 @@ class CatalogService:
             await once.claim(session)
             defect_class, turn = await self._turn_of(session, class_id)
             photos = await self._add(session, defect_class, taken, turn)
+            named = {"name": defect_class.name, "photos": _added(photos)}
+            record(session, "examples-added", catalog.id, class_id, **named)
             answer = await self._registered(session, defect_class, photos, turn, index)
             await once.keep(session, answer)
         return answer
@@ -179,6 +189,7 @@ class CatalogService:
             defect_class, turn = await self._turn_of(session, class_id)
             version = turn.version
             await self._history.keep_class(session, class_id, version)
+            record(session, "class-changed", defect_class.catalog_id, class_id, name=defect_class.name, changed=fields)
             try:
                 await self._catalogs.change(session, defect_class, fields | {"changed_in": version})
             except NameTakenError:
@@ -188,7 +199,9 @@ class CatalogService:
     async def delete_defect_class(self, class_id: UUID) -> None:
         """Remove a class; it is not recognised any more."""
         async with self._database.writing() as session:
-            version = (await self._turn_of(session, class_id))[1].version
+            defect_class, turn = await self._turn_of(session, class_id)
+            version = turn.version
+            record(session, "class-deleted", defect_class.catalog_id, class_id, name=defect_class.name)
             await self._history.keep_class(session, class_id, version)
             await self._history.keep_support_photos(session, class_id, version)
             sha256s = await self._catalogs.support_sha256s(session, class_id)
@@ -232,6 +245,8 @@ class CatalogService:
             )
             await self._history.keep_support_photo(session, support_id, turn.version)
             await self._catalogs.delete_support_photo(session, support_id)
+            named = {"name": defect_class.name, "photo_id": support.photo_sha256}
+            record(session, "example-removed", defect_class.catalog_id, support_id, **named)
             await self._catalogs.change(session, defect_class, {"changed_in": turn.version})
             await self._archive.forget_unreferenced(session, [support.photo_sha256])
 
@@ -253,7 +268,7 @@ class CatalogService:
         """The catalog of this name. Raises `CatalogNotFound`."""
         catalog = await self._catalogs.catalog(session, name)
         if catalog is None:
-            raise CatalogNotFound(f"There is no catalog named {name!r}. GET /v1/catalogs lists them.")
+            raise catalog_not_found(name)
         return catalog
 
     async def add_example(self, session: Session, class_id: UUID, received: ReceivedPhoto) -> UUID | None:
@@ -329,19 +344,19 @@ class CatalogService:
     async def _defect_class(self, session: Session, class_id: UUID) -> DefectClass:
         defect_class = await self._catalogs.defect_class(session, class_id)
         if defect_class is None:
-            raise _class_not_found()
+            raise class_not_found()
         return defect_class
 
     async def _support_photo(self, session: Session, support_id: UUID) -> SupportPhoto:
         support = await self._catalogs.support_photo(session, support_id)
         if support is None:
-            raise SupportPhotoNotFound("There is no support photo with this id; it may have been removed already.")
+            raise support_photo_not_found()
         return support
 
     async def _catalog_of(self, session: Session, class_id: UUID) -> Catalog:
         catalog = await self._catalogs.catalog_of(session, class_id)
         if catalog is None:
-            raise _class_not_found()
+            raise class_not_found()
         return catalog
 
     async def _held(self, session: Session, name: str) -> Catalog:
@@ -385,6 +400,10 @@ def _outcomes(
     return outcomes
 
 
+def _added(photos: Iterable[PhotoOutcome]) -> list[str | None]:
+    return [photo.photo_id for photo in photos if photo.status == "accepted"]
+
+
 def _outcome_of_refused(photo: Refused) -> PhotoOutcome:
     problem = PhotoProblem(code=photo.error.code, detail=photo.error.detail)
     return PhotoOutcome(filename=photo.filename, status="rejected", photo_id=None, problem=problem)
@@ -407,10 +426,6 @@ def _check_count(uploads: Sequence[Upload]) -> None:
 
 def _catalog_deleted() -> CatalogNotFound:
     return CatalogNotFound("The catalog was deleted in the meantime.")
-
-
-def _class_not_found() -> DefectClassNotFound:
-    return DefectClassNotFound("There is no defect class with this id; it may have been removed.")
 
 
 def _catalog_name_taken(name: str) -> CatalogNameTaken:

@@ -4,6 +4,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
 
+from app.access.repository import Scope
+from app.access.requirements import needs
+from app.access.roles import Role
 from app.catalogs.errors import CatalogNotFound
 from app.errors import DatabaseUnavailable, documented
 from app.evaluation import schemas
@@ -21,7 +24,11 @@ def evaluation_service(request: Request) -> EvaluationService:
 Evaluations = Annotated[EvaluationService, Depends(evaluation_service)]
 
 
-@router.get("/catalogs/{catalog}/evaluation", responses=documented(CatalogNotFound, DatabaseUnavailable))
+@router.get(
+    "/catalogs/{catalog}/evaluation",
+    responses=documented(CatalogNotFound, DatabaseUnavailable),
+    dependencies=[needs(Role.INSPECTOR, Scope.CATALOG)],
+)
 async def evaluate_catalog(catalog: str, evaluations: Evaluations) -> schemas.CatalogEvaluation:
     """How well the classes of a catalog are told apart: every support photo judged without itself."""
     return await evaluations.evaluate(catalog)
@@ -34,6 +41,7 @@ async def evaluate_catalog(catalog: str, evaluations: Evaluations) -> schemas.Ca
         200: {"content": {"image/png": {}}, "description": "A PNG."},
         **documented(CatalogNotFound, CatalogTooLargeToDraw, DatabaseUnavailable),
     },
+    dependencies=[needs(Role.INSPECTOR, Scope.CATALOG)],
 )
 async def draw_catalog_confusion(catalog: str, evaluations: Evaluations, lang: Lang = "ko") -> Response:
     """The same as a picture: in each row, a class, what its support photos were taken for, in per cent."""

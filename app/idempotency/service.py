@@ -15,6 +15,7 @@ from fastapi import Header, Request, Response
 from pydantic import BaseModel
 from starlette.datastructures import UploadFile
 
+from app.access.roles import acting
 from app.database import Database, Session
 from app.errors import HajaError
 from app.idempotency import repository
@@ -56,7 +57,7 @@ class Once:
         self, database: Database, key: str | None, fingerprint: str, status: HTTPStatus = HTTPStatus.CREATED
     ) -> None:
         self._database = database
-        self._key = key
+        self._key = key and _own(key)
         self._fingerprint = fingerprint
         self._status = status
 
@@ -127,6 +128,12 @@ async def once(request: Request, key: str | None, *content: BaseModel | UploadFi
 def address_of(request: Request) -> list[Any]:
     """What of a request's key is bound to its address."""
     return [request.method, request.url.path, request.url.query]
+
+
+def _own(key: str) -> str:
+    """The key as it is stored: two callers who choose the same one do not meet."""
+    who = acting().id
+    return key if who is None else hashlib.sha256(f"{who} {key}".encode()).hexdigest()
 
 
 def fingerprint(parts: list[Any]) -> str:

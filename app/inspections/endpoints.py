@@ -6,6 +6,9 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, File, Query, Request, Response, UploadFile
 
 from app import photos
+from app.access.repository import Scope
+from app.access.requirements import Needs, needs
+from app.access.roles import Role
 from app.archive.errors import PhotoNotFound
 from app.catalogs.endpoints import UPLOAD
 from app.catalogs.errors import CatalogNotFound, DefectClassNotFound
@@ -20,7 +23,7 @@ from app.errors import (
     documented,
 )
 from app.idempotency.service import IdempotencyKeyHeader, once
-from app.inspections import schemas, service
+from app.inspections import errors, schemas
 from app.inspections.filters import Filter
 from app.inspections.heatmap import HeatmapService
 from app.inspections.service import InspectionService
@@ -53,13 +56,14 @@ Heatmaps = Annotated[HeatmapService, Depends(heatmap_service)]
     response_model=schemas.ClassificationOut,
     responses=documented(
         CatalogNotFound,
-        service.CatalogEmpty,
+        errors.CatalogEmpty,
         photos.PhotoEmpty,
         photos.PhotoDamaged,
         photos.PhotoTypeUnsupported,
         photos.PhotoTooLarge,
         *UPLOAD,
     ),
+    dependencies=[needs(Role.INSPECTOR, Scope.CATALOG)],
 )
 async def classify_photo(
     catalog: str,
@@ -81,7 +85,9 @@ async def classify_photo(
     )
 
 
-@router.get("/classifications", responses=documented(CursorInvalid, DatabaseUnavailable))
+@router.get(
+    "/classifications", responses=documented(CursorInvalid, DatabaseUnavailable), dependencies=[needs(Role.INSPECTOR)]
+)
 async def list_classifications(
     inspections: Inspections, wanted: Filter, limit: Limit = 50, cursor: Cursor = None
 ) -> Page[schemas.ClassificationOut]:
@@ -90,7 +96,9 @@ async def list_classifications(
 
 
 @router.get(
-    "/classifications/{classification_id}", responses=documented(service.ClassificationNotFound, DatabaseUnavailable)
+    "/classifications/{classification_id}",
+    responses=documented(errors.ClassificationNotFound, DatabaseUnavailable),
+    dependencies=[needs(Role.INSPECTOR, Scope.CLASSIFICATION)],
 )
 async def get_classification(classification_id: UUID, inspections: Inspections) -> schemas.ClassificationOut:
     """One answer again, as it was given."""
@@ -99,7 +107,8 @@ async def get_classification(classification_id: UUID, inspections: Inspections) 
 
 @router.patch(
     "/classifications/{classification_id}",
-    responses=documented(service.ClassificationNotFound, DatabaseUnavailable, StorageFull),
+    responses=documented(errors.ClassificationNotFound, DatabaseUnavailable, StorageFull),
+    dependencies=[needs(Role.INSPECTOR, Scope.CLASSIFICATION)],
 )
 async def change_classification(
     classification_id: UUID, change: SiteNotesChange, inspections: Inspections
@@ -114,10 +123,10 @@ async def change_classification(
     responses={
         200: {"content": {"image/png": {}}, "description": "A PNG."},
         **documented(
-            service.ClassificationNotFound,
+            errors.ClassificationNotFound,
             DefectClassNotFound,
             PhotoNotFound,
-            service.BackboneChanged,
+            errors.BackboneChanged,
             HeatmapUnavailable,
             photos.PhotoDamaged,
             photos.PhotoTypeUnsupported,
@@ -128,6 +137,7 @@ async def change_classification(
             StorageUnavailable,
         ),
     },
+    dependencies=[needs(Role.INSPECTOR, Scope.CLASSIFICATION)],
 )
 async def draw_heatmap(
     classification_id: UUID,
@@ -151,7 +161,11 @@ async def draw_heatmap(
     return Response(picture, media_type="image/png", headers=headers)
 
 
-@router.get("/catalogs/{catalog}/agreement", responses=documented(CatalogNotFound, DatabaseUnavailable))
+@router.get(
+    "/catalogs/{catalog}/agreement",
+    responses=documented(CatalogNotFound, DatabaseUnavailable),
+    dependencies=[needs(Role.INSPECTOR, Scope.CATALOG)],
+)
 async def get_agreement(catalog: str, inspections: Inspections) -> schemas.AgreementOut:
     """How often inspectors agreed with the answers, by week and class."""
     return await inspections.agreement(catalog)
@@ -162,8 +176,9 @@ async def get_agreement(catalog: str, inspections: Inspections) -> schemas.Agree
     status_code=201,
     response_model=schemas.FeedbackOut,
     responses=documented(
-        service.ClassificationNotFound, DefectClassNotFound, PhotoNotFound, service.FeedbackIncomplete, *UPLOAD
+        errors.ClassificationNotFound, DefectClassNotFound, PhotoNotFound, errors.FeedbackIncomplete, *UPLOAD
     ),
+    dependencies=[needs(Role.INSPECTOR, Scope.CLASSIFICATION)],
 )
 async def give_feedback(
     classification_id: UUID,
@@ -172,6 +187,8 @@ async def give_feedback(
     request: Request,
     key: IdempotencyKeyHeader = None,
 ) -> Response:
-    """Say what the photo really shows; the newest word counts."""
+    """Say what the photo really shows; the newest word counts. Making it an example needs the role of a curator."""
+    if wanted.add_to_support:
+        await Needs(Role.CURATOR, Scope.CLASSIFICATION)(request)
     request_once = await once(request, key, wanted)
     return await request_once.respond(lambda: inspections.give_feedback(classification_id, wanted, request_once))

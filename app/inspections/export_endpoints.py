@@ -8,6 +8,8 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
+from app.access.requirements import needs
+from app.access.roles import Role
 from app.errors import DatabaseUnavailable, EmbedderUnavailable, QueueFull, StorageUnavailable, documented
 from app.inspections.export_report import ReportService
 from app.inspections.export_service import ExportService, ExportTooLarge
@@ -49,6 +51,7 @@ Reports = Annotated[ReportService, Depends(report_service)]
         200: {"content": {"text/csv": {}}, "description": "UTF-8 with a byte order mark, so that Excel shows Korean."},
         **documented(DatabaseUnavailable),
     },
+    dependencies=[needs(Role.INSPECTOR)],
 )
 async def export_csv(
     exports: Exports, wanted: Filter, lang: Lang = "ko", time_zone: TimeZone = UTC_ZONE
@@ -75,6 +78,7 @@ async def export_csv(
         200: {"content": {XLSX: {}}, "description": "An XLSX file."},
         **documented(ExportTooLarge, DatabaseUnavailable),
     },
+    dependencies=[needs(Role.INSPECTOR)],
 )
 async def export_xlsx(exports: Exports, wanted: Filter, lang: Lang = "ko", time_zone: TimeZone = UTC_ZONE) -> Response:
     """What is filtered as a spreadsheet, newest first; no text in it is a formula."""
@@ -88,6 +92,7 @@ async def export_xlsx(exports: Exports, wanted: Filter, lang: Lang = "ko", time_
         200: {"content": {PDF: {}}, "description": "A PDF."},
         **documented(ExportTooLarge, QueueFull, EmbedderUnavailable, DatabaseUnavailable, StorageUnavailable),
     },
+    dependencies=[needs(Role.INSPECTOR)],
 )
 async def export_report(
     reports: Reports, wanted: Filter, request: Request, lang: Lang = "ko", time_zone: TimeZone = UTC_ZONE

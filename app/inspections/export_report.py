@@ -14,12 +14,12 @@ from app.catalogs.errors import DefectClassNotFound
 from app.catalogs.schemas import DefectClassName
 from app.catalogs.service import CatalogService
 from app.errors import HeatmapUnavailable, QueueFull
+from app.inspections.errors import BackboneChanged, ClassificationNotFound
 from app.inspections.export_service import ExportService
 from app.inspections.export_texts import Picture, Texts
 from app.inspections.filters import ClassificationFilter
 from app.inspections.heatmap import HeatmapService, picture_size
 from app.inspections.schemas import ClassificationOut
-from app.inspections.service import BackboneChanged, ClassificationNotFound
 from app.language import Language
 
 if TYPE_CHECKING:

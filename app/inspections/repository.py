@@ -1,6 +1,6 @@
 """Every statement about classifications and feedback."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 from uuid import UUID
@@ -40,17 +40,25 @@ class InspectionRepository:
         return (await session.execute(_whole().where(Classification.id.in_(ids)))).all()
 
     async def classifications(
-        self, session: AsyncSession, wanted: ClassificationFilter, *, before: UUID | None, limit: int
+        self,
+        session: AsyncSession,
+        wanted: ClassificationFilter,
+        visible: Set[UUID] | None,
+        *,
+        before: UUID | None,
+        limit: int,
     ) -> Sequence[Row[Classification, str, Photo, Feedback | None]]:
-        """Classifications, newest first, before an id; one more than `limit`."""
-        query = _filtered(_whole(), wanted).order_by(Classification.id.desc()).limit(limit + 1)
+        """Classifications of visible catalogs (None: of all), newest first, before an id; one more than `limit`."""
+        query = _filtered(_whole(), wanted, visible).order_by(Classification.id.desc()).limit(limit + 1)
         if before is not None:
             query = query.where(Classification.id < before)
         return (await session.execute(query)).all()
 
-    async def has_more_than(self, session: AsyncSession, most: int, wanted: ClassificationFilter) -> bool:
-        """Whether so many classifications are filtered."""
-        one_more = _filtered(_whole(), wanted).with_only_columns(Classification.id).offset(most).limit(1)
+    async def has_more_than(
+        self, session: AsyncSession, most: int, wanted: ClassificationFilter, visible: Set[UUID] | None
+    ) -> bool:
+        """Whether more classifications of visible catalogs are filtered."""
+        one_more = _filtered(_whole(), wanted, visible).with_only_columns(Classification.id).offset(most).limit(1)
         return (await session.execute(one_more)).one_or_none() is not None
 
     async def change(self, session: AsyncSession, row: Classification, fields: dict[str, Any]) -> None:
@@ -102,7 +110,9 @@ def _whole() -> Select[Classification, str, Photo, Feedback | None]:
     )
 
 
-def _filtered(query: Query, wanted: ClassificationFilter) -> Query:
+def _filtered(query: Query, wanted: ClassificationFilter, visible: Set[UUID] | None) -> Query:
+    if visible is not None:
+        query = query.where(Classification.catalog_id.in_(visible))
     if wanted.catalog is not None:
         # PostgreSQL refuses even to compare a NUL.
         query = query.where(false() if "\0" in wanted.catalog else Catalog.name == wanted.catalog)

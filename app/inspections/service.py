@@ -6,14 +6,15 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, timedelta
-from http import HTTPStatus
 from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
 
+from app.access.roles import acting
 from app.archive.repository import ArchiveRepository
 from app.archive.tables import Photo
+from app.audit.repository import record
 from app.catalogs.errors import CatalogNotFound, DefectClassNotFound
 from app.catalogs.prototype_cache import Candidate, PrototypeIndex
 from app.catalogs.repository import CatalogRepository
@@ -21,8 +22,8 @@ from app.catalogs.service import CatalogService
 from app.catalogs.support_cache import Supports
 from app.database import Database, Session
 from app.embedding.several import Embedders
-from app.errors import HajaError
 from app.idempotency.service import Guard
+from app.inspections.errors import CatalogEmpty, FeedbackIncomplete, classification_not_found
 from app.inspections.filters import ClassificationFilter
 from app.inspections.repository import InspectionRepository
 from app.inspections.schemas import (
@@ -50,34 +51,6 @@ NEAREST = 3
 """So many examples an answer names."""
 
 NO_NOTES = SiteNotes()
-
-
-class CatalogEmpty(HajaError):
-    """The catalog has no class with photos, so there is nothing to compare with."""
-
-    status = HTTPStatus.CONFLICT
-    code = "catalog-empty"
-
-
-class ClassificationNotFound(HajaError):
-    """No classification has this id."""
-
-    status = HTTPStatus.NOT_FOUND
-    code = "classification-not-found"
-
-
-class FeedbackIncomplete(HajaError):
-    """The verdict and the defect class do not go together."""
-
-    status = HTTPStatus.UNPROCESSABLE_ENTITY
-    code = "feedback-incomplete"
-
-
-class BackboneChanged(HajaError):
-    """The answer was given by another backbone than the catalog's."""
-
-    status = HTTPStatus.CONFLICT
-    code = "backbone-changed"
 
 
 @dataclass(frozen=True)
@@ -181,9 +154,10 @@ class InspectionService:
     async def list_classifications(
         self, wanted: ClassificationFilter, *, before: UUID | None, limit: int
     ) -> Page[ClassificationOut]:
-        """A page of the history, newest first."""
+        """A page of the history as far as whoever is acting may see it, newest first."""
+        visible = acting().catalogs()
         async with self._database.reading() as session:
-            rows = await self._inspections.classifications(session, wanted, before=before, limit=limit)
+            rows = await self._inspections.classifications(session, wanted, visible, before=before, limit=limit)
         # A third of a millisecond each: a long page is nothing for the event loop.
         answers = await asyncio.to_thread(lambda: [_out(*row) for row in rows])
         page, cursor = cut(answers, limit)
@@ -192,13 +166,14 @@ class InspectionService:
     async def has_more_than(self, most: int, wanted: ClassificationFilter) -> bool:
         """Whether the filtered history is longer."""
         async with self._database.reading() as session:
-            return await self._inspections.has_more_than(session, most, wanted)
+            return await self._inspections.has_more_than(session, most, wanted, acting().catalogs())
 
     async def change(self, classification_id: UUID, change: SiteNotesChange) -> ClassificationOut:
         """Write place or note of a classification differently."""
         async with self._database.writing() as session:
             found = await self.find(session, classification_id)
             await self._inspections.change(session, found[0], change.changes())
+            record(session, "notes-changed", found[0].catalog_id, classification_id, changed=change.changes())
             return _out(*found)
 
     async def give_feedback(self, classification_id: UUID, wanted: FeedbackCreate, once: Guard) -> FeedbackOut:
@@ -211,7 +186,7 @@ class InspectionService:
             row, *_ = await self.find(session, classification_id)
             # Its classes and itself may be named until the end.
             if not await self._catalog_rows.hold(session, row.catalog_id, unchanged=True):
-                raise _classification_not_found()
+                raise classification_not_found()
             class_id, class_name = await self._meant(session, row, wanted)
             example = None
             if received is not None:
@@ -231,6 +206,8 @@ class InspectionService:
                     "support_photo_id": example,
                 },
             )
+            said = {"verdict": wanted.verdict, "class": class_name, "example": received and received.decoded.sha256}
+            record(session, "feedback-given", row.catalog_id, row.id, **said)
             answer = FeedbackOut.model_validate(feedback)
             await once.keep(session, answer)
         return answer
@@ -258,7 +235,7 @@ class InspectionService:
         """A classification, its catalog's name, its photo and newest feedback. Raises `ClassificationNotFound`."""
         found = await self._inspections.classification(session, classification_id)
         if found is None:
-            raise _classification_not_found()
+            raise classification_not_found()
         return found[0], found[1], found[2], found[3]
 
     async def _photo_again(self, classification_id: UUID) -> ReceivedPhoto:
@@ -303,10 +280,6 @@ class InspectionService:
         if defect_class is None or defect_class.catalog_id != row.catalog_id:
             raise DefectClassNotFound("The catalog of this classification has no defect class with this id.")
         return defect_class.id, defect_class.name
-
-
-def _classification_not_found() -> ClassificationNotFound:
-    return ClassificationNotFound("There is no classification with this id. GET /v1/classifications lists them.")
 
 
 def judge(

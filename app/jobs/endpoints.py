@@ -8,11 +8,14 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
+from app.access.repository import Scope
+from app.access.requirements import needs
+from app.access.roles import Role
 from app.catalogs.endpoints import UPLOAD
 from app.catalogs.errors import CatalogNotFound
 from app.errors import CursorInvalid, DatabaseUnavailable, RequestInvalid, documented
 from app.idempotency.service import IdempotencyKeyHeader, Once, address_of, fingerprint
-from app.inspections.service import CatalogEmpty
+from app.inspections.errors import CatalogEmpty
 from app.jobs import schemas
 from app.jobs.errors import JobNotFound, NoPhotos, TooManyBatchPhotos
 from app.jobs.multipart import Part, parts
@@ -61,6 +64,7 @@ Jobs = Annotated[JobService, Depends(job_service)]
     response_model=schemas.JobOut,
     responses=documented(CatalogNotFound, CatalogEmpty, NoPhotos, TooManyBatchPhotos, *UPLOAD),
     openapi_extra=BODY,
+    dependencies=[needs(Role.INSPECTOR, Scope.CATALOG)],
 )
 async def classify_batch(
     catalog: str,
@@ -96,7 +100,7 @@ async def classify_batch(
             await jobs.discard(draft)
 
 
-@router.get("/jobs", responses=documented(CursorInvalid, DatabaseUnavailable))
+@router.get("/jobs", responses=documented(CursorInvalid, DatabaseUnavailable), dependencies=[needs(Role.INSPECTOR)])
 async def list_jobs(jobs: Jobs, limit: Limit = 50, cursor: Cursor = None) -> Page[schemas.JobOut]:
     """All jobs, newest first; finished ones are kept for 30 days."""
     return await jobs.list_jobs(decode_cursor(cursor), limit)
@@ -106,7 +110,11 @@ async def _job(job_id: UUID, jobs: Jobs) -> schemas.JobOut:
     return await jobs.get(job_id)
 
 
-@router.get("/jobs/{job_id}", responses=documented(JobNotFound, DatabaseUnavailable))
+@router.get(
+    "/jobs/{job_id}",
+    responses=documented(JobNotFound, DatabaseUnavailable),
+    dependencies=[needs(Role.INSPECTOR, Scope.JOB)],
+)
 async def get_job(job: Annotated[schemas.JobOut, Depends(_job)]) -> schemas.JobOut:
     """How far a job is."""
     return job
@@ -116,6 +124,7 @@ async def get_job(job: Annotated[schemas.JobOut, Depends(_job)]) -> schemas.JobO
     "/jobs/{job_id}/events",
     response_class=EventSourceResponse,
     responses=documented(JobNotFound, DatabaseUnavailable),
+    dependencies=[needs(Role.INSPECTOR, Scope.JOB)],
 )
 async def follow_job(job: Annotated[schemas.JobOut, Depends(_job)], jobs: Jobs) -> AsyncIterator[ServerSentEvent]:
     """The job's progress as server-sent events: `progress` each time that it has moved, `finished` at the end."""
@@ -123,7 +132,11 @@ async def follow_job(job: Annotated[schemas.JobOut, Depends(_job)], jobs: Jobs) 
         yield ServerSentEvent(event="finished" if state.state == "finished" else "progress", data=state)
 
 
-@router.get("/jobs/{job_id}/results", responses=documented(JobNotFound, DatabaseUnavailable))
+@router.get(
+    "/jobs/{job_id}/results",
+    responses=documented(JobNotFound, DatabaseUnavailable),
+    dependencies=[needs(Role.INSPECTOR, Scope.JOB)],
+)
 async def list_job_results(
     job_id: UUID,
     jobs: Jobs,
@@ -134,7 +147,12 @@ async def list_job_results(
     return await jobs.results(job_id, position, limit)
 
 
-@router.delete("/jobs/{job_id}", status_code=204, responses=documented(JobNotFound, DatabaseUnavailable))
+@router.delete(
+    "/jobs/{job_id}",
+    status_code=204,
+    responses=documented(JobNotFound, DatabaseUnavailable),
+    dependencies=[needs(Role.CURATOR, Scope.JOB)],
+)
 async def delete_job(job_id: UUID, jobs: Jobs) -> None:
     """Delete a job: photos that still wait are not classified; classifications that were made stay."""
     await jobs.delete(job_id)

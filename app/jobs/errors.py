@@ -24,3 +24,8 @@ class NoPhotos(HajaError):
 
     status = HTTPStatus.UNPROCESSABLE_ENTITY
     code = "no-photos"
+
+
+def job_not_found() -> JobNotFound:
+    """What is said of a job that is not there."""
+    return JobNotFound("There is no job with this id: it was deleted, or finished more than 30 days ago.")

@@ -78,10 +78,10 @@ class BatchReceiver:
             await asyncio.shield(self.discard(job_id))
             raise
 
-    async def discard(self, job_id: UUID) -> bool:
-        """Delete a job and the photos that only it held; whether it was there."""
+    async def discard(self, job_id: UUID) -> None:
+        """Delete a job, if it is there, and the photos that only it held."""
         async with self._database.writing() as session:
-            return await delete_job(session, self._jobs, self._archive, job_id)
+            await delete_job(session, self._jobs, self._archive, job_id)
 
     async def _hold(self, session: Session, catalog_id: UUID) -> None:
         if not await self._catalogs.hold(session, catalog_id):
@@ -121,12 +121,12 @@ class BatchReceiver:
                 await asyncio.sleep(PATIENCE_S)
 
 
-async def delete_job(session: Session, jobs: JobRepository, archive: ArchiveRepository, job_id: UUID) -> bool:
-    """Delete a job and the photos that only it held; whether it was there."""
+async def delete_job(session: Session, jobs: JobRepository, archive: ArchiveRepository, job_id: UUID) -> UUID | None:
+    """Delete a job and the photos that only it held; the catalog it was for, None where it was not there."""
     held = await jobs.sha256s(session, job_id)
-    there = await jobs.delete(session, job_id)
+    catalog_id = await jobs.delete(session, job_id)
     await archive.forget_unreferenced(session, held)
-    return there
+    return catalog_id
 
 
 async def _groups(uploads: AsyncIterable[Upload]) -> AsyncIterator[list[Upload]]:

@@ -1,6 +1,6 @@
 """Every statement about jobs."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -47,10 +47,11 @@ class JobRepository:
         return (await session.execute(_described().where(Job.id == job_id))).one_or_none()
 
     async def jobs(
-        self, session: AsyncSession, before: UUID | None, limit: int
+        self, session: AsyncSession, visible: Set[UUID] | None, before: UUID | None, limit: int
     ) -> Sequence[Row[UUID, JobKind, str, datetime, int, int, int]]:
-        """As `job`, newest first, before an id; one more than `limit`."""
+        """As `job`, of visible catalogs (None: of all), newest first, before an id; one more than `limit`."""
         query = _described().order_by(Job.id.desc()).limit(limit + 1)
+        query = query if visible is None else query.where(Job.catalog_id.in_(visible))
         return (await session.execute(query if before is None else query.where(Job.id < before))).all()
 
     async def items(self, session: AsyncSession, job_id: UUID, position: int, limit: int) -> Sequence[JobItem]:
@@ -117,9 +118,9 @@ class JobRepository:
         held = select(JobItem.photo_sha256).where(JobItem.job_id == job_id, JobItem.photo_sha256.is_not(None))
         return [sha256 for sha256 in await session.scalars(held.distinct()) if sha256 is not None]
 
-    async def delete(self, session: AsyncSession, job_id: UUID) -> bool:
-        """Delete a job with its items; whether it was there."""
-        return await session.scalar(delete(Job).where(Job.id == job_id).returning(Job.id)) is not None
+    async def delete(self, session: AsyncSession, job_id: UUID) -> UUID | None:
+        """Delete a job with its items; the catalog it was for, None where it was not there."""
+        return await session.scalar(delete(Job).where(Job.id == job_id).returning(Job.catalog_id))
 
     async def outdated(self, session: AsyncSession) -> Sequence[UUID]:
         """Finished jobs that are older than `KEPT`, and uploads that were `ABANDONED`."""

@@ -4,14 +4,16 @@ import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Callable
 from uuid import UUID
 
+from app.access.roles import acting
 from app.archive.repository import ArchiveRepository
+from app.audit.repository import record
 from app.catalogs.repository import CatalogRepository
 from app.database import Database
 from app.embedding.several import Embedders
 from app.idempotency.service import Guard
 from app.inspections.service import InspectionService
 from app.intake import Intake, Upload
-from app.jobs.errors import JobNotFound
+from app.jobs.errors import JobNotFound, job_not_found
 from app.jobs.receiving import BatchReceiver, Draft, delete_job
 from app.jobs.repository import JobRepository
 from app.jobs.schemas import BatchParameters, ItemProblem, JobOut, JobResult, JobResults
@@ -78,13 +80,13 @@ class JobService:
         async with self._database.reading() as session:
             row = await self._jobs.job(session, job_id)
         if row is None:
-            raise JobNotFound("There is no job with this id: it was deleted, or finished more than 30 days ago.")
+            raise job_not_found()
         return _out(*row)
 
     async def list_jobs(self, before: UUID | None, limit: int) -> Page[JobOut]:
-        """A page of the jobs, newest first."""
+        """A page of the jobs that whoever is acting may see, newest first."""
         async with self._database.reading() as session:
-            rows = await self._jobs.jobs(session, before, limit)
+            rows = await self._jobs.jobs(session, acting().catalogs(), before, limit)
         page, cursor = cut([_out(*row) for row in rows], limit)
         return Page(items=list(page), next_cursor=cursor)
 
@@ -129,8 +131,10 @@ class JobService:
     async def delete(self, job_id: UUID) -> None:
         """Delete a job: what still waits is not done any more. Raises `JobNotFound`."""
         async with self._database.writing() as session:
-            if not await delete_job(session, self._jobs, self._archive, job_id):
-                raise JobNotFound("There is no job with this id.")
+            catalog_id = await delete_job(session, self._jobs, self._archive, job_id)
+            if catalog_id is None:
+                raise job_not_found()
+            record(session, "job-deleted", catalog_id, job_id)
 
     async def forget_outdated(self) -> None:
         """Delete what is kept no longer, and what dead processes left."""

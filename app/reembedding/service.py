@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.archive.repository import ArchiveRepository
+from app.audit.repository import record
 from app.catalogs.errors import CatalogNotFound
 from app.catalogs.repository import CatalogRepository
 from app.catalogs.schemas import Share
@@ -170,6 +171,8 @@ class ReembeddingService:
                 turn = await self._catalog_rows.next_version(session, catalog.id)
                 if turn is not None and turn.version == catalog.version + 1:
                     await self._rows.switch(session, catalog.id, self._new.backbone_id, turn.version, prototypes)
+                    old, new = catalog.backbone_id, self._new.backbone_id
+                    record(session, "backbone-switched", catalog.id, name=catalog_name, old=old, new=new)
                     return []
                 # Somebody changed the catalog in between: this change of its version comes to nothing as well.
                 await session.rollback()

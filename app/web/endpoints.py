@@ -11,6 +11,9 @@ from fastapi.responses import JSONResponse, RedirectResponse
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
+from app.access.repository import Scope
+from app.access.requirements import needs
+from app.access.roles import Role
 from app.catalogs.endpoints import Catalogs
 from app.evaluation.endpoints import Evaluations
 from app.inspections.endpoints import Inspections
@@ -43,10 +46,10 @@ class PageRoute(APIRoute):
             try:
                 return await handle(request)
             except RequestValidationError:
-                return _pages(request).render(request, "problem.html", 404, code="not-found")
+                return pages_of(request).render(request, "problem.html", 404, code="not-found")
             except HTTPException as error:
                 code = getattr(error, "code", "not-found")
-                return _pages(request).render(request, "problem.html", error.status_code, code=code)
+                return pages_of(request).render(request, "problem.html", error.status_code, code=code)
 
         return handle_or_explain
 
@@ -54,19 +57,20 @@ class PageRoute(APIRoute):
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
 
-def _pages(request: Request) -> Pages:
+def pages_of(request: Request) -> Pages:
+    """What renders the pages of this app."""
     return request.app.state.pages  # type: ignore[no-any-return]
 
 
-@router.get("/")
+@router.get("/", dependencies=[needs(Role.INSPECTOR)])
 async def show_inspect(request: Request, catalogs: Catalogs, catalog: Catalog = "default") -> Response:
     """Take photos and see what they show."""
     shown = await _frame(catalogs, catalog)
     _, index = await catalogs.index(shown["catalog"])
-    return _pages(request).render(request, "inspect.html", **shown, has_classes=bool(index.candidates))
+    return pages_of(request).render(request, "inspect.html", **shown, has_classes=bool(index.candidates))
 
 
-@router.get("/catalog")
+@router.get("/catalog", dependencies=[needs(Role.INSPECTOR)])
 async def show_catalog(
     request: Request,
     catalogs: Catalogs,
@@ -81,7 +85,7 @@ async def show_catalog(
     whole = cursor is None and page.next_cursor is None
     evaluation = await evaluations.evaluate(shown["catalog"]) if whole else None
     judged = evaluation.classes if evaluation else []
-    return _pages(request).render(
+    return pages_of(request).render(
         request,
         "catalog.html",
         **shown,
@@ -93,13 +97,13 @@ async def show_catalog(
     )
 
 
-@router.get("/catalog/new")
+@router.get("/catalog/new", dependencies=[needs(Role.CURATOR)])
 async def show_register(request: Request, catalogs: Catalogs, catalog: Catalog = "default") -> Response:
     """Register a defect class."""
-    return _pages(request).render(request, "register.html", **await _frame(catalogs, catalog))
+    return pages_of(request).render(request, "register.html", **await _frame(catalogs, catalog))
 
 
-@router.get("/catalog/{class_id}")
+@router.get("/catalog/{class_id}", dependencies=[needs(Role.INSPECTOR, Scope.DEFECT_CLASS)])
 async def show_defect_class(
     request: Request, class_id: UUID, catalogs: Catalogs, catalog: Catalog = "default", cursor: Cursor = None
 ) -> Response:
@@ -107,7 +111,7 @@ async def show_defect_class(
     defect_class = await catalogs.get_defect_class(class_id)
     photos = await catalogs.list_support_photos(class_id, decode_cursor(cursor), SHOWN)
     report = await catalogs.support_report(class_id)
-    return _pages(request).render(
+    return pages_of(request).render(
         request,
         "defect_class.html",
         **await _frame(catalogs, catalog),
@@ -119,7 +123,7 @@ async def show_defect_class(
     )
 
 
-@router.get("/history")
+@router.get("/history", dependencies=[needs(Role.INSPECTOR)])
 async def show_history(
     request: Request,
     inspections: Inspections,
@@ -133,7 +137,7 @@ async def show_history(
     wanted = chosen.conditions()
     page = await inspections.list_classifications(wanted, before=decode_cursor(cursor), limit=SHOWN)
     classes = (await catalogs.list_defect_classes(shown["catalog"], None, OFFERED)).items
-    pages = _pages(request)
+    pages = pages_of(request)
     language = pages.language(request)
     names = {each.id: each.title(language) for each in classes}
     query = wanted.model_dump(mode="json", exclude_none=True)
@@ -152,13 +156,13 @@ async def show_history(
     )
 
 
-@router.get("/classifications/{classification_id}")
+@router.get("/classifications/{classification_id}", dependencies=[needs(Role.INSPECTOR, Scope.CLASSIFICATION)])
 async def show_classification(
     request: Request, classification_id: UUID, inspections: Inspections, catalogs: Catalogs
 ) -> Response:
     """One answer, as the inspect page showed it."""
     classification = await inspections.get(classification_id)
-    return _pages(request).render(
+    return pages_of(request).render(
         request,
         "classification.html",
         **await _frame(catalogs, classification.catalog),
@@ -169,7 +173,7 @@ async def show_classification(
 @router.get("/offline")
 async def show_offline(request: Request) -> Response:
     """What the service worker shows where the network is missing."""
-    return _pages(request).render(request, "problem.html", code="offline")
+    return pages_of(request).render(request, "problem.html", code="offline")
 
 
 @router.get("/choose")
@@ -179,10 +183,7 @@ async def choose(
     then: str = "/",
 ) -> Response:
     """Remember a language or a catalog, and go on."""
-    parts = urlsplit(then)
-    # Only to an address of this service: a browser reads // and /\ as another one.
-    here = then if then.startswith("/") and not parts.netloc and "\\" not in then else "/"
-    answer = RedirectResponse(here, 303)
+    answer = RedirectResponse(own_address(then), 303)
     for name, value in (("language", language), ("catalog", catalog)):
         if value is not None:
             answer.set_cookie(name, value, max_age=31_536_000, httponly=True, samesite="lax")
@@ -192,7 +193,7 @@ async def choose(
 @router.get("/manifest.webmanifest")
 async def get_manifest(request: Request) -> Response:
     """What a phone needs to install the pages."""
-    pages = _pages(request)
+    pages = pages_of(request)
     return JSONResponse(
         pages.manifest(pages.language(request)),
         headers={"Cache-Control": "private, no-cache"},
@@ -204,15 +205,21 @@ async def get_manifest(request: Request) -> Response:
 async def get_service_worker(request: Request) -> Response:
     """At the root, because it serves what lies below its own address only."""
     return Response(
-        _pages(request).service_worker(), headers={"Cache-Control": "no-cache"}, media_type="text/javascript"
+        pages_of(request).service_worker(), headers={"Cache-Control": "no-cache"}, media_type="text/javascript"
     )
+
+
+def own_address(then: str) -> str:
+    r"""`then`, where it is an address of this service; a browser reads // and /\ as another one."""
+    return then if then.startswith("/") and not urlsplit(then).netloc and "\\" not in then else "/"
 
 
 async def _frame(catalogs: Catalogs, chosen: str) -> dict[str, Any]:
     """The catalogs to choose from, and the one that is shown: the chosen one may have been renamed or deleted."""
     every = (await catalogs.list_catalogs(None, OFFERED)).items
     names = {each.name for each in every}
-    return {"catalogs": every, "catalog": chosen if chosen in names else "default"}
+    first = every[0].name if every else "default"
+    return {"catalogs": every, "catalog": chosen if chosen in names else "default" if "default" in names else first}
 
 
 def _meant(answered: ClassificationOut, names: dict[UUID, str], language: Language) -> str:

@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
 
+from app.access.roles import Role, acting
 from app.catalogs.schemas import DefectClassName
 from app.language import Language
 from app.web.texts import choose_language, load_texts
@@ -50,6 +51,8 @@ class Pages:
             named=lambda defect_class: defect_class.title(language),
             also_named=lambda defect_class: _other_title(defect_class, language),
             minute=_minute,
+            signed_in_as=acting().name if acting().id else None,
+            curates=acting().catalogs(Role.CURATOR) != frozenset(),
             **values,
         )
         # Kept by nobody else, and asked for again each time: names and languages change.

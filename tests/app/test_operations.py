@@ -80,7 +80,7 @@ async def test_an_unexpected_failure_is_told_with_its_request_id_and_no_more(app
 
     app.state.catalog_service = Broken()
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://haja") as client:
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
         answer = await client.get("/v1/catalogs")
         assert "secret" not in answer.text
         problem(answer, 500, "internal-error")

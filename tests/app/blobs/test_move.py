@@ -41,7 +41,7 @@ async def _service(settings: Settings, backbone: Backbone) -> AsyncIterator[http
     service = create_app(settings, backbone)
     async with (
         service.router.lifespan_context(service),
-        httpx.AsyncClient(transport=httpx.ASGITransport(service), base_url="http://haja", timeout=60) as client,
+        httpx.AsyncClient(transport=httpx.ASGITransport(service), base_url="http://127.0.0.1", timeout=60) as client,
     ):
         yield client
 

@@ -112,7 +112,7 @@ async def test_the_whole_service_answers_as_with_the_local_embedder(
         transport = httpx.ASGITransport(service)
         async with (
             service.router.lifespan_context(service),
-            httpx.AsyncClient(transport=transport, base_url="http://haja", timeout=60) as client,
+            httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1", timeout=60) as client,
         ):
             assert (await client.post("/v1/catalogs", json={"name": kind})).status_code == 201
             for name in ("crack", "rust"):

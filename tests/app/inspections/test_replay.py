@@ -19,8 +19,8 @@ from app.blobs.in_database import DatabaseBlobs
 from app.catalogs.history import HistoryRepository
 from app.config import Settings
 from app.errors import EmbedderUnavailable
+from app.inspections.errors import ClassificationNotFound
 from app.inspections.replay import PastNotKept, Replay, ReplayService
-from app.inspections.service import ClassificationNotFound
 from app.inspections.tables import Classification
 from tests.app.catalogs.test_prototype_cache import History
 from tests.drawn import KINDS, photo, photos

@@ -6,14 +6,19 @@ export class Problem extends Error {
     Object.assign(this, { status, code, detail, errors, retryAfter });
   }
 
+  /** Nobody is signed in any more, or somebody else is since this page was loaded. */
+  get signedOut() {
+    return this.status === 401 || this.code === "csrf-token-invalid";
+  }
+
   /** The same request may well succeed later. */
   get passes() {
-    return this.status === 0 || this.status === 408 || this.status === 429 || this.status >= 500;
+    return this.signedOut || this.status === 0 || this.status === 408 || this.status === 429 || this.status >= 500;
   }
 
   /** Not this request's fault: others would fail as well. */
   get concernsAll() {
-    return [0, 429, 502, 503, 504, 507].includes(this.status);
+    return this.signedOut || [0, 429, 502, 503, 504, 507].includes(this.status);
   }
 }
 
@@ -29,11 +34,20 @@ function contentOf(text) {
 }
 
 function problemOf(status, text, retryAfter) {
+  let problem;
   try {
-    return new Problem({ ...JSON.parse(text), status }, Number(retryAfter) || 0);
+    problem = new Problem({ ...JSON.parse(text), status }, Number(retryAfter) || 0);
   } catch {
-    return new Problem({ status, code: "internal-error" }, Number(retryAfter) || 0);
+    problem = new Problem({ status, code: "internal-error" }, Number(retryAfter) || 0);
   }
+  if (problem.signedOut) dispatchEvent(new Event("haja-signed-out"));
+  return problem;
+}
+
+/** What shows that a request comes from these pages; read each time, for it changes when somebody signs in. */
+function proof() {
+  const token = /(?:^|; )haja_csrf=([0-9a-f]+)/.exec(document.cookie)?.[1];
+  return token ? { "X-CSRF-Token": token } : {};
 }
 
 /** Send JSON, or nothing; gives the answer's JSON. */
@@ -43,7 +57,7 @@ export async function call(method, address, body) {
   try {
     answer = await fetch(address, {
       method,
-      headers: body === undefined ? {} : { "Content-Type": "application/json" },
+      headers: { ...proof(), ...(body === undefined ? {} : { "Content-Type": "application/json" }) },
       body: body === undefined ? undefined : JSON.stringify(body),
       signal: AbortSignal.timeout?.(PATIENCE_MS),
     });
@@ -76,6 +90,7 @@ export function upload(address, form, key, onProgress) {
     const request = new XMLHttpRequest();
     request.open("POST", address);
     request.setRequestHeader("Idempotency-Key", key);
+    for (const [name, value] of Object.entries(proof())) request.setRequestHeader(name, value);
     let quiet;
     // A connection that carries nothing any more must not hold the others up; a slow one may take its time.
     const stillAlive = () => {

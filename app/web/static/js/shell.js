@@ -1,5 +1,6 @@
 // On every page: the service worker, the outbox that drains, what waits, the connection, times in the visitor's zone.
 
+import { call } from "./api.js";
 import * as outbox from "./outbox.js";
 import { drainAlways } from "./sender.js";
 import { language, moment } from "./texts.js";
@@ -11,6 +12,14 @@ const showConnection = () => (connection.hidden = navigator.onLine);
 addEventListener("online", showConnection);
 addEventListener("offline", showConnection);
 showConnection();
+
+addEventListener("haja-signed-out", () => (document.getElementById("signed-out").hidden = false));
+document.getElementById("sign-out")?.addEventListener("click", async () => {
+  await call("POST", "/sign-out").catch(() => {});
+  // The page that is kept for bad times shows names; photos that wait are kept elsewhere, and stay.
+  for (const name of await (globalThis.caches?.keys() ?? [])) await caches.delete(name);
+  location.assign("/sign-in");
+});
 
 const count = document.getElementById("waiting-count");
 async function showCount() {

@@ -1,0 +1,112 @@
+"""Asks every request who sends it, before its body is read: closed is the rule, and what is public stands here."""
+
+import hmac
+import math
+import time
+from urllib.parse import urlencode
+
+from limits import RateLimitItemPerMinute
+from limits.aio.storage import MemoryStorage
+from limits.aio.strategies import SlidingWindowCounterRateLimiter
+from starlette.datastructures import Headers
+from starlette.requests import cookie_parser
+from starlette.responses import RedirectResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app.access.cookies import Cookies
+from app.access.errors import CsrfTokenInvalid, HostRefused, TooManyRequests, Unauthenticated
+from app.access.roles import OPEN, STRANGER, Principal, acting_as
+from app.access.service import AccessService, is_loopback
+from app.errors import HajaError, answer_error
+
+PUBLIC = {
+    "/livez",
+    "/readyz",
+    "/sign-in",
+    "/sign-in/provider",
+    "/sign-in/provider/back",
+    "/choose",
+    "/offline",
+    "/manifest.webmanifest",
+    "/service-worker.js",
+}
+"""Neither photos nor answers nor names stand here."""
+
+PUBLIC_FOLDER = "/static/"
+_READS = {"GET", "HEAD", "OPTIONS"}
+
+
+class Authenticate:
+    """Finds out who acts, by an API key or a session's cookie, and counts the requests of a key."""
+
+    def __init__(self, app: ASGIApp, cookies: Cookies, per_minute: int) -> None:
+        self._app = app
+        self._cookies = cookies
+        self._per_minute = per_minute
+        self._limit = RateLimitItemPerMinute(per_minute)
+        self._counts = SlidingWindowCounterRateLimiter(MemoryStorage())
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one ASGI call."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        access: AccessService = scope["app"].state.access_service
+        headers = Headers(scope=scope)
+        try:
+            principal = await self._who(access, scope, headers)
+            if principal.id is not None:
+                await self._count(principal)
+        except Unauthenticated as error:
+            if _is_page(scope, headers):
+                there = scope["path"] + (f"?{scope['query_string'].decode('latin-1')}" if scope["query_string"] else "")
+                await RedirectResponse(f"/sign-in?{urlencode({'then': there})}", 303)(scope, receive, send)
+                return
+            await answer_error(error)(scope, receive, send)
+            return
+        except HajaError as error:
+            await answer_error(error)(scope, receive, send)
+            return
+        with acting_as(principal):
+            await self._app(scope, receive, send)
+
+    async def _who(self, access: AccessService, scope: Scope, headers: Headers) -> Principal:
+        if await access.is_open():
+            # A page elsewhere can give its own name the address of this machine; a proxy would carry others in.
+            if not is_loopback(_host_name(headers.get("host", ""))) or "x-forwarded-for" in headers:
+                raise HostRefused
+            return OPEN
+        path = scope["path"]
+        if path in PUBLIC or path.startswith(PUBLIC_FOLDER):
+            return STRANGER
+        kind, _, text = headers.get("authorization", "").partition(" ")
+        if kind.lower() == "bearer":
+            return await access.by_key(text.strip())
+        token = cookie_parser(headers.get("cookie", "")).get(self._cookies.session)
+        if token is None:
+            raise Unauthenticated
+        session = await access.by_session(token)
+        sent = headers.get("x-csrf-token", "").encode()
+        if scope["method"] not in _READS and not hmac.compare_digest(sent, session.csrf_token.encode()):
+            raise CsrfTokenInvalid
+        return session.principal
+
+    async def _count(self, principal: Principal) -> None:
+        who = str(principal.id)
+        if not await self._counts.hit(self._limit, who):
+            reset_at = (await self._counts.get_window_stats(self._limit, who)).reset_time
+            raise TooManyRequests(self._per_minute, max(1, math.ceil(reset_at - time.time())))
+
+
+def _is_page(scope: Scope, headers: Headers) -> bool:
+    return (
+        scope["method"] == "GET"
+        and not scope["path"].startswith("/v1/")
+        and "text/html" in headers.get("accept", "")
+        and "authorization" not in headers
+    )
+
+
+def _host_name(host: str) -> str:
+    # [::1]:8000 or name:8000
+    return host.partition("]")[0] if host.startswith("[") else host.partition(":")[0]

@@ -1,0 +1,67 @@
+"""API keys as callers see them."""
+
+from datetime import datetime
+from typing import Annotated, Self
+from uuid import UUID
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from app.access.roles import Role
+from app.catalogs.schemas import CatalogSlug, ClassName
+
+MOST_GRANTS = 100
+
+
+class KeyFields(BaseModel):
+    """What a key is and may do."""
+
+    name: Annotated[ClassName, Field(description="Who or what uses it.")]
+    role: Role | None = Field(None, description="In every catalog, also in those that are made later.")
+    catalogs: dict[CatalogSlug, Role] = Field({}, max_length=MOST_GRANTS, description="In single catalogs, by name.")
+    email: Annotated[str, StringConstraints(to_lower=True, max_length=320, pattern=r"^[^@\s]+@[^@\s]+$")] | None = (
+        Field(None, description="Whoever signs in with this address at the sign-in provider acts as this key.")
+    )
+
+
+class KeyCreate(KeyFields):
+    """A key to be made."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    expires_at: AwareDatetime | None = Field(None, description="Null: when it is revoked.")
+
+    @model_validator(mode="after")
+    def _say_something(self) -> Self:
+        if self.role is None and not self.catalogs:
+            raise ValueError("a key without a role may do nothing: give role, or catalogs")
+        return self
+
+
+class KeyOut(KeyFields):
+    """A key as it is; never its secret."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: UUID
+    prefix: str = Field(description="The key begins with `haja_` and this.")
+    created_by: str
+    created_at: datetime
+    expires_at: datetime | None
+    last_used_at: datetime | None = Field(description="To the minute.")
+    revoked_at: datetime | None
+
+
+class KeyCreated(KeyOut):
+    """A new key with its secret."""
+
+    key: str = Field(description="Shown this once: only its hash is kept.")
+
+
+class CurrentKey(BaseModel):
+    """Who the service takes the caller for."""
+
+    id: UUID | None = Field(description="Of the API key; null where the service asks for none.")
+    name: str
+    role: Role | None
+    catalogs: dict[str, Role]
+    expires_at: datetime | None

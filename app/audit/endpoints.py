@@ -1,0 +1,38 @@
+"""The audit trail over HTTP."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request
+
+from app.access.requirements import needs
+from app.access.roles import Role
+from app.audit.repository import Action
+from app.audit.schemas import AuditEntryOut
+from app.audit.service import AuditService
+from app.errors import CursorInvalid, DatabaseUnavailable, documented
+from app.inspections.filters import Instant
+from app.pagination import Cursor, Limit, Page, decode_cursor
+
+router = APIRouter(prefix="/v1", tags=["keys"])
+
+
+def audit_service(request: Request) -> AuditService:
+    """The service of this app."""
+    return request.app.state.audit_service  # type: ignore[no-any-return]
+
+
+Audit = Annotated[AuditService, Depends(audit_service)]
+
+
+@router.get("/audit", responses=documented(CursorInvalid, DatabaseUnavailable), dependencies=[needs(Role.ADMIN)])
+async def list_audit_entries(
+    audit: Audit,
+    action: Annotated[Action | None, Query(description="Only these.")] = None,
+    since: Annotated[Instant | None, Query(description="Then or later; with a zone.")] = None,
+    until: Annotated[Instant | None, Query(description="Before; with a zone.")] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[AuditEntryOut]:
+    """Who changed what and when, newest first, in the catalogs that the caller administers; nothing is ever deleted."""
+    before = decode_cursor(cursor)
+    return await audit.list_entries(action=action, since=since, until=until, before=before, limit=limit)

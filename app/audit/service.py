@@ -1,0 +1,36 @@
+"""Reading the audit trail."""
+
+from datetime import datetime
+from uuid import UUID
+
+from app.access.roles import Role, acting
+from app.audit import repository
+from app.audit.repository import Action
+from app.audit.schemas import AuditEntryOut
+from app.database import Database
+from app.pagination import Page, cut
+
+
+class AuditService:
+    """The audit trail, as far as whoever is acting administers what it speaks of."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def list_entries(
+        self,
+        *,
+        action: Action | None,
+        since: datetime | None,
+        until: datetime | None,
+        before: UUID | None,
+        limit: int,
+    ) -> Page[AuditEntryOut]:
+        """A page of the entries, newest first."""
+        mine = acting().catalogs(Role.ADMIN)
+        async with self._database.reading() as session:
+            found = await repository.entries(
+                session, mine, action=action, since=since, until=until, before=before, limit=limit
+            )
+        rows, cursor = cut(found, limit)
+        return Page(items=[AuditEntryOut.model_validate(row) for row in rows], next_cursor=cursor)

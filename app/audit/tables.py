@@ -1,0 +1,26 @@
+"""The audit trail. The database itself refuses to change or delete its rows (see migration 0008)."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import JSON, Index, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.database import Base, new_id
+
+
+class AuditEntry(Base):
+    """One change. It points at nothing: what it speaks of may be gone."""
+
+    __tablename__ = "audit_entries"
+    __table_args__ = (Index("ix_audit_entries_catalog_id", "catalog_id", "id"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    at: Mapped[datetime]
+    actor_id: Mapped[UUID | None]
+    actor: Mapped[str] = mapped_column(String(100))
+    action: Mapped[str] = mapped_column(String(32))
+    catalog_id: Mapped[UUID | None]
+    subject_id: Mapped[UUID | None]
+    detail: Mapped[dict[str, Any]] = mapped_column(JSON)

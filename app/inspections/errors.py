@@ -1,0 +1,38 @@
+"""What can be wrong with a request about classifications."""
+
+from http import HTTPStatus
+
+from app.errors import HajaError
+
+
+class CatalogEmpty(HajaError):
+    """The catalog has no class with photos, so there is nothing to compare with."""
+
+    status = HTTPStatus.CONFLICT
+    code = "catalog-empty"
+
+
+class ClassificationNotFound(HajaError):
+    """No classification has this id."""
+
+    status = HTTPStatus.NOT_FOUND
+    code = "classification-not-found"
+
+
+class FeedbackIncomplete(HajaError):
+    """The verdict and the defect class do not go together."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    code = "feedback-incomplete"
+
+
+class BackboneChanged(HajaError):
+    """The answer was given by another backbone than the catalog's."""
+
+    status = HTTPStatus.CONFLICT
+    code = "backbone-changed"
+
+
+def classification_not_found() -> ClassificationNotFound:
+    """What is said of a classification that is not there."""
+    return ClassificationNotFound("There is no classification with this id. GET /v1/classifications lists them.")

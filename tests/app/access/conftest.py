@@ -1,0 +1,97 @@
+"""Two catalogs with something of everything in them, and keys of every kind."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from app.config import Settings
+from tests.drawn import photo
+from tests.rest import classify, created, execute, files, register
+
+MakeKey = Callable[..., Awaitable[dict[str, Any]]]
+
+
+def bearer(key: str) -> dict[str, str]:
+    """The header that a key comes in."""
+    return {"Authorization": f"Bearer {key}"}
+
+
+@dataclass(frozen=True)
+class Things:
+    """One of everything in a catalog, by the names that parameters of addresses have."""
+
+    catalog: str
+    catalog_id: str
+    class_id: str
+    support_photo_id: str
+    classification_id: str
+    job_id: str
+    photo_id: str
+
+    def fill(self, path: str) -> str:
+        """An address of the document with these in it."""
+        return path.format(**vars(self), key_id="00000000-0000-7000-8000-000000000000")
+
+
+async def furnish(client: httpx.AsyncClient, name: str, seed: int) -> Things:
+    """Make a catalog and one of everything in it; needs a service that is open, or a client that is admin."""
+    catalog = created(await client.post("/v1/catalogs", json={"name": name}))
+    first = await register(client, "crack", [photo("crack", seed), photo("crack", seed + 1)], name)
+    await register(client, "stain", [photo("rust", seed)], name)
+    answer = await classify(client, photo("crack", seed + 2), name)
+    batch = await client.post(f"/v1/catalogs/{name}/classifications/batch", files=files([photo("rust", seed + 3)]))
+    assert batch.status_code == 202, batch.text
+    return Things(
+        catalog=name,
+        catalog_id=catalog["id"],
+        class_id=first["id"],
+        support_photo_id=first["photos"][0]["support_photo_id"],
+        classification_id=answer["id"],
+        job_id=batch.json()["id"],
+        photo_id=first["photos"][0]["photo_id"],
+    )
+
+
+@pytest.fixture
+async def mine(client: httpx.AsyncClient) -> Things:
+    """What the keys of a test are for."""
+    return await furnish(client, "mine", 100)
+
+
+@pytest.fixture
+async def theirs(client: httpx.AsyncClient, mine: Things) -> Things:  # noqa: ARG001 - after it
+    """What is somebody else's."""
+    return await furnish(client, "theirs", 200)
+
+
+@pytest.fixture
+async def root(client: httpx.AsyncClient) -> dict[str, str]:
+    """The headers of the first key, admin in every catalog; asking for it closes the service."""
+    made = created(await client.post("/v1/keys", json={"name": "root", "role": "admin"}))
+    return bearer(made["key"])
+
+
+@pytest.fixture
+def make_key(client: httpx.AsyncClient, root: dict[str, str]) -> MakeKey:
+    """Make a key; its description, with its `key`."""
+
+    async def make(**fields: Any) -> dict[str, Any]:
+        return created(await client.post("/v1/keys", json={"name": "somebody"} | fields, headers=root))
+
+    return make
+
+
+@pytest.fixture
+def expire(settings: Settings) -> Callable[[str], None]:
+    """Let the life of a key be over, as time would."""
+
+    def end(prefix: str) -> None:
+        over = datetime.now(UTC) - timedelta(seconds=1)
+        execute(settings.database_url, "UPDATE api_keys SET expires_at = :over WHERE prefix = :prefix",
+                over=over, prefix=prefix)  # fmt: skip
+
+    return end
