@@ -2,7 +2,7 @@
 
 from typing import Any, Self
 
-import httpx
+import httpx2
 from authlib.common.errors import AuthlibBaseError
 from authlib.integrations.starlette_client import OAuth
 from fastapi import Request, Response
@@ -46,7 +46,7 @@ class SignInProvider:
         request.scope["session"] = memo  # where authlib keeps its state
         try:
             return await self._client.authorize_redirect(request, self._back), memo
-        except (httpx.HTTPError, AuthlibBaseError, RuntimeError, ValueError) as error:
+        except (httpx2.HTTPError, AuthlibBaseError, RuntimeError, ValueError) as error:
             raise _unavailable() from error
 
     async def verified_email(self, request: Request, memo: dict[str, Any]) -> str:
@@ -59,7 +59,7 @@ class SignInProvider:
         request.scope["session"] = memo
         try:
             token = await self._client.authorize_access_token(request)
-        except httpx.HTTPError as error:
+        except httpx2.HTTPError as error:
             raise _unavailable() from error
         except (AuthlibBaseError, JoseError, ValueError, KeyError) as error:
             raise SignInFailed("The sign-in provider did not vouch for you: begin again.") from error

@@ -57,7 +57,9 @@ async def test_it_starts_on_another_address_once_there_is_a_key(
         assert not await service.state.access_service.is_open()
 
 
-@pytest.mark.parametrize("path", ["/livez", "/readyz", "/sign-in", "/manifest.webmanifest", "/service-worker.js", "/offline"])
+@pytest.mark.parametrize(
+    "path", ["/livez", "/readyz", "/sign-in", "/manifest.webmanifest", "/service-worker.js", "/offline"]
+)
 @pytest.mark.usefixtures("root")
 async def test_what_is_public_stays_so(client: httpx.AsyncClient, path: str) -> None:
     assert (await client.get(path)).status_code == 200
