@@ -3,6 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
+from app.access.service import is_loopback
 from app.config import Settings
 
 
@@ -13,14 +14,23 @@ def _refusal(**values: object) -> str:
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.4", "site.example.com", "8.8.8.8"])  # noqa: S104
-def test_an_address_that_others_reach_must_be_asked_for_twice(host: str) -> None:
-    assert "HAJA_ALLOW_UNAUTHENTICATED" in _refusal(host=host)
-    assert Settings(host=host, allow_unauthenticated=True).host == host
+def test_others_reach_these_addresses(host: str) -> None:
+    assert not is_loopback(host)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost", "127.3.2.1"])
-def test_this_machine_alone_is_safe(host: str) -> None:
-    assert Settings(host=host).host == host
+def test_this_machine_alone_reaches_these(host: str) -> None:
+    assert is_loopback(host)
+
+
+@pytest.mark.parametrize("value", ["haja.example", "ftp://haja.example", "https://", "https://haja.example/?a=1"])
+def test_an_address_for_browsers_is_checked(value: str) -> None:
+    assert "https://haja.example" in _refusal(public_url=value)
+
+
+def test_a_sign_in_provider_needs_all_its_settings() -> None:
+    assert "HAJA_OIDC_CLIENT_ID" in _refusal(oidc_issuer="https://id.example")
+    assert "HAJA_PUBLIC_URL" in _refusal(oidc_issuer="https://id.example", oidc_client_id="a", oidc_client_secret="b")
 
 
 def test_values_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

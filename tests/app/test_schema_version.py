@@ -107,7 +107,7 @@ async def test_an_older_database_keeps_its_rows_and_its_past_begins(
 
 
 def _rows(engine: Engine) -> dict[str, list[dict[str, Any]]]:
-    """Every row of every table, without what is known since 0003 and what each start notes anew."""
+    """Every row of every table, without what is known since 0003, what each start notes anew, and the audit trail."""
     new = {"recorded_from", "added_in"}
     with engine.connect() as connection:
         return {
@@ -116,7 +116,7 @@ def _rows(engine: Engine) -> dict[str, list[dict[str, Any]]]:
                 for row in connection.execute(select(table).order_by(*table.primary_key)).mappings()
             ]
             for table in Base.metadata.sorted_tables
-            if table.name != "backbones"
+            if table.name not in {"backbones", "audit_entries"}
         }
 
 
