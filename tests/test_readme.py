@@ -16,7 +16,8 @@ README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 @pytest.mark.parametrize("name", Settings.model_fields)
 def test_the_settings_table_has_every_setting_with_its_default_and_meaning(name: str) -> None:
     field = Settings.model_fields[name]
-    shown = "by cores" if field.default_factory else f"`{field.default}`" if field.default else "not set"
+    is_set = field.default is not None and str(field.default) != ""
+    shown = "by cores" if field.default_factory else f"`{field.default}`" if is_set else "not set"
     assert f"| `HAJA_{name.upper()}` | {shown} | {field.description} |" in README
 
 
