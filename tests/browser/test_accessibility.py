@@ -17,7 +17,7 @@ AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(enc
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 
-def _violations(page: Page) -> list[dict[str, Any]]:
+def violations(page: Page) -> list[dict[str, Any]]:
     """What axe finds, of any weight. Its script comes past the page's policy, which allows no foreign one."""
     page.evaluate(AXE)
     found = page.evaluate("rules => axe.run({ runOnly: rules })", RULES)
@@ -55,7 +55,7 @@ def test_no_page_keeps_anybody_out(browser: Browser, server: str, scheme: Any, l
     faults: dict[str, Any] = {}
 
     def check(name: str) -> None:
-        found = [_violations(page), _too_wide(page), _small_targets(page)]
+        found = [violations(page), _too_wide(page), _small_targets(page)]
         if any(found):
             faults[name] = found
 
