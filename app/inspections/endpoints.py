@@ -12,6 +12,7 @@ from app.catalogs.errors import CatalogNotFound, DefectClassNotFound
 from app.errors import (
     CursorInvalid,
     DatabaseUnavailable,
+    DecoderUnavailable,
     EmbedderUnavailable,
     HeatmapUnavailable,
     QueueFull,
@@ -58,6 +59,7 @@ Heatmaps = Annotated[HeatmapService, Depends(heatmap_service)]
         photos.PhotoDamaged,
         photos.PhotoTypeUnsupported,
         photos.PhotoTooLarge,
+        photos.PhotoTooCostly,
         *UPLOAD,
     ),
 )
@@ -122,7 +124,9 @@ async def change_classification(
             photos.PhotoDamaged,
             photos.PhotoTypeUnsupported,
             photos.PhotoTooLarge,
+            photos.PhotoTooCostly,
             QueueFull,
+            DecoderUnavailable,
             EmbedderUnavailable,
             DatabaseUnavailable,
             StorageUnavailable,

@@ -8,7 +8,14 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
-from app.errors import DatabaseUnavailable, EmbedderUnavailable, QueueFull, StorageUnavailable, documented
+from app.errors import (
+    DatabaseUnavailable,
+    DecoderUnavailable,
+    EmbedderUnavailable,
+    QueueFull,
+    StorageUnavailable,
+    documented,
+)
 from app.inspections.export_report import ReportService
 from app.inspections.export_service import ExportService, ExportTooLarge
 from app.inspections.filters import Filter
@@ -86,7 +93,14 @@ async def export_xlsx(exports: Exports, wanted: Filter, lang: Lang = "ko", time_
     response_class=Response,
     responses={
         200: {"content": {PDF: {}}, "description": "A PDF."},
-        **documented(ExportTooLarge, QueueFull, EmbedderUnavailable, DatabaseUnavailable, StorageUnavailable),
+        **documented(
+            ExportTooLarge,
+            QueueFull,
+            DecoderUnavailable,
+            EmbedderUnavailable,
+            DatabaseUnavailable,
+            StorageUnavailable,
+        ),
     },
 )
 async def export_report(
