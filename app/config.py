@@ -82,10 +82,13 @@ class Settings(BaseSettings):
         ge=0,
         description="CPU threads of OpenVINO, 0 for all; default: half the cores, the others decode.",
     )
-    decode_threads: int = Field(
+    decode_processes: int = Field(
         default_factory=lambda: os.cpu_count() or 1,
         ge=1,
-        description="Threads that decode photos; default: all cores.",
+        description="Processes that decode photos; default: all cores.",
+    )
+    decode_timeout_s: float = Field(
+        10.0, gt=0, le=600, description="Seconds that one photo may take to decode before its decoder is ended."
     )
     batch_size: int = Field(8, ge=1, description="Most photos in one forward pass.")
     queue_size: int = Field(64, ge=1, description="Photos in work or waiting before new ones are answered 429, unread.")

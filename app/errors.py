@@ -3,7 +3,7 @@
 import errno
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any, ClassVar
+from typing import Any
 
 import structlog
 from fastapi import FastAPI, Request
@@ -11,6 +11,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
+
+from app.error_base import HajaError as HajaError  # noqa: PLC0414 - for all others it stands here
 
 _log = structlog.get_logger(__name__)
 
@@ -44,19 +46,6 @@ class Problem(BaseModel):
 
 class StartError(Exception):
     """The service cannot start; the message says what to do."""
-
-
-class HajaError(HTTPException):
-    """Base of every error with a code; an HTTPException, since FastAPI lets no other through while it reads a body."""
-
-    status: ClassVar[HTTPStatus]
-    code: ClassVar[str]
-
-    def __init__(
-        self, detail: str, headers: Mapping[str, str] | None = None, errors: list[dict[str, Any]] | None = None
-    ) -> None:
-        super().__init__(self.status.value, detail, headers)
-        self.errors = errors
 
 
 class RequestInvalid(HajaError):
@@ -107,6 +96,20 @@ class EmbedderUnavailable(HajaError):
 
     def __init__(self, detail: str) -> None:
         super().__init__(detail, {"Retry-After": "5"})
+
+
+class DecoderUnavailable(HajaError):
+    """No process that decodes photos can be started."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    code = "decoder-unavailable"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The service cannot start a process that decodes photos, so nothing was stored: try again in a few "
+            "seconds. Its log says why.",
+            {"Retry-After": "5"},
+        )
 
 
 class HeatmapUnavailable(HajaError):

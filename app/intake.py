@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app import photos
+from app.decoding.decoders import Decoders
 from app.embedding import Embedder
 from app.errors import QueueFull
 from app.metrics import Metrics
@@ -101,16 +101,15 @@ class Refused:
 
 
 class Intake:
-    """Decodes on a few threads and embeds; takes in a bounded number of photos at a time."""
+    """Has photos decoded and embeds them; takes in a bounded number at a time."""
 
-    def __init__(self, metrics: Metrics, *, threads: int, queue_size: int, max_bytes: int, max_pixels: int) -> None:
+    def __init__(self, metrics: Metrics, decoders: Decoders, *, queue_size: int, max_bytes: int) -> None:
         self._metrics = metrics
-        self._pool = ThreadPoolExecutor(threads, "decode")
+        self._decoders = decoders
         # A few of one request at a time, so that fifty photos leave places to its neighbours.
-        self.parallel = min(threads + 1, queue_size)
+        self.parallel = min(decoders.processes + 1, queue_size)
         self.max_bytes = max_bytes
         self._queue_size = queue_size
-        self._max_pixels = max_pixels
         self._in_work = 0
 
     async def take(self, upload: Upload, embedder: Embedder) -> ReceivedPhoto:
@@ -119,7 +118,7 @@ class Intake:
         Raises:
             PhotoError: the photo cannot be used.
             QueueFull: too many photos are in work.
-            EmbedderUnavailable: the embedder failed.
+            DecoderUnavailable, EmbedderUnavailable: see their docstrings.
         """
         with self._place():
             checked = await self._check(upload, embedder.manifest.transform)
@@ -130,7 +129,7 @@ class Intake:
         """Read, check and decode one photo at a transform's size.
 
         Raises:
-            PhotoError, QueueFull: as `take`.
+            PhotoError, QueueFull, DecoderUnavailable: as `take`.
         """
         with self._place():
             return await self._check(upload, transform)
@@ -139,7 +138,7 @@ class Intake:
         """Take each photo; one that cannot be used does not keep the others out.
 
         Raises:
-            QueueFull, EmbedderUnavailable: as `take`, for the whole request.
+            QueueFull, DecoderUnavailable, EmbedderUnavailable: as `take`, for the whole request.
         """
         turns = asyncio.Semaphore(self.parallel)
 
@@ -161,19 +160,19 @@ class Intake:
         """Re-encode a kept photo as a small JPEG.
 
         Raises:
+            PhotoError: the photo cannot be used any more.
             QueueFull: too many photos are in work.
+            DecoderUnavailable: as `take`.
         """
         with self._place():
-            return await asyncio.get_running_loop().run_in_executor(
-                self._pool, photos.thumbnail, data, side, self._max_pixels
-            )
+            return await self._decoders.thumbnail(data, side)
 
     async def pixels(self, data: bytes, transform: Transform) -> NDArray[np.uint8]:
         """Decode a kept photo at a transform's size, uint8 [H, W, 3].
 
         Raises:
             PhotoError: the photo cannot be used any more.
-            QueueFull: too many photos are in work.
+            QueueFull, DecoderUnavailable: as `take`.
         """
         with self._place():
             return (await self._decode(data, transform)).pixels
@@ -183,15 +182,12 @@ class Intake:
 
         Raises:
             PhotoError: the photo cannot be used any more.
-            QueueFull, EmbedderUnavailable, HeatmapUnavailable: as `Embedder.feature_map`.
+            QueueFull, DecoderUnavailable: as `take`.
+            EmbedderUnavailable, HeatmapUnavailable: as `Embedder.feature_map`.
         """
         with self._place():
             decoded = await self._decode(data, transform)
             return await embedder.feature_map(decoded.pixels)
-
-    async def close(self) -> None:
-        """End the threads."""
-        await asyncio.to_thread(self._pool.shutdown, cancel_futures=True)
 
     async def _check(self, upload: Upload, transform: Transform) -> CheckedPhoto:
         if (upload.size or 0) > self.max_bytes:
@@ -204,9 +200,7 @@ class Intake:
 
     async def _decode(self, data: bytes, transform: Transform) -> photos.DecodedPhoto:
         started = time.perf_counter()
-        decoded = await asyncio.get_running_loop().run_in_executor(
-            self._pool, photos.decode, data, transform, self._max_pixels
-        )
+        decoded = await self._decoders.decode(data, transform)
         self._metrics.stage("decode").observe(time.perf_counter() - started)
         return decoded
 

@@ -37,6 +37,7 @@ from app.catalogs.repository import CatalogRepository
 from app.catalogs.service import CatalogService
 from app.config import Settings
 from app.database import Database, Session
+from app.decoding.decoders import Decoders
 from app.embedding import Embedder
 from app.embedding.opening import open_embedder
 from app.embedding.several import Embedders
@@ -72,19 +73,14 @@ DOCS_URL = "/docs"
 class Services:
     """The services of one process, without HTTP: the API and the command line use the same."""
 
-    def __init__(self, settings: Settings, embedder: Embedder, metrics: Metrics) -> None:
+    def __init__(self, settings: Settings, embedder: Embedder, decoders: Decoders, metrics: Metrics) -> None:
         self.database = Database(settings.database_url, settings.database_timeout_s)
         self.access = AccessService(self.database, settings.session_hours)
         self._backbone_rows = BackboneRepository()
         self._other_backbones = OtherBackbones(settings, metrics, self.database, self._backbone_rows)
         self.embedders = Embedders(embedder, self._other_backbones.open)
-        self.intake = Intake(
-            metrics,
-            threads=settings.decode_threads,
-            queue_size=settings.queue_size,
-            max_bytes=settings.max_photo_bytes,
-            max_pixels=settings.max_photo_pixels,
-        )
+        self.intake = Intake(metrics, decoders, queue_size=settings.queue_size, max_bytes=settings.max_photo_bytes)
+        self._decoders = decoders
         self._catalog_rows = CatalogRepository()
         history = HistoryRepository()
         self.blobs = open_blobs(settings, self.database)
@@ -117,6 +113,7 @@ class Services:
         Raises:
             StartError: a backbone of the catalogs cannot be loaded, or photos cannot be stored.
         """
+        self._decoders.start()
         try:
             await self.blobs.check_ready()
         except StorageUnavailable as error:
@@ -144,28 +141,27 @@ class Services:
 
     async def close(self) -> None:
         """End threads and connections."""
-        await self.intake.close()
         await self.embedders.close()
         await self.database.close()
 
 
 @asynccontextmanager
 async def open_services(
-    settings: Settings, metrics: Metrics, backbone: Backbone | None = None
+    settings: Settings, metrics: Metrics, backbone: Backbone | None = None, decoders: Decoders | None = None
 ) -> AsyncIterator[Services]:
     """The services, with every backbone that the catalogs of the database are answered by.
 
     Raises:
         SchemaError, StartError, CheckpointError: the service cannot start; the message says what to do.
     """
-    async with any_services(settings, metrics, backbone) as services:
+    async with any_services(settings, metrics, backbone, decoders) as services:
         await services.start()
         yield services
 
 
 @asynccontextmanager
 async def any_services(
-    settings: Settings, metrics: Metrics, backbone: Backbone | None = None
+    settings: Settings, metrics: Metrics, backbone: Backbone | None = None, decoders: Decoders | None = None
 ) -> AsyncIterator[Services]:
     """Bring an empty database to this version's schema, open the embedder, and give the services.
 
@@ -177,20 +173,28 @@ async def any_services(
     schema_version.prepare(settings.database_url)
     # The products here are small: threads of BLAS would spin against those that decode and embed.
     threadpool_limits(1, "blas")
-    services = Services(settings, await open_embedder(settings, metrics, backbone), metrics)
+    own = decoders or Decoders(
+        processes=settings.decode_processes, timeout_s=settings.decode_timeout_s, max_pixels=settings.max_photo_pixels
+    )
+    services = Services(settings, await open_embedder(settings, metrics, backbone), own, metrics)
     try:
         yield services
     finally:
         await services.close()
+        if decoders is None:
+            await asyncio.to_thread(own.close)
 
 
-def create_app(settings: Settings, backbone: Backbone | None = None) -> FastAPI:
-    """Make the service. `backbone` saves the local embedder loading it where several apps share a process."""
+def create_app(settings: Settings, backbone: Backbone | None = None, decoders: Decoders | None = None) -> FastAPI:
+    """Make the service. Apps that share a process may share `backbone`, of the local embedder, and `decoders`."""
     metrics = Metrics()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_services(settings, metrics, backbone) as services, services.access.noting_use():
+        async with (
+            open_services(settings, metrics, backbone, decoders) as services,
+            services.access.noting_use(),
+        ):
             await services.access.refuse_open(settings.host)
             app.state.access_service = services.access
             app.state.audit_service = AuditService(services.database)

@@ -10,9 +10,15 @@ from http import HTTPStatus
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import (
+    ExifTags,
+    Image,
+    MpoImagePlugin,  # noqa: F401 - with the first WebP, Pillow would import its plugins for forty formats
+    UnidentifiedImageError,
+    WebPImagePlugin,  # noqa: F401 - as above
+)
 
-from app.errors import HajaError
+from app.error_base import HajaError
 from app.photo_quality import PhotoQuality, measure
 from models.manifest import Transform
 
@@ -22,7 +28,8 @@ HAS_HEIF = importlib.util.find_spec("pillow_heif") is not None
 if HAS_HEIF:
     import pillow_heif
 
-    pillow_heif.register_heif_opener(thumbnails=False)
+    # One thread: photos are decoded beside each other, and where they are, nothing may start another (app.decoding).
+    pillow_heif.register_heif_opener(thumbnails=False, decode_threads=1)
 
 # Our own limit is checked on the header, before any pixel is decoded; Pillow's would only warn.
 Image.MAX_IMAGE_PIXELS = None
@@ -86,17 +93,29 @@ class PhotoTooLarge(PhotoError):
     code = "photo-too-large"
 
 
+class PhotoTooCostly(PhotoError):
+    """Decoding the photo takes more time or memory than a photo may."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    code = "photo-too-costly"
+
+
+ERRORS: dict[str, type[PhotoError]] = {
+    error.code: error for error in (PhotoEmpty, PhotoDamaged, PhotoTypeUnsupported, PhotoTooLarge, PhotoTooCostly)
+}
+"""By their codes."""
+
+
 @dataclass(frozen=True)
-class DecodedPhoto:
+class ReadPhoto:
     """A photo as the embedder wants it, with what its file says of itself.
 
-    `pixels` is uint8 [H, W, 3] RGB at the transform's size; `width` and `height` are those of the upright photo;
+    `pixels` is uint8 [H, W, 3] RGB at the size that was asked for; `width` and `height` are those of the upright photo;
     `taken_at` has no zone where the camera gave none; `latitude` and `longitude` are in degrees, WGS 84.
     """
 
     pixels: NDArray[np.uint8]
     quality: PhotoQuality
-    sha256: str
     media_type: str
     width: int
     height: int
@@ -105,52 +124,77 @@ class DecodedPhoto:
     longitude: float | None
 
 
-def decode(data: bytes, transform: Transform, max_pixels: int) -> DecodedPhoto:
-    """Decode a photo for the embedder. Support photos, query photos and evaluation all pass through here.
+@dataclass(frozen=True)
+class DecodedPhoto(ReadPhoto):
+    """And its id: the hash of the file."""
 
-    A JPEG is decoded at an eighth, a quarter or half of its size where that is still well above the transform's.
+    sha256: str
+
+
+def prepare() -> None:
+    """Import now what Pillow and the standard library would import with the first photo of a kind."""
+    Image.preinit()
+    datetime.strptime("+00:00", "%z")
+
+
+def decode(data: bytes, transform: Transform, max_pixels: int) -> DecodedPhoto:
+    """Decode a photo for the embedder. Support photos, query photos and evaluation all pass through `read`.
+
+    Raises:
+        PhotoError: as `read`.
+    """
+    photo = read(data, transform.width, transform.height, max_pixels)
+    return DecodedPhoto(**vars(photo), sha256=hashlib.sha256(data).hexdigest())
+
+
+def read(data: bytes, width: int, height: int, max_pixels: int) -> ReadPhoto:
+    """Decode a photo, resized to `width` x `height` without keeping its proportions.
+
+    A JPEG is decoded at an eighth, a quarter or half of its size where that is still well above the one asked for.
     Transparency shows white paper beneath; of an animation the first frame counts.
 
     Raises:
         PhotoEmpty, PhotoTypeUnsupported, PhotoTooLarge, PhotoDamaged: see their docstrings.
+        PhotoTooCostly: there is not enough memory.
     """
     image = _open(data, max_pixels)
     exif = _exif(image)
     turn = _TURNS.get(exif.get(ExifTags.Base.Orientation, 1))
-    width, height = image.size[::-1] if turn in _SIDEWAYS else image.size
+    own_width, own_height = image.size[::-1] if turn in _SIDEWAYS else image.size
     media_type = MEDIA_TYPES[image.format or ""]
-    small = _pixels(image, max(transform.width, transform.height), turn)
+    small = _pixels(image, max(width, height), turn)
     latitude, longitude = _place(exif)
-    pixels = np.asarray(small.resize((transform.width, transform.height), Image.Resampling.BICUBIC))
-    return DecodedPhoto(
+    pixels = np.asarray(small.resize((width, height), Image.Resampling.BICUBIC))
+    return ReadPhoto(
         pixels=pixels,
         quality=measure(pixels),
-        sha256=hashlib.sha256(data).hexdigest(),
         media_type=media_type,
-        width=width,
-        height=height,
+        width=own_width,
+        height=own_height,
         taken_at=_taken_at(exif),
         latitude=latitude,
         longitude=longitude,
     )
 
 
-def thumbnail(data: bytes, side: int, max_pixels: int) -> bytes:
-    """Re-encode a photo as an upright JPEG of at most `side` pixels a side, without anything else that its file held.
+def shrink(data: bytes, side: int, max_pixels: int) -> NDArray[np.uint8]:
+    """Decode a photo, upright, in its proportions and at most `side` pixels a side: uint8 [H, W, 3].
 
     Raises:
-        PhotoError: as `decode`.
+        PhotoError: as `read`.
     """
     image = _open(data, max_pixels)
     turn = _TURNS.get(_exif(image).get(ExifTags.Base.Orientation, 1))
     small = _pixels(image, side, turn)
     small.thumbnail((side, side), Image.Resampling.BICUBIC)
-    return _jpeg(small, quality=85)
+    return np.asarray(small)
 
 
 def encode_jpeg(pixels: NDArray[np.uint8], quality: int = 90) -> bytes:
     """Encode uint8 [H, W, 3] as a JPEG file."""
-    return _jpeg(Image.fromarray(pixels), quality)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "JPEG", quality=quality)
+    return buffer.getvalue()
 
 
 def encode_png(pixels: NDArray[np.uint8]) -> bytes:
@@ -178,6 +222,8 @@ def _open(data: bytes, max_pixels: int) -> Image.Image:
         raise PhotoTypeUnsupported(
             "This is no photo that Haja reads: send JPEG, PNG or WebP" + (", or HEIF." if HAS_HEIF else ".")
         ) from error
+    except MemoryError as error:
+        raise _too_costly() from error
     except Exception as error:  # a damaged header can raise nearly anything in a decoder
         raise _damaged() from error
     width, height = image.size
@@ -196,6 +242,8 @@ def _pixels(image: Image.Image, side: int, turn: Image.Transpose | None) -> Imag
             image.draft(None, (side * 3 // 2, side * 3 // 2))
         image.load()
         rgb = _rgb(image)
+    except MemoryError as error:
+        raise _too_costly() from error
     except Exception as error:  # decoders raise OSError, SyntaxError, struct.error, ValueError, zlib.error ...
         raise _damaged() from error
     return rgb if turn is None else rgb.transpose(turn)
@@ -203,13 +251,13 @@ def _pixels(image: Image.Image, side: int, turn: Image.Transpose | None) -> Imag
 
 def _rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I"):  # 16 bits a pixel, which convert() would clip instead of scaling
-        values = np.asarray(image).astype(np.uint32)
-        return Image.fromarray((values >> 8).clip(0, 255).astype(np.uint8)).convert("RGB")
+        return Image.fromarray((np.asarray(image) >> 8).clip(0, 255).astype(np.uint8)).convert("RGB")
     if image.has_transparency_data:
-        layer = image.convert("RGBA")
-        paper = Image.new("RGBA", layer.size, (*_PAPER, 255))
-        return Image.alpha_composite(paper, layer).convert("RGB")
-    return image.convert("RGB")
+        layer = image if image.mode == "RGBA" else image.convert("RGBA")
+        paper = Image.new("RGB", layer.size, _PAPER)
+        paper.paste(layer, mask=layer)
+        return paper
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _exif(image: Image.Image) -> Image.Exif:
@@ -251,8 +299,5 @@ def _damaged() -> PhotoDamaged:
     return PhotoDamaged("The photo is damaged and cannot be read to its end: send the original file again.")
 
 
-def _jpeg(image: Image.Image, quality: int) -> bytes:
-    buffer = io.BytesIO()
-    image.info = {}  # Pillow would write the comment that it read
-    image.save(buffer, "JPEG", quality=quality)
-    return buffer.getvalue()
+def _too_costly() -> PhotoTooCostly:
+    return PhotoTooCostly("The photo takes more memory than a photo may: send it smaller, or as an ordinary JPEG.")

@@ -11,6 +11,7 @@ import uvicorn
 import uvloop
 
 from app.config import Settings
+from app.decoding.decoders import Decoders
 from app.main import create_app
 from models.backbones import Backbone
 
@@ -25,11 +26,11 @@ def serve(settings: Settings, on_start: Callable[[str, bool], None]) -> None:
         SchemaError, StartError, CheckpointError: the service cannot start; the message says what to do.
     """
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(settings, None, lambda server, is_open: on_start(_address(settings, server), is_open)))
+        runner.run(_serve(settings, None, None, lambda server, is_open: on_start(_address(settings, server), is_open)))
 
 
 @contextlib.contextmanager
-def running(settings: Settings, backbone: Backbone | None = None) -> Iterator[str]:
+def running(settings: Settings, backbone: Backbone | None = None, decoders: Decoders | None = None) -> Iterator[str]:
     """Serve from a thread of this process while the block lasts; gives the service's address.
 
     Raises:
@@ -46,7 +47,7 @@ def running(settings: Settings, backbone: Backbone | None = None) -> Iterator[st
     def work() -> None:
         try:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                runner.run(_serve(settings, backbone, announce))
+                runner.run(_serve(settings, backbone, decoders, announce))
         except BaseException as error:  # noqa: BLE001 - told to the caller
             failure.append(error)
         finally:
@@ -107,9 +108,12 @@ class _Announcing(uvicorn.Server):
 
 
 async def _serve(
-    settings: Settings, backbone: Backbone | None, on_start: Callable[[uvicorn.Server, bool], None]
+    settings: Settings,
+    backbone: Backbone | None,
+    decoders: Decoders | None,
+    on_start: Callable[[uvicorn.Server, bool], None],
 ) -> None:
-    app = create_app(settings, backbone)
+    app = create_app(settings, backbone, decoders)
     # Entered here and not by uvicorn, which would turn a clear error of ours into a traceback in its log.
     async with app.router.lifespan_context(app):
         config = uvicorn.Config(

@@ -190,7 +190,7 @@ def _copies(source: sources.Source, backbone: Backbone) -> list[str]:
 
 def _copied(data: bytes, backbone: Backbone) -> str:
     image = photos.decode(data, backbone.transform, 64_000_000)
-    half = photos.thumbnail(data, max(image.width, image.height) // 2, 64_000_000)
+    half = photos.encode_jpeg(photos.shrink(data, max(image.width, image.height) // 2, 64_000_000), 85)
     return photos.decode(half, backbone.transform, 64_000_000).quality.fingerprint
 
 

@@ -19,6 +19,7 @@ from app import cli, learning, schema_version
 from app.access import commands as key_commands
 from app.blobs import commands as blobs_commands
 from app.config import Settings
+from app.decoding.decoders import Decoders
 from app.jobs import commands as jobs_commands
 from app.main import create_app
 from app.reembedding import commands as reembedding_commands
@@ -70,6 +71,14 @@ def _plain_logs() -> None:
 def backbone() -> Backbone:
     """The shipped backbone, loaded once. Only one service at a time may use it."""
     return load_backbone()
+
+
+@pytest.fixture(scope="session")
+def decoders() -> Iterator[Decoders]:
+    """The processes that decode, started once."""
+    made = Decoders(processes=2, timeout_s=60, max_pixels=64_000_000)
+    yield made
+    made.close()
 
 
 @pytest.fixture(scope="session")
@@ -152,9 +161,9 @@ def settings(make_settings: MakeSettings) -> Settings:
 
 
 @pytest.fixture
-async def app(settings: Settings, backbone: Backbone) -> AsyncIterator[FastAPI]:
+async def app(settings: Settings, backbone: Backbone, decoders: Decoders) -> AsyncIterator[FastAPI]:
     """The app, started; without a server in front of it."""
-    service = create_app(settings, backbone)
+    service = create_app(settings, backbone, decoders)
     async with service.router.lifespan_context(service):
         yield service
 
@@ -168,9 +177,9 @@ async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
 
 
 @pytest.fixture
-def server(settings: Settings, backbone: Backbone) -> Iterator[str]:
+def server(settings: Settings, backbone: Backbone, decoders: Decoders) -> Iterator[str]:
     """The address of a real server on a free port."""
-    with running(settings, backbone) as address:
+    with running(settings, backbone, decoders) as address:
         yield address
 
 

@@ -9,7 +9,8 @@ from app.access.requirements import needs
 from app.access.roles import Role
 from app.archive.errors import PhotoNotFound
 from app.archive.service import ArchiveService
-from app.errors import DatabaseUnavailable, QueueFull, StorageUnavailable, documented
+from app.errors import DatabaseUnavailable, DecoderUnavailable, QueueFull, StorageUnavailable, documented
+from app.photos import PhotoDamaged, PhotoTooCostly, PhotoTooLarge, PhotoTypeUnsupported
 
 router = APIRouter(prefix="/v1", tags=["photos"])
 
@@ -27,7 +28,17 @@ Archive = Annotated[ArchiveService, Depends(archive_service)]
     response_class=Response,
     responses={
         200: {"content": {"image/jpeg": {}}, "description": "A JPEG."},
-        **documented(PhotoNotFound, QueueFull, DatabaseUnavailable, StorageUnavailable),
+        **documented(
+            PhotoNotFound,
+            PhotoDamaged,
+            PhotoTypeUnsupported,
+            PhotoTooLarge,
+            PhotoTooCostly,
+            QueueFull,
+            DecoderUnavailable,
+            DatabaseUnavailable,
+            StorageUnavailable,
+        ),
     },
     dependencies=[needs(Role.INSPECTOR, Scope.PHOTO)],
 )

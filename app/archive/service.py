@@ -19,7 +19,8 @@ class ArchiveService:
 
         Raises:
             PhotoNotFound: no such photo.
-            StorageUnavailable, QueueFull: see their docstrings.
+            PhotoError, QueueFull, DecoderUnavailable: as `Intake.thumbnail`.
+            StorageUnavailable: see its docstring.
         """
         async with self._database.reading() as session:
             # Asked first: bytes may outlive their photo for a while.

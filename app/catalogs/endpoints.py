@@ -13,6 +13,7 @@ from app.catalogs.service import CatalogService
 from app.errors import (
     CursorInvalid,
     DatabaseUnavailable,
+    DecoderUnavailable,
     EmbedderUnavailable,
     HajaError,
     QueueFull,
@@ -31,6 +32,7 @@ WRITE: tuple[type[HajaError], ...] = (DatabaseUnavailable, StorageFull, Idempote
 UPLOAD: tuple[type[HajaError], ...] = (
     *WRITE,
     QueueFull,
+    DecoderUnavailable,
     EmbedderUnavailable,
     StorageUnavailable,
     errors.BackboneSwitched,

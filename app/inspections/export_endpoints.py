@@ -10,7 +10,14 @@ from fastapi.responses import StreamingResponse
 
 from app.access.requirements import needs
 from app.access.roles import Role
-from app.errors import DatabaseUnavailable, EmbedderUnavailable, QueueFull, StorageUnavailable, documented
+from app.errors import (
+    DatabaseUnavailable,
+    DecoderUnavailable,
+    EmbedderUnavailable,
+    QueueFull,
+    StorageUnavailable,
+    documented,
+)
 from app.inspections.export_report import ReportService
 from app.inspections.export_service import ExportService, ExportTooLarge
 from app.inspections.filters import Filter
@@ -90,7 +97,14 @@ async def export_xlsx(exports: Exports, wanted: Filter, lang: Lang = "ko", time_
     response_class=Response,
     responses={
         200: {"content": {PDF: {}}, "description": "A PDF."},
-        **documented(ExportTooLarge, QueueFull, EmbedderUnavailable, DatabaseUnavailable, StorageUnavailable),
+        **documented(
+            ExportTooLarge,
+            QueueFull,
+            DecoderUnavailable,
+            EmbedderUnavailable,
+            DatabaseUnavailable,
+            StorageUnavailable,
+        ),
     },
     dependencies=[needs(Role.INSPECTOR)],
 )

@@ -70,7 +70,7 @@ class ReportService:
 
         Raises:
             ExportTooLarge: more than `MOST_BLOCKS` are filtered.
-            QueueFull, EmbedderUnavailable, StorageUnavailable: a photo cannot be drawn now.
+            QueueFull, DecoderUnavailable, EmbedderUnavailable, StorageUnavailable: a photo cannot be drawn now.
         """
         await self._exports.refuse_more_than(MOST_BLOCKS, wanted, "a report", "take CSV or XLSX")
         if self._in_work == AT_A_TIME:

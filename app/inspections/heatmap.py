@@ -66,7 +66,7 @@ class HeatmapService:
         Raises:
             ClassificationNotFound, BackboneChanged, DefectClassNotFound: see their docstrings.
             PhotoNotFound, StorageUnavailable: as `ArchiveRepository.bytes`.
-            PhotoError, QueueFull, EmbedderUnavailable, HeatmapUnavailable: as `Intake.feature_map`.
+            PhotoError, QueueFull, DecoderUnavailable, EmbedderUnavailable, HeatmapUnavailable: as `Intake.feature_map`.
         """
         async with self._database.reading() as session:
             row, name, photo, _ = await self._inspections.find(session, classification_id)

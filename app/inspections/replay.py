@@ -85,7 +85,7 @@ class ReplayService:
             PhotoNotFound: the bytes of the photo are not stored.
             PastNotKept: nothing is left of the catalog at that version.
             StorageUnavailable: the object storage does not answer.
-            PhotoError, QueueFull, EmbedderUnavailable: as `Intake.take`.
+            PhotoError, QueueFull, DecoderUnavailable, EmbedderUnavailable: as `Intake.take`.
         """
         async with self._database.reading() as session:
             row, *_ = await self._inspections.find(session, classification_id)

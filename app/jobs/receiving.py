@@ -12,7 +12,7 @@ from app.catalogs.errors import CatalogNotFound
 from app.catalogs.repository import CatalogRepository
 from app.database import Database, Session
 from app.errors import QueueFull
-from app.intake import CheckedPhoto, Intake, Refused, Upload
+from app.intake import CheckedPhoto, Intake, Refused, Upload, display_name
 from app.jobs.errors import NoPhotos, TooManyBatchPhotos
 from app.jobs.repository import JobRepository
 from app.jobs.tables import JobKind
@@ -66,7 +66,7 @@ class BatchReceiver:
         Raises:
             CatalogNotFound: the catalog is gone.
             NoPhotos, TooManyBatchPhotos: nothing is stored then, nor after any other error.
-            DatabaseUnavailable, StorageUnavailable, StorageFull: see their docstrings.
+            DecoderUnavailable, DatabaseUnavailable, StorageUnavailable, StorageFull: see their docstrings.
         """
         async with self._database.writing() as session:
             await self._hold(session, catalog_id)
@@ -116,7 +116,7 @@ class BatchReceiver:
             try:
                 return await self._intake.check(upload, transform)
             except PhotoError as error:
-                return Refused(upload.filename or "photo", error)
+                return Refused(display_name(upload.filename), error)
             except QueueFull:
                 await asyncio.sleep(PATIENCE_S)
 

@@ -11,7 +11,15 @@ from pydantic import BaseModel
 from app.archive.repository import ArchiveRepository
 from app.catalogs.errors import CatalogNotFound
 from app.database import Database, Session
-from app.errors import DatabaseUnavailable, EmbedderUnavailable, HajaError, QueueFull, StorageFull, StorageUnavailable
+from app.errors import (
+    DatabaseUnavailable,
+    DecoderUnavailable,
+    EmbedderUnavailable,
+    HajaError,
+    QueueFull,
+    StorageFull,
+    StorageUnavailable,
+)
 from app.inspections.schemas import ClassificationOut
 from app.inspections.service import InspectionService
 from app.intake import Intake, KeptPhoto
@@ -29,7 +37,14 @@ PAUSE_S = 1.0
 TRIES = 3
 """Claims of one photo: whatever kills its worker must not do so forever."""
 
-TEMPORARY = (QueueFull, EmbedderUnavailable, DatabaseUnavailable, StorageUnavailable, StorageFull)
+TEMPORARY = (
+    QueueFull,
+    DecoderUnavailable,
+    EmbedderUnavailable,
+    DatabaseUnavailable,
+    StorageUnavailable,
+    StorageFull,
+)
 """Errors that are not the photo's: it is tried again."""
 
 _log = structlog.get_logger(__name__)

@@ -66,7 +66,7 @@ def test_the_driver_is_ours_to_choose() -> None:
 @pytest.mark.parametrize(
     "values",
     [
-        {"port": 65536}, {"port": -1}, {"queue_size": 0}, {"batch_size": 0}, {"decode_threads": 0},
+        {"port": 65536}, {"port": -1}, {"queue_size": 0}, {"batch_size": 0}, {"decode_processes": 0},
         {"engine": "tensorflow"}, {"precision": "int8"}, {"max_request_bytes": 0}, {"database_timeout_s": 0},
         {"log_level": "loud"},
     ],

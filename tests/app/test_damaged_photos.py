@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import ExifTags, Image
 
-from app.photos import PhotoDamaged, PhotoEmpty, PhotoError, PhotoTypeUnsupported, decode, thumbnail
+from app.photos import PhotoDamaged, PhotoEmpty, PhotoError, PhotoTypeUnsupported, decode, shrink
 from models.manifest import Transform
 from tests.drawn import pixels, save
 
@@ -89,7 +89,7 @@ def test_a_truncated_file_of_any_format_is_damaged_or_read(kind: str) -> None:
     whole = _file(kind)
     damaged = 0
     for length in range(MAGIC.get(kind, 16), len(whole), 7):
-        for use in (lambda data: decode(data, TRANSFORM, LIMIT), lambda data: thumbnail(data, 32, LIMIT)):
+        for use in (lambda data: decode(data, TRANSFORM, LIMIT), lambda data: shrink(data, 32, LIMIT)):
             try:
                 use(whole[:length])
             except PhotoDamaged:
@@ -116,7 +116,7 @@ def test_flipped_bits_are_a_photo_error_or_a_photo(kind: str, flips: list[tuple[
     reach = min(700, len(data)) if head else len(data)  # headers and EXIF, where most decisions are made, more often
     for place, bit in flips:
         data[int(place * reach)] ^= 1 << bit
-    for use in (lambda: decode(bytes(data), TRANSFORM, LIMIT), lambda: thumbnail(bytes(data), 32, LIMIT)):
+    for use in (lambda: decode(bytes(data), TRANSFORM, LIMIT), lambda: shrink(bytes(data), 32, LIMIT)):
         try:
             use()
         except PhotoError:

@@ -14,7 +14,7 @@ from tests.rest import CLASSIFICATIONS, classify, files, problem, register, row_
 
 @pytest.fixture
 def settings(make_settings: MakeSettings) -> Settings:
-    return make_settings(queue_size=1, decode_threads=1)
+    return make_settings(queue_size=1, decode_processes=1)
 
 
 async def test_a_full_queue_answers_429_and_takes_photos_again_afterwards(
