@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import structlog
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from fastapi_offline import FastAPIOffline
@@ -57,6 +58,8 @@ from models.backbones import Backbone
 MultiPartParser.spool_max_size = 8_000_000
 
 DOCS_URL = "/docs"
+
+_log = structlog.get_logger(__name__)
 
 
 class Services:
@@ -113,6 +116,10 @@ class Services:
                 f"Photos cannot be stored in HAJA_BLOBS={self._blobs_place}: {error.reason}. The README's section on "
                 "object storage says what to set."
             ) from error
+        if unsafe := await self.database.unsafe_settings():
+            _log.warning(
+                "PostgreSQL may lose what is answered with 201: it is set not to wait for its disk", off=unsafe
+            )
         async with self.database.writing() as session:
             own = self.embedders.own.backbone_id
             await self.remember_backbone(session)
