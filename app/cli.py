@@ -16,6 +16,8 @@ from rich.table import Column, Table
 from app import demo as demonstration
 from app import integrity, logs, schema_version, server
 from app.access.commands import key_commands
+from app.backup.commands import backup, restore
+from app.backup.file import BackupError
 from app.blobs.commands import blob_commands
 from app.blobs.opening import open_blobs
 from app.catalogs.errors import NoUsablePhoto
@@ -45,6 +47,8 @@ cli = typer.Typer(
 cli.add_typer(learning)
 cli.add_typer(blob_commands, name="blobs")
 cli.add_typer(key_commands, name="keys")
+cli.command()(backup)
+cli.command()(restore)
 cli.command()(batch)
 cli.command()(reembed)
 out = Console()
@@ -62,7 +66,7 @@ def main() -> None:
             name = "HAJA_" + "_".join(str(part) for part in fault["loc"]).upper() if fault["loc"] else "Settings"
             err.print(f"[red]{name}[/]: {fault['msg'].removeprefix('Value error, ')}", highlight=False)
         raise SystemExit(2) from None
-    except (SchemaError, StartError, CheckpointError, HajaError) as error:
+    except (BackupError, SchemaError, StartError, CheckpointError, HajaError) as error:
         err.print(f"[red]{error.detail if isinstance(error, HajaError) else error}[/]", highlight=False)
         raise SystemExit(1) from None
 

@@ -26,7 +26,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 
-from app.errors import DatabaseUnavailable, HajaError, SchemaChanged, StorageFull
+from app.errors import DatabaseUnavailable, HajaError, OutcomeUnknown, SchemaChanged, StorageFull
+from app.postgresql import connect_arguments
 
 new_id = uuid_utils.compat.uuid7
 """Ids are UUIDs of version 7: they sort by the time they were made, so lists page by id alone."""
@@ -83,13 +84,10 @@ class Database:
             self._engine = create_async_engine(existing_file(parsed), connect_args=arguments, pool_timeout=timeout_s)
             prepare_sqlite(self._engine.sync_engine, parsed)
         else:
-            # Nobody waits for ever behind somebody else's lock, as it is with SQLite.
-            options = f"{parsed.query.get('options', '')} -c lock_timeout={int(timeout_s * 1000)}"
-            arguments = {"connect_timeout": max(2, int(timeout_s)), "options": options}
             # Not one connection more: an operator plans max_connections by the number of processes.
             self._engine = create_async_engine(
                 parsed,
-                connect_args=arguments,
+                connect_args=connect_arguments(parsed, timeout_s),
                 pool_timeout=timeout_s,
                 pool_pre_ping=True,
                 pool_size=CONNECTIONS,
@@ -108,10 +106,19 @@ class Database:
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncSession]:
-        """A session whose changes are on disk when the block ends, or undone when it raises."""
+        """A session whose changes are on disk when the block ends, or undone when it raises.
+
+        Raises:
+            OutcomeUnknown: PostgreSQL went away between COMMIT and its answer.
+        """
         if not self._is_sqlite:
-            async with _translated(), AsyncSession(self._engine, expire_on_commit=False) as session, session.begin():
+            async with _translated(), AsyncSession(self._engine, expire_on_commit=False) as session:
                 yield session
+                await session.flush()
+                try:
+                    await session.commit()
+                except (OperationalError, InterfaceError, InternalError) as error:
+                    raise OutcomeUnknown from error
             return
         async with _translated(), self._turn_to_write():
             immediate = self._engine.execution_options(begin="BEGIN IMMEDIATE")
@@ -130,6 +137,14 @@ class Database:
             yield
         finally:
             self._writer.release()
+
+    async def unsafe_settings(self) -> list[str]:
+        """Settings of the database's server with which a power cut may destroy what was answered with 201."""
+        if self._is_sqlite:
+            return []
+        names = text("SELECT name FROM pg_settings WHERE name IN ('fsync', 'full_page_writes') AND setting = 'off'")
+        async with self.reading() as session:
+            return sorted((await session.scalars(names)).all())
 
     async def faults(self) -> list[str]:
         """What SQLite's own integrity checks find; PostgreSQL checks itself."""

@@ -126,10 +126,20 @@ class DatabaseUnavailable(HajaError):
     status = HTTPStatus.SERVICE_UNAVAILABLE
     code = "database-unavailable"
 
+    def __init__(
+        self,
+        detail: str = "The database cannot be reached or is locked, so nothing was stored: try again in a few seconds.",
+    ) -> None:
+        super().__init__(detail, {"Retry-After": "5"})
+
+
+class OutcomeUnknown(DatabaseUnavailable):
+    """The database went away before it said whether the change is stored."""
+
     def __init__(self) -> None:
         super().__init__(
-            "The database cannot be reached or is locked, so nothing was stored: try again in a few seconds.",
-            {"Retry-After": "5"},
+            "The database went away while it stored this, so it may be there or not: send the same request again with "
+            "the same Idempotency-Key, or look first."
         )
 
 

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import structlog
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from fastapi_offline import FastAPIOffline
@@ -69,6 +70,8 @@ MultiPartParser.spool_max_size = 8_000_000
 
 DOCS_URL = "/docs"
 
+_log = structlog.get_logger(__name__)
+
 
 class Services:
     """The services of one process, without HTTP: the API and the command line use the same."""
@@ -121,6 +124,10 @@ class Services:
                 f"Photos cannot be stored in HAJA_BLOBS={self._blobs_place}: {error.reason}. The README's section on "
                 "object storage says what to set."
             ) from error
+        if unsafe := await self.database.unsafe_settings():
+            _log.warning(
+                "PostgreSQL may lose what is answered with 201: it is set not to wait for its disk", off=unsafe
+            )
         async with self.database.writing() as session:
             own = self.embedders.own.backbone_id
             await self.remember_backbone(session)

@@ -32,7 +32,7 @@ def prepare(url: str) -> None:
     Raises:
         SchemaError: the database is newer, older or somebody else's, or cannot be reached.
     """
-    current = _known_revision(url)
+    current = known_revision(url)
     if current is None:
         upgrade(url)
     elif current != head():
@@ -44,6 +44,11 @@ def prepare(url: str) -> None:
 def head() -> str | None:
     """The revision of the schema that this version of Haja works with."""
     return _script().get_current_head()
+
+
+def revisions() -> list[str]:
+    """The revisions that this version of Haja can migrate from, oldest first."""
+    return [revision.revision for revision in reversed(list(_script().walk_revisions()))]
 
 
 async def check(database: Database, revision: str | None) -> None:
@@ -65,7 +70,7 @@ def upgrade(url: str, revision: str = "head") -> None:
     Raises:
         SchemaError: the database is newer or somebody else's, cannot be reached, or refuses.
     """
-    _known_revision(url)
+    known_revision(url)
     with _explained(url):
         alembic.command.upgrade(_config(url), revision)
 
@@ -86,8 +91,12 @@ def sync_engine(url: str) -> Engine:
     return engine
 
 
-def _known_revision(url: str) -> str | None:
-    """The revision of a database that is Haja's, or None for an empty one."""
+def known_revision(url: str) -> str | None:
+    """The revision of a database that is Haja's, or None for an empty one.
+
+    Raises:
+        SchemaError: the database is newer or somebody else's, or cannot be reached.
+    """
     engine = sync_engine(url)
     try:
         with _explained(url), _connect(engine) as connection:
@@ -98,7 +107,7 @@ def _known_revision(url: str) -> str | None:
         engine.dispose()
     if current is None and set(tables) - {"alembic_version"}:
         raise SchemaError("The database holds tables, but not Haja's: set HAJA_DATABASE_URL to an empty database.")
-    if current not in {None, *(revision.revision for revision in _script().walk_revisions())}:
+    if current not in {None, *revisions()}:
         raise SchemaError(
             f"The database was written by a newer version of Haja (schema {current}; this one knows up to "
             f"{head()}): install that version, or set HAJA_DATABASE_URL to another database."

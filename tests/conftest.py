@@ -17,6 +17,7 @@ from rich.console import Console
 
 from app import cli, learning, schema_version
 from app.access import commands as key_commands
+from app.backup import commands as backup_commands
 from app.blobs import commands as blobs_commands
 from app.config import Settings
 from app.decoding.decoders import Decoders
@@ -221,6 +222,7 @@ def cluster() -> Iterator[ray_cluster.RayCluster]:
 @pytest.fixture
 def haja(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
     """Call the command `haja` in this process: exit code, output, errors."""
+    monkeypatch.setattr(backup_commands, "out", Console(width=200))
     for module in (cli, blobs_commands, key_commands, learning, jobs_commands, reembedding_commands):
         monkeypatch.setattr(module, "out", Console(width=200))
         monkeypatch.setattr(module, "err", Console(width=400, stderr=True))

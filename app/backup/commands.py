@@ -1,0 +1,102 @@
+"""The commands `haja backup` and `haja restore`."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from app import logs, schema_version
+from app.backup import service
+from app.backup.file import BackupError, BackupReader, Manifest
+from app.backup.service import Report
+from app.blobs import Blobs
+from app.blobs.opening import open_blobs
+from app.config import Settings
+from app.database import Database
+
+out = Console()
+
+Result = TypeVar("Result")
+
+
+def backup(file: Annotated[Path, typer.Argument(help="The file to make; there must be none of this name.")]) -> None:
+    """Write the whole site, photos included, into one file, while the service runs."""
+    settings = _quiet_settings()
+    revision = schema_version.known_revision(settings.database_url)
+    if revision is None:
+        raise BackupError("The database is empty, so there is nothing to back up: see HAJA_DATABASE_URL.")
+
+    async def write(database: Database, blobs: Blobs) -> list[str]:
+        await blobs.ping()
+        with _progress() as report:
+            return await service.back_up(database, blobs, revision, file, report)
+
+    missing = _run(settings, write)
+    if missing:
+        for sha256 in missing:
+            out.print(f"photo {sha256}: its bytes are lost, so the backup lacks them", highlight=False)
+        raise BackupError(f"{file} is written and holds all but these photos; `haja check` says more.")
+    out.print(f"{file} is written: {file.stat().st_size / 1e6:.1f} MB.", highlight=False, soft_wrap=True)
+
+
+def restore(file: Annotated[Path, typer.Argument(help="Made by `haja backup`.")]) -> None:
+    """Fill an empty database, and HAJA_BLOBS, with all that a backup holds."""
+    settings = _quiet_settings()
+
+    async def look(database: Database, _: Blobs) -> str | None:
+        return await service.find_rows(database)
+
+    async def fill(database: Database, blobs: Blobs) -> None:
+        await blobs.check_ready()
+        with _progress() as report:
+            await service.restore(database, blobs, reader, report)
+
+    with BackupReader(file) as reader:
+        if schema_version.known_revision(settings.database_url) is not None and (used := _run(settings, look)):
+            raise BackupError(
+                f"The database holds a site already (there are rows in {used}), and nothing is ever written over: set "
+                "HAJA_DATABASE_URL to an empty database."
+            )
+        service.prepare_target(settings.database_url, reader.manifest)
+        _run(settings, fill)
+        schema_version.upgrade(settings.database_url)
+        _tell(reader.manifest)
+
+
+def _tell(manifest: Manifest) -> None:
+    lost = f", without {len(manifest.missing_photos)} whose bytes it lacks" if manifest.missing_photos else ""
+    out.print(
+        f"The site of {manifest.created_at:%Y-%m-%d %H:%M} UTC is restored, with {len(manifest.photos)} photos{lost}; "
+        "`haja check` looks it over, `haja serve` serves it.",
+        highlight=False, soft_wrap=True,
+    )  # fmt: skip
+
+
+def _run(settings: Settings, action: Callable[[Database, Blobs], Awaitable[Result]]) -> Result:
+    async def run() -> Result:
+        database = Database(settings.database_url, settings.database_timeout_s)
+        try:
+            return await action(database, open_blobs(settings, database))
+        finally:
+            await database.close()
+
+    return asyncio.run(run())
+
+
+@contextmanager
+def _progress() -> Iterator[Report]:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=out) as progress:
+        tasks = {what: progress.add_task(what, total=None) for what in ("rows", "photos")}
+        yield lambda what, done, total: progress.update(tasks[what], completed=done, total=total)
+
+
+def _quiet_settings() -> Settings:
+    settings = Settings()
+    logs.configure("error")
+    return settings
