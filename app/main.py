@@ -43,8 +43,9 @@ from app.intake import Intake
 from app.jobs.repository import JobRepository
 from app.jobs.service import JobService
 from app.jobs.worker import BatchWorker
+from app.limits import MAX_FORM_FIELD_BYTES, MAX_FORM_FIELDS, Deadline, Door, LimitBody
 from app.metrics import Metrics
-from app.middleware import Door, LimitBody, Observe, Protect
+from app.middleware import Observe, Protect
 from app.reembedding.other_backbones import OtherBackbones
 from app.reembedding.preloading import Preloader
 from app.reembedding.repository import BackboneRepository
@@ -212,15 +213,23 @@ def create_app(settings: Settings, backbone: Backbone | None = None) -> FastAPI:
         lifespan=lifespan,
         generate_unique_id_function=_operation_id,
         responses=errors.documented(),
+        form_limits={"max_fields": MAX_FORM_FIELDS, "max_part_size": MAX_FORM_FIELD_BYTES},
     )
     service.state.metrics = metrics
     service.state.pages = Pages()
     errors.install(service)
-    service.add_middleware(Door, places=settings.queue_size)
-    service.add_middleware(LimitBody, max_bytes=settings.max_request_bytes, max_batch_bytes=settings.max_batch_bytes)
+    service.add_middleware(Deadline, seconds=settings.request_timeout_s)
+    service.add_middleware(Door, photo_places=settings.queue_size, other_places=settings.max_requests)
+    service.add_middleware(
+        LimitBody,
+        max_bytes=settings.max_request_bytes,
+        max_batch_bytes=settings.max_batch_bytes,
+        max_held_bytes=settings.max_held_bytes,
+        pause_s=settings.body_pause_s,
+        min_rate=settings.min_body_rate,
+    )
     service.add_middleware(Protect, docs_url=DOCS_URL)
     service.add_middleware(Observe, metrics=metrics)
-    # Before the classifications, where `export.csv` would be an id that does not fit.
     service.include_router(app.inspections.export_endpoints.router)
     for part in (app.catalogs, app.evaluation, app.inspections, app.jobs, app.archive, app.web):
         service.include_router(part.endpoints.router)

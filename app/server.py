@@ -12,6 +12,7 @@ import uvloop
 
 from app.config import Settings
 from app.main import create_app
+from app.protocol import BoundedProtocol
 from models.backbones import Backbone
 
 GRACE_S = 30
@@ -108,6 +109,11 @@ class _Announcing(uvicorn.Server):
 
 async def _serve(settings: Settings, backbone: Backbone | None, on_start: Callable[[uvicorn.Server], None]) -> None:
     app = create_app(settings, backbone)
+
+    class Protocol(BoundedProtocol):
+        max_connections = settings.max_connections
+        head_timeout_s = settings.head_timeout_s
+
     # Entered here and not by uvicorn, which would turn a clear error of ours into a traceback in its log.
     async with app.router.lifespan_context(app):
         config = uvicorn.Config(
@@ -115,7 +121,8 @@ async def _serve(settings: Settings, backbone: Backbone | None, on_start: Callab
             host=settings.host,
             port=settings.port,
             lifespan="off",
-            http="httptools",
+            http=Protocol,
+            ws="none",
             log_config=None,
             access_log=False,
             server_header=False,

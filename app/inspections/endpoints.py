@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, File, Query, Request, Response, UploadFi
 
 from app import photos
 from app.archive.errors import PhotoNotFound
-from app.catalogs.endpoints import UPLOAD
+from app.catalogs.endpoints import UPLOAD, form_with
 from app.catalogs.errors import CatalogNotFound, DefectClassNotFound
 from app.errors import (
     CursorInvalid,
@@ -24,7 +24,7 @@ from app.inspections import schemas, service
 from app.inspections.filters import Filter
 from app.inspections.heatmap import HeatmapService
 from app.inspections.service import InspectionService
-from app.inspections.site_notes import SiteNotes, SiteNotesChange
+from app.inspections.site_notes import TOGETHER, SiteNotes, SiteNotesChange
 from app.pagination import Cursor, Limit, Page, decode_cursor
 from models.prediction_sets import LEAST, MOST
 
@@ -60,6 +60,7 @@ Heatmaps = Annotated[HeatmapService, Depends(heatmap_service)]
         photos.PhotoTooLarge,
         *UPLOAD,
     ),
+    openapi_extra=form_with("photo", TOGETHER),
 )
 async def classify_photo(
     catalog: str,
@@ -90,7 +91,8 @@ async def list_classifications(
 
 
 @router.get(
-    "/classifications/{classification_id}", responses=documented(service.ClassificationNotFound, DatabaseUnavailable)
+    "/classifications/{classification_id:uuid}",
+    responses=documented(service.ClassificationNotFound, DatabaseUnavailable),
 )
 async def get_classification(classification_id: UUID, inspections: Inspections) -> schemas.ClassificationOut:
     """One answer again, as it was given."""
@@ -98,7 +100,7 @@ async def get_classification(classification_id: UUID, inspections: Inspections) 
 
 
 @router.patch(
-    "/classifications/{classification_id}",
+    "/classifications/{classification_id:uuid}",
     responses=documented(service.ClassificationNotFound, DatabaseUnavailable, StorageFull),
 )
 async def change_classification(

@@ -24,3 +24,16 @@ class NoPhotos(HajaError):
 
     status = HTTPStatus.UNPROCESSABLE_ENTITY
     code = "no-photos"
+
+
+class TooManyFollowers(HajaError):
+    """More callers follow jobs than the service has places for."""
+
+    status = HTTPStatus.TOO_MANY_REQUESTS
+    code = "too-many-followers"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "As many as can be are following jobs: ask GET /v1/jobs/{job_id} now and then.",
+            {"Retry-After": "5"},
+        )
