@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo serve test test-slow torture lint bench chromium
+.PHONY: demo serve test test-slow torture openapi lint bench chromium
 
 demo: $(VENV)/installed
 	$(BIN)/haja demo
@@ -26,6 +26,10 @@ test-slow: $(VENV)/installed-dev
 # The long form of the tests that break things: more runs, more faults, more files.
 torture: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -m torture --torture
+
+# The interface as it is committed; a test says when it has changed.
+openapi: $(VENV)/installed
+	$(BIN)/haja openapi > docs/openapi.json
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .

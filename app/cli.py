@@ -1,6 +1,7 @@
 """The command `haja`: thin; it calls the same services as the API."""
 
 import asyncio
+import json
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -32,7 +33,7 @@ from app.inspections.replay import Replay
 from app.intake import LocalFile
 from app.jobs.commands import batch
 from app.learning import learning
-from app.main import Services, any_services, open_services
+from app.main import Services, any_services, create_app, open_services
 from app.metrics import Metrics
 from app.photos import PhotoError
 from app.reembedding.commands import reembed
@@ -120,6 +121,13 @@ def demo(
     """Show the whole job: draw photos, start the service, register five defect types, classify new photos."""
     logs.configure("error")
     demonstration.run(out, photos)
+
+
+@cli.command()
+def openapi() -> None:
+    """Print the document of the REST interface, which generators of clients read."""
+    document = create_app(Settings()).openapi()
+    typer.echo(json.dumps(document, ensure_ascii=False, indent=1))
 
 
 @cli.command()

@@ -92,6 +92,19 @@ class Settings(BaseSettings):
     )
     batch_size: int = Field(8, ge=1, description="Most photos in one forward pass.")
     queue_size: int = Field(64, ge=1, description="Photos in work or waiting before new ones are answered 429, unread.")
+    max_requests: int = Field(128, ge=1, description="Requests without photos in work before new ones get 503.")
+    max_connections: int = Field(400, ge=1, description="Open connections before new ones get 503.")
+    max_held_bytes: int = Field(
+        2_000_000_000, gt=0, description="Bytes of all request bodies together before further ones get 429."
+    )
+    head_timeout_s: float = Field(10.0, gt=0, description="Seconds for a request's address and headers to arrive.")
+    body_pause_s: float = Field(30.0, gt=0, description="Longest pause in a request's body, in seconds.")
+    min_body_rate: int = Field(
+        2000, gt=0, description="Slowest body, in bytes a second on average once such a pause is used up."
+    )
+    request_timeout_s: float = Field(
+        120.0, gt=0, description="Seconds of work on a request before answering 503; its arrival is not counted."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least severe line that is logged."
     )
@@ -129,6 +142,8 @@ class Settings(BaseSettings):
             raise ValueError("HAJA_RAY_MIN_REPLICAS is above HAJA_RAY_MAX_REPLICAS")
         if self.max_photo_bytes > self.max_request_bytes:
             raise ValueError("HAJA_MAX_PHOTO_BYTES is above HAJA_MAX_REQUEST_BYTES: no such photo could ever arrive")
+        if self.max_request_bytes > self.max_held_bytes:
+            raise ValueError("HAJA_MAX_REQUEST_BYTES is above HAJA_MAX_HELD_BYTES: no such request could ever arrive")
         if self.oidc_issuer and not (self.public_url and self.oidc_client_id and self.oidc_client_secret):
             raise ValueError(
                 "HAJA_OIDC_ISSUER needs HAJA_OIDC_CLIENT_ID, HAJA_OIDC_CLIENT_SECRET and HAJA_PUBLIC_URL, where the "

@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from app.error_base import HajaError as HajaError  # noqa: PLC0414 - for all others it stands here
 
@@ -55,6 +56,13 @@ class RequestInvalid(HajaError):
     code = "request-invalid"
 
 
+class BadRequest(HajaError):
+    """It cannot be read: it is no HTTP, or its body is damaged or not what its Content-Type says."""
+
+    status = HTTPStatus.BAD_REQUEST
+    code = "bad-request"
+
+
 class ForeignPage(HajaError):
     """A page of another site sent the request through a visitor's browser."""
 
@@ -67,6 +75,46 @@ class RequestTooLarge(HajaError):
 
     status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
     code = "request-too-large"
+
+
+class HeadTooSlow(HajaError):
+    """Its address and headers did not arrive in time."""
+
+    status = HTTPStatus.REQUEST_TIMEOUT
+    code = "head-too-slow"
+
+    def __init__(self) -> None:
+        super().__init__("The request's address and headers did not arrive in time: send it again.")
+
+
+class BodyTooSlow(HajaError):
+    """Its body paused for too long or came too slowly."""
+
+    status = HTTPStatus.REQUEST_TIMEOUT
+    code = "body-too-slow"
+
+    def __init__(self) -> None:
+        super().__init__("The request's body came too slowly, so nothing was stored: send it again, or smaller photos.")
+
+
+class AddressTooLong(HajaError):
+    """Its address is longer than any that means something here."""
+
+    status = HTTPStatus.REQUEST_URI_TOO_LONG
+    code = "address-too-long"
+
+    def __init__(self) -> None:
+        super().__init__("The request's address is too long: leave conditions out.")
+
+
+class HeadersTooLarge(HajaError):
+    """More headers, or longer ones, than a request may have."""
+
+    status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+    code = "headers-too-large"
+
+    def __init__(self) -> None:
+        super().__init__("The request's headers are too many or too large: drop cookies and headers of your own.")
 
 
 class CursorInvalid(HajaError):
@@ -85,6 +133,42 @@ class QueueFull(HajaError):
     def __init__(self) -> None:
         super().__init__(
             "The service is busy with other photos: send this request again in a second.", {"Retry-After": "1"}
+        )
+
+
+class ServiceBusy(HajaError):
+    """More requests than the service works on at a time."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    code = "service-busy"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The service works on as many requests as it can: send this one again in a second.", {"Retry-After": "1"}
+        )
+
+
+class TooManyConnections(HajaError):
+    """More connections than the service keeps open."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    code = "too-many-connections"
+
+    def __init__(self) -> None:
+        super().__init__("As many callers as can be served are connected: try again in a second.", {"Retry-After": "1"})
+
+
+class DeadlineExceeded(HajaError):
+    """The service took too long over it, and gave up."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    code = "deadline-exceeded"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The service gave this request up because it took too long, and something of it may have been stored: send "
+            "it again with the same Idempotency-Key, or ask for less at a time.",
+            {"Retry-After": "5"},
         )
 
 
@@ -211,12 +295,14 @@ def answer_error(error: HajaError) -> JSONResponse:
 def install(app: FastAPI) -> None:
     """Make every error of `app` a problem+json."""
 
-    async def http_error(_: Request, error: Exception) -> JSONResponse:
+    async def http_error(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)  # noqa: S101 - Starlette calls this for nothing else
         if isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.ENOSPC:
             error = StorageFull()  # FastAPI calls it a bad request that an upload found no room
         if isinstance(error, HajaError):
             return answer_error(error)
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            error.headers = {"Allow": ", ".join(sorted(_methods(request)))}
         code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "-")
         return answer(error.status_code, code, _SENTENCES.get(error.status_code, f"{error.detail}."), error.headers)
 
@@ -246,10 +332,20 @@ def install(app: FastAPI) -> None:
 
 
 _SENTENCES = {
-    400: "The request could not be read: its body is damaged or is not what its Content-Type says.",
+    400: "The request cannot be read: it is no HTTP, or its body is damaged or not what its Content-Type says.",
     404: "There is nothing at this address. /docs lists what there is.",
     405: "This address does not take that method. /docs lists what it takes.",
 }
+
+
+def _methods(request: Request) -> set[str]:
+    """What the address takes; Starlette would name the methods of the first endpoint there."""
+    methods: set[str] = set()
+    for route in request.app.routes:
+        match, _ = route.matches(request.scope)
+        if match is not Match.NONE:
+            methods |= getattr(route, "methods", None) or set()
+    return methods
 
 
 def _request_id() -> str | None:
@@ -257,17 +353,40 @@ def _request_id() -> str | None:
     return request_id
 
 
+EVERYWHERE: tuple[type[HajaError], ...] = (
+    BadRequest,
+    ForeignPage,
+    HeadTooSlow,
+    AddressTooLong,
+    RequestInvalid,
+    HeadersTooLarge,
+    ServiceBusy,
+    TooManyConnections,
+    DeadlineExceeded,
+)
+"""What any request may be answered, because it happens before its endpoint is known or around it."""
+
+_RETRY_AFTER: dict[str, Any] = {
+    "Retry-After": {"description": "Seconds to wait before the next try.", "schema": {"type": "integer", "minimum": 1}}
+}
+
+
 def documented(*errors: type[HajaError]) -> dict[int | str, dict[str, Any]]:
-    """The errors of an endpoint for the API page, by status."""
+    """The errors of an endpoint for the API page, by status; those of `EVERYWHERE` are among them."""
     responses: dict[int | str, dict[str, Any]] = {}
-    every: tuple[type[HajaError], ...] = (RequestInvalid, *errors)
+    every = (*EVERYWHERE, *errors)
     for status in sorted({error.status.value for error in every}):
         kinds = [error for error in every if error.status.value == status]
         responses[status] = {
             "description": " ".join(f"`{kind.code}`: {kind.__doc__}" for kind in kinds),
             "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
         }
+        if status in _TEMPORARY:
+            responses[status]["headers"] = _RETRY_AFTER
     return responses
+
+
+_TEMPORARY = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
 
 
 def with_problem_schema(document: dict[str, Any]) -> dict[str, Any]:

@@ -55,8 +55,9 @@ from app.intake import Intake
 from app.jobs.repository import JobRepository
 from app.jobs.service import JobService
 from app.jobs.worker import BatchWorker
+from app.limits import MAX_FORM_FIELD_BYTES, MAX_FORM_FIELDS, Deadline, Door, LimitBody
 from app.metrics import Metrics
-from app.middleware import Door, LimitBody, Observe, Protect
+from app.middleware import Observe, Protect
 from app.reembedding.other_backbones import OtherBackbones
 from app.reembedding.preloading import Preloader
 from app.reembedding.repository import BackboneRepository
@@ -237,18 +238,26 @@ def create_app(settings: Settings, backbone: Backbone | None = None, decoders: D
         lifespan=lifespan,
         generate_unique_id_function=_operation_id,
         responses=errors.documented(Unauthenticated, RoleInsufficient, CsrfTokenInvalid, TooManyRequests),
+        form_limits={"max_fields": MAX_FORM_FIELDS, "max_part_size": MAX_FORM_FIELD_BYTES},
     )
     service.state.metrics = metrics
     service.state.pages = Pages()
     service.state.cookies = cookies = Cookies(secure=settings.is_https)
     service.state.sign_in_provider = SignInProvider.of(settings)
     errors.install(service)
-    service.add_middleware(Door, places=settings.queue_size)
+    service.add_middleware(Deadline, seconds=settings.request_timeout_s)
+    service.add_middleware(Door, photo_places=settings.queue_size, other_places=settings.max_requests)
     service.add_middleware(Authenticate, cookies=cookies, per_minute=settings.requests_per_minute)
-    service.add_middleware(LimitBody, max_bytes=settings.max_request_bytes, max_batch_bytes=settings.max_batch_bytes)
+    service.add_middleware(
+        LimitBody,
+        max_bytes=settings.max_request_bytes,
+        max_batch_bytes=settings.max_batch_bytes,
+        max_held_bytes=settings.max_held_bytes,
+        pause_s=settings.body_pause_s,
+        min_rate=settings.min_body_rate,
+    )
     service.add_middleware(Protect, docs_url=DOCS_URL, is_https=settings.is_https)
     service.add_middleware(Observe, metrics=metrics)
-    # Before the classifications, where `export.csv` would be an id that does not fit.
     service.include_router(app.inspections.export_endpoints.router)
     service.include_router(app.web.sign_in.router)
     for part in (app.catalogs, app.evaluation, app.inspections, app.jobs, app.archive, app.access, app.audit, app.web):

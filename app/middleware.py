@@ -1,14 +1,12 @@
-"""What happens to every request: an id, a bound on its body, a log line, metrics, and what a browser may do with it."""
+"""What happens to every request: an id, a log line, metrics, and what a browser may do with it."""
 
-import asyncio
 import time
 import uuid
-from contextlib import suppress
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.errors import ForeignPage, QueueFull, RequestTooLarge, answer_error
+from app.errors import ForeignPage, answer_error
 from app.metrics import Metrics
 
 _log = structlog.get_logger("app.requests")
@@ -107,118 +105,3 @@ class Protect:
             await send(message)
 
         await self._app(scope, receive, answer)
-
-
-LINGER_S = 5
-"""How long the rest of a refused body is read and thrown away, for its sender to find the answer."""
-
-
-class LimitBody:
-    """Counts the bytes of a body as they arrive; what Content-Length says may be a lie or missing.
-
-    An answer that is given before the body has come ends the connection, or whoever goes on sending would be listened
-    to forever. The rest of a body whose length is known and allowed is left to the server, which reads over it at a
-    fraction of the cost and keeps the connection: a rush is no time to open new ones.
-    """
-
-    def __init__(self, app: ASGIApp, max_bytes: int, max_batch_bytes: int) -> None:
-        self._app = app
-        self._max_bytes = max_bytes
-        self._max_batch_bytes = max_batch_bytes
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one ASGI call."""
-        headers = dict(scope["headers"]) if scope["type"] == "http" else {}
-        if b"content-length" not in headers and b"transfer-encoding" not in headers:
-            await self._app(scope, receive, send)
-            return
-        declared = headers.get(b"content-length", b"")
-        # A batch is never in memory as a whole.
-        max_bytes = self._max_batch_bytes if scope["path"].endswith("/classifications/batch") else self._max_bytes
-        received = 0
-        too_large = declared.isdigit() and int(declared) > max_bytes
-        ends = declared.isdigit() and not too_large
-
-        async def counted() -> Message:
-            nonlocal received, ends
-            if too_large:
-                raise _too_large(max_bytes)
-            message = await receive()
-            received += len(message.get("body", b""))
-            ends = ends or not message.get("more_body", False)
-            if received > max_bytes:
-                raise _too_large(max_bytes)
-            return message
-
-        async def answer(message: Message) -> None:
-            if ends:
-                await send(message)
-            elif message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], (b"connection", b"close")]
-                await send(message)
-            elif message.get("more_body"):
-                await send(message)
-            else:
-                # Closed at once, the connection would be reset under a caller who still writes and has not read.
-                message["more_body"] = True
-                await send(message)
-                await _drain(receive)
-                await send({"type": "http.response.body"})
-
-        await self._app(scope, counted, answer)
-
-
-def _too_large(max_bytes: int) -> RequestTooLarge:
-    return RequestTooLarge(
-        f"The request is larger than {max_bytes / 1e6:.0f} MB: send fewer or smaller photos at a time."
-    )
-
-
-async def _drain(receive: Receive) -> None:
-    with suppress(TimeoutError):
-        async with asyncio.timeout(LINGER_S):
-            while (await receive()).get("more_body", False):
-                pass
-
-
-class Door:
-    """Turns forms away before their photos are read, when as many as can be served are in the house.
-
-    Read first and refused later, they would cost under a rush what those inside need.
-    """
-
-    def __init__(self, app: ASGIApp, places: int) -> None:
-        self._app = app
-        self._places = places
-        # Who arrives slowly, over a bad line, must not keep the others out while nothing is in work.
-        self._places_to_arrive = places // 4
-        self._arriving = 0
-        self._inside = 0
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one ASGI call."""
-        headers = dict(scope["headers"]) if scope["type"] == "http" else {}
-        if not headers.get(b"content-type", b"").lower().startswith(b"multipart/form-data"):
-            await self._app(scope, receive, send)
-            return
-        arriving = inside = False
-
-        async def admitted() -> Message:
-            nonlocal arriving, inside
-            if not arriving and not inside:
-                if self._inside + min(self._arriving, self._places_to_arrive) >= self._places:
-                    raise QueueFull
-                arriving = True
-                self._arriving += 1
-            message = await receive()
-            if arriving and not message.get("more_body", False):
-                arriving, inside = False, True
-                self._arriving -= 1
-                self._inside += 1
-            return message
-
-        try:
-            await self._app(scope, admitted, send)
-        finally:
-            self._arriving -= arriving
-            self._inside -= inside

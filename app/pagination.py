@@ -26,7 +26,10 @@ class HasId(Protocol):
 Row = TypeVar("Row", bound=HasId)
 
 Limit = Annotated[int, Query(ge=1, le=200, description="Most items in this page.")]
-Cursor = Annotated[str | None, Query(max_length=64, description="`next_cursor` of the page before.")]
+Cursor = Annotated[
+    Annotated[str, Field(json_schema_extra={"pattern": "^[A-Za-z0-9_-]{22}$"})] | None,
+    Query(max_length=64, description="`next_cursor` of the page before."),
+]
 
 
 class Page(BaseModel, Generic[Item]):

@@ -13,6 +13,7 @@ import uvloop
 from app.config import Settings
 from app.decoding.decoders import Decoders
 from app.main import create_app
+from app.protocol import BoundedProtocol
 from models.backbones import Backbone
 
 GRACE_S = 30
@@ -114,6 +115,11 @@ async def _serve(
     on_start: Callable[[uvicorn.Server, bool], None],
 ) -> None:
     app = create_app(settings, backbone, decoders)
+
+    class Protocol(BoundedProtocol):
+        max_connections = settings.max_connections
+        head_timeout_s = settings.head_timeout_s
+
     # Entered here and not by uvicorn, which would turn a clear error of ours into a traceback in its log.
     async with app.router.lifespan_context(app):
         config = uvicorn.Config(
@@ -121,7 +127,8 @@ async def _serve(
             host=settings.host,
             port=settings.port,
             lifespan="off",
-            http="httptools",
+            http=Protocol,
+            ws="none",
             log_config=None,
             access_log=False,
             server_header=False,

@@ -87,7 +87,8 @@ def _insufficient(role: Role, where: str) -> RoleInsufficient:
     return RoleInsufficient(f"This needs the role {role.value} {where}, which your key does not have.")
 
 
-def _parsed(scope: Scope, text: str) -> UUID | str | None:
+def _parsed(scope: Scope, value: object) -> UUID | str | None:
+    text = str(value)
     if scope in {Scope.CATALOG, Scope.PHOTO}:
         return text
     try:

@@ -1,6 +1,6 @@
 """Catalogs, defect classes and support photos over HTTP."""
 
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, File, Request, Response, UploadFile
@@ -11,6 +11,7 @@ from app.access.roles import Role
 from app.catalogs import errors, schemas
 from app.catalogs.service import CatalogService
 from app.errors import (
+    BodyTooSlow,
     CursorInvalid,
     DatabaseUnavailable,
     DecoderUnavailable,
@@ -28,7 +29,22 @@ from app.pagination import Cursor, Limit, Page, decode_cursor
 router = APIRouter(prefix="/v1")
 
 PhotoFiles = Annotated[list[UploadFile], File(description="1 to 50 photos: JPEG, PNG, WebP or HEIF.")]
-WRITE: tuple[type[HajaError], ...] = (DatabaseUnavailable, StorageFull, IdempotencyKeyReused, RequestTooLarge)
+PHOTO_TYPES = "image/jpeg, image/png, image/webp, image/heif"
+
+
+def form_with(field: str, schema: dict[str, Any] | None = None) -> dict[str, Any]:
+    """What FastAPI does not say of a form: the media types of the files in `field`, and what `schema` adds."""
+    form = {"encoding": {field: {"contentType": PHOTO_TYPES}}, "schema": schema or {}}
+    return {"requestBody": {"content": {"multipart/form-data": form}}}
+
+
+WRITE: tuple[type[HajaError], ...] = (
+    DatabaseUnavailable,
+    StorageFull,
+    IdempotencyKeyReused,
+    RequestTooLarge,
+    BodyTooSlow,
+)
 UPLOAD: tuple[type[HajaError], ...] = (
     *WRITE,
     QueueFull,
@@ -47,11 +63,29 @@ def catalog_service(request: Request) -> CatalogService:
 Catalogs = Annotated[CatalogService, Depends(catalog_service)]
 
 
+_BY_NAME = {
+    operation: {"operationId": operation, "parameters": {"catalog": "$response.body#/name"}}
+    for operation in (
+        "get_catalog",
+        "change_catalog",
+        "delete_catalog",
+        "evaluate_catalog",
+        "draw_catalog_confusion",
+        "get_agreement",
+        "register_defect_class",
+        "list_defect_classes",
+        "classify_photo",
+        "classify_batch",
+    )
+}
+"""Addresses of a catalog hold its name and not its id, which generators of clients would guess."""
+
+
 @router.post(
     "/catalogs",
     status_code=201,
     response_model=schemas.CatalogOut,
-    responses=documented(errors.CatalogNameTaken, *WRITE),
+    responses={201: {"links": _BY_NAME}, **documented(errors.CatalogNameTaken, *WRITE)},
     tags=["catalogs"],
     dependencies=[needs_everywhere(Role.ADMIN)],
 )
@@ -121,6 +155,7 @@ async def delete_catalog(catalog: str, catalogs: Catalogs) -> None:
     responses=documented(
         errors.CatalogNotFound, errors.DefectClassNameTaken, errors.NoUsablePhoto, errors.TooManyPhotos, *UPLOAD
     ),
+    openapi_extra=form_with("photos"),
     tags=["defect classes"],
     dependencies=[needs(Role.CURATOR, Scope.CATALOG)],
 )
@@ -191,6 +226,7 @@ async def delete_defect_class(class_id: UUID, catalogs: Catalogs) -> None:
     status_code=201,
     response_model=schemas.Registered,
     responses=documented(errors.DefectClassNotFound, errors.NoUsablePhoto, errors.TooManyPhotos, *UPLOAD),
+    openapi_extra=form_with("photos"),
     tags=["defect classes"],
     dependencies=[needs(Role.CURATOR, Scope.DEFECT_CLASS)],
 )

@@ -1,12 +1,13 @@
 """What the catalog endpoints take and give."""
 
+import re
 import unicodedata
 from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import Form
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 
 from app.language import Language
 from models.leave_one_out import wilson_interval
@@ -15,12 +16,23 @@ Severity = Literal["low", "medium", "high", "critical"]
 WarningCode = Literal["few-photos", "near-duplicates", "looks-like-another-class", "too-dark", "blurred", "too-small"]
 
 
-def _readable(value: str) -> str:
+_HIDDEN = r"\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"
+"""Characters that cannot be shown: control characters but for line breaks and tabs."""
+
+
+def _one_form(value: object) -> object:
     # A form sends a line break as two characters.
-    text = unicodedata.normalize("NFC", value.replace("\r\n", "\n")).strip()
-    if any(unicodedata.category(character) in {"Cc", "Cs"} and character not in "\n\t" for character in text):
+    return (
+        unicodedata.normalize("NFC", value.replace("\r\n", "\n").replace("\r", "\n"))
+        if isinstance(value, str)
+        else value
+    )
+
+
+def _readable(value: str) -> str:
+    if re.search(f"[{_HIDDEN}\ud800-\udfff]", value):
         raise ValueError("it holds characters that cannot be shown")
-    return text
+    return value.strip()
 
 
 def _named(value: str) -> str:
@@ -29,10 +41,24 @@ def _named(value: str) -> str:
     return value
 
 
-Text = Annotated[str, AfterValidator(_readable)]
-Title = Annotated[Text, Field(max_length=200)]
-Description = Annotated[Text, Field(max_length=4000)]
-ClassName = Annotated[str, Field(max_length=100), AfterValidator(_readable), AfterValidator(_named)]
+OneForm = BeforeValidator(_one_form)
+"""So that a length counts what is stored."""
+
+Readable = AfterValidator(_readable)
+READABLE: dict[str, JsonValue] = {"pattern": f"^[^{_HIDDEN}]*$"}
+_NAME: dict[str, JsonValue] = {"minLength": 1, "pattern": rf"^[^{_HIDDEN}]*[^{_HIDDEN}\s][^{_HIDDEN}]*$"}
+
+Title = Annotated[str, OneForm, Field(max_length=200, json_schema_extra=READABLE), Readable]
+Description = Annotated[str, OneForm, Field(max_length=4000, json_schema_extra=READABLE), Readable]
+ClassName = Annotated[
+    str,
+    OneForm,
+    Field(
+        max_length=100, json_schema_extra={"minLength": 1, "pattern": rf"^[^{_HIDDEN}]*[^{_HIDDEN}\s][^{_HIDDEN}]*$"}
+    ),
+    Readable,
+    AfterValidator(_named),
+]
 CatalogSlug = Annotated[
     str, Field(pattern="^[a-z0-9][a-z0-9_-]{0,62}$", description="Stands in addresses: a-z, 0-9, _ and -.")
 ]
@@ -40,6 +66,11 @@ Threshold = Annotated[
     float,
     Field(ge=-1, le=1, description="Cosine similarity below which a photo is `unknown`; null: the backbone's own."),
 ]
+
+
+def never_null(schema: dict[str, Any]) -> None:
+    """Say that a field of a form may be missing: a form has no word for null."""
+    schema.update(schema.pop("anyOf")[0])
 
 
 class _FromRow(BaseModel):
@@ -118,7 +149,7 @@ class DefectClassCreate(BaseModel):
         title_ko: Annotated[Title, Form()] = "",
         title_en: Annotated[Title, Form()] = "",
         description: Annotated[Description, Form()] = "",
-        severity: Annotated[Severity | None, Form()] = None,
+        severity: Annotated[Severity | None, Form(json_schema_extra=never_null)] = None,
     ) -> "DefectClassCreate":
         """Read the fields from a multipart form."""
         return cls(name=name, title_ko=title_ko, title_en=title_en, description=description, severity=severity)

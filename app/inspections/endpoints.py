@@ -10,7 +10,7 @@ from app.access.repository import Scope
 from app.access.requirements import Needs, needs
 from app.access.roles import Role
 from app.archive.errors import PhotoNotFound
-from app.catalogs.endpoints import UPLOAD
+from app.catalogs.endpoints import UPLOAD, form_with
 from app.catalogs.errors import CatalogNotFound, DefectClassNotFound
 from app.errors import (
     CursorInvalid,
@@ -28,7 +28,7 @@ from app.inspections import errors, schemas
 from app.inspections.filters import Filter
 from app.inspections.heatmap import HeatmapService
 from app.inspections.service import InspectionService
-from app.inspections.site_notes import SiteNotes, SiteNotesChange
+from app.inspections.site_notes import TOGETHER, SiteNotes, SiteNotesChange
 from app.pagination import Cursor, Limit, Page, decode_cursor
 from models.prediction_sets import LEAST, MOST
 
@@ -65,6 +65,7 @@ Heatmaps = Annotated[HeatmapService, Depends(heatmap_service)]
         photos.PhotoTooCostly,
         *UPLOAD,
     ),
+    openapi_extra=form_with("photo", TOGETHER),
     dependencies=[needs(Role.INSPECTOR, Scope.CATALOG)],
 )
 async def classify_photo(
@@ -98,7 +99,7 @@ async def list_classifications(
 
 
 @router.get(
-    "/classifications/{classification_id}",
+    "/classifications/{classification_id:uuid}",
     responses=documented(errors.ClassificationNotFound, DatabaseUnavailable),
     dependencies=[needs(Role.INSPECTOR, Scope.CLASSIFICATION)],
 )
@@ -108,7 +109,7 @@ async def get_classification(classification_id: UUID, inspections: Inspections) 
 
 
 @router.patch(
-    "/classifications/{classification_id}",
+    "/classifications/{classification_id:uuid}",
     responses=documented(errors.ClassificationNotFound, DatabaseUnavailable, StorageFull),
     dependencies=[needs(Role.INSPECTOR, Scope.CLASSIFICATION)],
 )

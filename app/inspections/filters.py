@@ -1,11 +1,12 @@
 """Which classifications are asked for."""
 
+import re
 from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import Depends, Query
-from pydantic import AfterValidator, AwareDatetime, BaseModel
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator
 
 from app.inspections.site_notes import Place
 
@@ -17,7 +18,14 @@ def _utc(moment: datetime) -> datetime:
     return moment.astimezone(UTC)
 
 
-Instant = Annotated[AwareDatetime, AfterValidator(_utc)]
+def _written(value: object) -> object:
+    # Pydantic would take a number as seconds or milliseconds since 1970, whichever it looks like.
+    if isinstance(value, str) and re.fullmatch(r"\s*[+-]?[\d._]+\s*", value):
+        raise ValueError("it is no time in the form of ISO 8601, such as 2026-11-22T09:30:00+09:00")
+    return value
+
+
+Instant = Annotated[AwareDatetime, BeforeValidator(_written), AfterValidator(_utc)]
 
 
 class ClassificationFilter(BaseModel):

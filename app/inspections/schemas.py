@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.catalogs.schemas import DefectClassName, Text
+from app.catalogs.schemas import DefectClassName, Description
 from models.manifest import HeadName
 
 Verdict = Literal["confirmed", "corrected", "unknown"]
@@ -58,7 +58,7 @@ class FeedbackCreate(BaseModel):
         "`unknown`: it is no class of this catalog."
     )
     defect_class_id: UUID | None = Field(None, description="Needed for `corrected` only.")
-    note: Text = Field("", max_length=4000)
+    note: Description = ""
     add_to_support: bool = Field(
         False, description="Also make the photo an example of the class that it shows; not with `unknown`."
     )

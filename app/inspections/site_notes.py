@@ -1,19 +1,20 @@
 """What an inspector adds to a photo: where and when it was taken, and a note."""
 
+import re
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Form
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from app.catalogs.schemas import Patch, Text
+from app.catalogs.schemas import READABLE, OneForm, Patch, Readable, never_null
 from app.errors import RequestInvalid
 
 _TAKEN_AT_LENGTH = 32
 
 
-def _one_line(value: str) -> str:
-    if "\n" in value or "\t" in value:
+def _one_line(value: object) -> object:
+    if isinstance(value, str) and re.search(r"[\n\r\t]", value):
         raise ValueError("it has more than one line, or tabs")
     return value
 
@@ -29,11 +30,21 @@ def _moment(value: str) -> str:
     return moment.isoformat()
 
 
-Place = Annotated[Text, Field(max_length=200), AfterValidator(_one_line)]
-Note = Annotated[Text, Field(max_length=2000)]
+Place = Annotated[
+    str,
+    BeforeValidator(_one_line),
+    OneForm,
+    Field(max_length=200, json_schema_extra={"pattern": r"^[^\x00-\x1f\x7f-\x9f]*$"}),
+    Readable,
+]
+Note = Annotated[str, OneForm, Field(max_length=2000, json_schema_extra=READABLE), Readable]
 Moment = Annotated[str, AfterValidator(_moment), Field(json_schema_extra={"format": "date-time"})]
 Latitude = Annotated[float, Field(ge=-90, le=90, allow_inf_nan=False)]
 Longitude = Annotated[float, Field(ge=-180, le=180, allow_inf_nan=False)]
+
+
+TOGETHER: dict[str, Any] = {"dependentRequired": {"latitude": ["longitude"], "longitude": ["latitude"]}}
+"""What the form's schema says of coordinates."""
 
 
 class SiteNotes(BaseModel):
@@ -53,11 +64,16 @@ class SiteNotes(BaseModel):
         taken_at: Annotated[
             Moment | None,
             Form(
-                description="ISO 8601, with a zone or without; wins over EXIF, which a phone that shrinks photos drops."
+                description="ISO 8601, zone or not; wins over EXIF, which a phone that shrinks photos drops.",
+                json_schema_extra=never_null,
             ),
         ] = None,
-        latitude: Annotated[Latitude | None, Form(description="Degrees, WGS 84; only with `longitude`.")] = None,
-        longitude: Annotated[Longitude | None, Form(description="Degrees, WGS 84; only with `latitude`.")] = None,
+        latitude: Annotated[
+            Latitude | None, Form(description="Degrees, WGS 84; only with `longitude`.", json_schema_extra=never_null)
+        ] = None,
+        longitude: Annotated[
+            Longitude | None, Form(description="Degrees, WGS 84; only with `latitude`.", json_schema_extra=never_null)
+        ] = None,
     ) -> "SiteNotes":
         """Read the fields from a multipart form. Raises `RequestInvalid` for half a pair of coordinates."""
         if (latitude is None) != (longitude is None):

@@ -11,13 +11,13 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from app.access.repository import Scope
 from app.access.requirements import needs
 from app.access.roles import Role
-from app.catalogs.endpoints import UPLOAD
+from app.catalogs.endpoints import PHOTO_TYPES, UPLOAD
 from app.catalogs.errors import CatalogNotFound
 from app.errors import CursorInvalid, DatabaseUnavailable, RequestInvalid, documented
 from app.idempotency.service import IdempotencyKeyHeader, Once, address_of, fingerprint
 from app.inspections.errors import CatalogEmpty
 from app.jobs import schemas
-from app.jobs.errors import JobNotFound, NoPhotos, TooManyBatchPhotos
+from app.jobs.errors import JobNotFound, NoPhotos, TooManyBatchPhotos, TooManyFollowers
 from app.jobs.multipart import Part, parts
 from app.jobs.service import JobService
 from app.pagination import Cursor, Limit, Page, decode_cursor
@@ -42,7 +42,8 @@ BODY: dict[str, Any] = {
                             "description": "JPEG, PNG, WebP or HEIF.",
                         }
                     },
-                }
+                },
+                "encoding": {"photos": {"contentType": PHOTO_TYPES}},
             }
         },
     }
@@ -120,11 +121,16 @@ async def get_job(job: Annotated[schemas.JobOut, Depends(_job)]) -> schemas.JobO
     return job
 
 
+async def _follower(jobs: Jobs) -> AsyncIterator[None]:
+    with jobs.following():
+        yield
+
+
 @router.get(
     "/jobs/{job_id}/events",
     response_class=EventSourceResponse,
-    responses=documented(JobNotFound, DatabaseUnavailable),
-    dependencies=[needs(Role.INSPECTOR, Scope.JOB)],
+    responses=documented(JobNotFound, TooManyFollowers, DatabaseUnavailable),
+    dependencies=[needs(Role.INSPECTOR, Scope.JOB), Depends(_follower)],
 )
 async def follow_job(job: Annotated[schemas.JobOut, Depends(_job)], jobs: Jobs) -> AsyncIterator[ServerSentEvent]:
     """The job's progress as server-sent events: `progress` each time that it has moved, `finished` at the end."""

@@ -1,7 +1,8 @@
 """Batches of photos to classify: making them, looking at them, taking them back."""
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from uuid import UUID
 
 from app.access.roles import acting
@@ -13,7 +14,7 @@ from app.embedding.several import Embedders
 from app.idempotency.service import Guard
 from app.inspections.service import InspectionService
 from app.intake import Intake, Upload
-from app.jobs.errors import JobNotFound, job_not_found
+from app.jobs.errors import JobNotFound, TooManyFollowers, job_not_found
 from app.jobs.receiving import BatchReceiver, Draft, delete_job
 from app.jobs.repository import JobRepository
 from app.jobs.schemas import BatchParameters, ItemProblem, JobOut, JobResult, JobResults
@@ -21,6 +22,9 @@ from app.pagination import Page, cut
 
 WATCH_S = 0.5
 """Between two looks at a job that somebody follows."""
+
+MAX_FOLLOWERS = 100
+"""Who follow jobs at a time; each looks at the database twice a second, for hours."""
 
 
 class JobService:
@@ -46,6 +50,7 @@ class JobService:
         self._wake = wake
         self.max_photo_bytes = intake.max_bytes
         self._closing = asyncio.Event()
+        self._followers = 0
 
     async def receive(self, catalog: str, parameters: BatchParameters, uploads: AsyncIterable[Upload]) -> Draft:
         """Store the photos of a batch; `begin` or `discard` it then.
@@ -89,6 +94,17 @@ class JobService:
             rows = await self._jobs.jobs(session, acting().catalogs(), before, limit)
         page, cursor = cut([_out(*row) for row in rows], limit)
         return Page(items=list(page), next_cursor=cursor)
+
+    @contextmanager
+    def following(self) -> Iterator[None]:
+        """A place for one who follows a job. Raises `TooManyFollowers`."""
+        if self._followers >= MAX_FOLLOWERS:
+            raise TooManyFollowers
+        self._followers += 1
+        try:
+            yield
+        finally:
+            self._followers -= 1
 
     async def follow(self, job_id: UUID) -> AsyncIterator[JobOut]:
         """How far a job is, each time that it has moved; ends when it is finished, is deleted, or the service ends."""

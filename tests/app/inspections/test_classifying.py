@@ -191,4 +191,4 @@ async def test_an_unknown_classification_is_404(client: httpx.AsyncClient) -> No
     address = f"/v1/classifications/{uuid.uuid4()}"
     problem(await client.get(address), 404, "classification-not-found")
     problem(await client.post(f"{address}/feedback", json={"verdict": "unknown"}), 404, "classification-not-found")
-    problem(await client.get("/v1/classifications/7"), 422, "request-invalid")
+    problem(await client.get("/v1/classifications/7"), 404, "not-found")

@@ -1,0 +1,298 @@
+"""What a request may take: bytes, time to arrive, a place in the house, time to be worked on."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.errors import (
+    BodyTooSlow,
+    DeadlineExceeded,
+    HajaError,
+    QueueFull,
+    RequestTooLarge,
+    ServiceBusy,
+    answer_error,
+)
+
+MAX_TEXT_BYTES = 100_000
+"""Largest body that is no form with photos: several times the longest description in any encoding."""
+
+MAX_FORM_FIELDS, MAX_FORM_FIELD_BYTES = 20, 40_000
+"""Of the text fields beside photos: more than any form has, and more than the longest text in any script."""
+
+MAX_BATCH_HELD_BYTES = 64_000_000
+"""Most of a batch that is in memory at a time: it is stored while it arrives."""
+
+LINGER_S = 5
+"""How long the rest of a refused body is read and thrown away, for its sender to find the answer."""
+
+_OPERATIONS = {"/livez", "/readyz", "/metrics"}
+
+
+class LimitBody:
+    """Counts the bytes of a body as they arrive; what Content-Length says may be a lie or missing.
+
+    An answer that is given before the body has come ends the connection, or whoever goes on sending would be listened
+    to forever. The rest of a body whose length is known and allowed is left to the server, which reads over it at a
+    fraction of the cost and keeps the connection: a rush is no time to open new ones.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        max_bytes: int,
+        max_batch_bytes: int,
+        max_held_bytes: int,
+        pause_s: float,
+        min_rate: float,
+    ) -> None:
+        self._app = app
+        self._max_bytes = max_bytes
+        self._max_batch_bytes = max_batch_bytes
+        self._max_held = max_held_bytes
+        self._held = 0
+        self._pause_s = pause_s
+        self._min_rate = min_rate
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one ASGI call."""
+        if not _has_body(scope):
+            await self._app(scope, receive, send)
+            return
+        headers = dict(scope["headers"])
+        declared = headers.get(b"content-length", b"")
+        max_bytes, max_held = self._bounds(scope)
+        pace = _Pace(self._pause_s, self._min_rate)
+        held = 0
+        too_large = declared.isdigit() and int(declared) > max_bytes
+        ends = declared.isdigit() and not too_large
+
+        async def counted() -> Message:
+            nonlocal held, ends
+            if too_large:
+                raise _too_large(max_bytes)
+            message = await pace.keep(receive)
+            ends = ends or not message.get("more_body", False)
+            if pace.received > max_bytes:
+                raise _too_large(max_bytes)
+            before, held = held, min(pace.received, max_held)
+            self._held += held - before
+            if self._held > self._max_held:
+                raise QueueFull
+            return message
+
+        async def answer(message: Message) -> None:
+            if ends:
+                await send(message)
+            elif message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], (b"connection", b"close")]
+                await send(message)
+            elif message.get("more_body"):
+                await send(message)
+            else:
+                # Closed at once, the connection would be reset under a caller who still writes and has not read.
+                message["more_body"] = True
+                await send(message)
+                await _drain(receive)
+                await send({"type": "http.response.body"})
+
+        try:
+            await self._app(scope, counted, answer)
+        finally:
+            self._held -= held
+
+    def _bounds(self, scope: Scope) -> tuple[int, int]:
+        """Most bytes of this body, and most of them that are in memory."""
+        if scope["path"].endswith("/classifications/batch"):
+            return self._max_batch_bytes, MAX_BATCH_HELD_BYTES
+        most = self._max_bytes if _is_form(scope) else min(self._max_bytes, MAX_TEXT_BYTES)
+        return most, most
+
+
+class _Pace:
+    """How slowly a body may come. Only time counts that was spent waiting for it: a batch is worked on in between."""
+
+    def __init__(self, pause_s: float, min_rate: float) -> None:
+        self._pause_s = pause_s
+        self._min_rate = min_rate
+        self._waited = 0.0
+        self.received = 0
+
+    async def keep(self, receive: Receive) -> Message:
+        """The next message. Raises `BodyTooSlow`."""
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        # What came quickly is a lead, but never one to fall silent on.
+        lead = self.received / self._min_rate - self._waited
+        try:
+            async with asyncio.timeout(self._pause_s + min(0.0, lead)):
+                message = await receive()
+        except TimeoutError:
+            raise BodyTooSlow from None
+        self._waited += clock() - began
+        self.received += len(message.get("body", b""))
+        return message
+
+
+class Door:
+    """Turns requests away, forms before their photos are read, when as many as can be served are in the house.
+
+    Read first and refused later, they would cost under a rush what those inside need.
+    """
+
+    def __init__(self, app: ASGIApp, photo_places: int, other_places: int) -> None:
+        self._app = app
+        self._photos = _Room(photo_places, QueueFull)
+        self._others = _Room(other_places, ServiceBusy)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one ASGI call."""
+        if scope["type"] != "http" or scope["path"] in _OPERATIONS:
+            await self._app(scope, receive, send)
+            return
+        is_form = _is_form(scope)
+        room = self._photos if is_form else self._others
+        visitor = object()
+        whole = not _has_body(scope)
+
+        async def admitted() -> Message:
+            nonlocal whole
+            if whole:
+                return await receive()
+            room.arrive(visitor)
+            message = await receive()
+            whole = not message.get("more_body", False)
+            if whole:
+                room.settle(visitor)
+            return message
+
+        async def answer(message: Message) -> None:
+            # Who follows a job may do so for hours, and has places of their own.
+            if message["type"] == "http.response.start" and _is_event_stream(message):
+                room.leave(visitor)
+            await send(message)
+
+        try:
+            # A form that nothing reads costs nothing; anything else may be work whatever it says of a body.
+            if not is_form:
+                room.arrive(visitor)
+                room.settle(visitor)
+        except HajaError as refusal:
+            await answer_error(refusal)(scope, receive, send)
+            return
+        try:
+            await self._app(scope, admitted, answer)
+        finally:
+            room.leave(visitor)
+
+
+class _Room:
+    def __init__(self, places: int, refusal: Callable[[], HajaError]) -> None:
+        self._places = places
+        # Who arrives slowly, over a bad line, must not keep the others out while nothing is in work.
+        self._places_to_arrive = places // 4
+        self._refusal = refusal
+        self._arriving: set[object] = set()
+        self._inside: set[object] = set()
+
+    def arrive(self, visitor: object) -> None:
+        """Come in, or wait for the rest of what one brings. Raises the refusal where the room is full."""
+        if visitor not in self._arriving and visitor not in self._inside and self._is_full():
+            raise self._refusal()
+        self._inside.discard(visitor)
+        self._arriving.add(visitor)
+
+    def settle(self, visitor: object) -> None:
+        """Have arrived whole."""
+        self._arriving.discard(visitor)
+        self._inside.add(visitor)
+
+    def leave(self, visitor: object) -> None:
+        """Be in the room no more, or never have been."""
+        self._arriving.discard(visitor)
+        self._inside.discard(visitor)
+
+    def _is_full(self) -> bool:
+        return len(self._inside) + min(len(self._arriving), self._places_to_arrive) >= self._places
+
+
+class Deadline:
+    """Ends a request that is worked on for too long.
+
+    Waiting for the caller is no work: how slowly a body may come is `LimitBody`'s, and an answer that has begun may
+    take as long as it is read. So the photos of a batch and of a report have this time each.
+    """
+
+    def __init__(self, app: ASGIApp, seconds: float) -> None:
+        self._app = app
+        self._seconds = seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one ASGI call."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        clock = asyncio.get_running_loop().time
+        answered = False
+
+        def stop_at(when: float | None) -> None:
+            if not limit.expired():
+                limit.reschedule(when)
+
+        async def waiting() -> Message:
+            stop_at(None)
+            try:
+                return await receive()
+            finally:
+                if not answered:
+                    stop_at(clock() + self._seconds)
+
+        async def answer(message: Message) -> None:
+            nonlocal answered
+            answered = True
+            stop_at(None)
+            await send(message)
+
+        try:
+            async with asyncio.timeout(self._seconds) as limit:
+                await self._app(scope, waiting, answer)
+        except TimeoutError:
+            if answered or not limit.expired():
+                raise
+            await answer_error(DeadlineExceeded())(scope, receive, send)
+
+
+def _has_body(scope: Scope) -> bool:
+    return scope["type"] == "http" and any(
+        name in {b"content-length", b"transfer-encoding"} for name, _ in scope["headers"]
+    )
+
+
+def _is_form(scope: Scope) -> bool:
+    return _media_type(scope).startswith(b"multipart/form-data")
+
+
+def _is_event_stream(message: Message) -> bool:
+    return _media_type(message).startswith(b"text/event-stream")
+
+
+def _media_type(message: Mapping[str, Any]) -> bytes:
+    media_type: bytes = dict(message["headers"]).get(b"content-type", b"")
+    return media_type.lower()
+
+
+def _too_large(max_bytes: int) -> RequestTooLarge:
+    return RequestTooLarge(
+        f"The request is larger than {max_bytes / 1e6:g} MB: send fewer or smaller photos, or less text, at a time."
+    )
+
+
+async def _drain(receive: Receive) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(LINGER_S):
+            while (await receive()).get("more_body", False):
+                pass

@@ -1,0 +1,203 @@
+"""HTTP/1.1 at the socket, bounded where uvicorn trusts its callers: connections, headers, silence, answers not read."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, ClassVar, NoReturn
+
+import structlog
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from app.errors import (
+    AddressTooLong,
+    BadRequest,
+    HajaError,
+    HeadersTooLarge,
+    HeadTooSlow,
+    TooManyConnections,
+    answer_error,
+)
+
+MAX_ADDRESS_BYTES = 8_192
+MAX_HEADERS = 100
+MAX_HEADER_BYTES = 32_768
+"""Of all headers together; also the most that may come without completing anything, such as one endless header."""
+
+REST_S = 60
+"""For the rest of a body that was answered before it had come."""
+
+UNREAD_S = 60
+"""How long an answer may wait for its reader to take the next piece of it."""
+
+LINGER_S = 2
+"""After a refusal: at once, its answer would be lost under a caller who still sends."""
+
+_log = structlog.get_logger("app.requests")
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """One connection. What a request costs before there is a request, no middleware can see."""
+
+    max_connections: ClassVar[int]
+    head_timeout_s: ClassVar[float]
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        # One at a time: who is late with a head, has no body to come.
+        self._timer: asyncio.TimerHandle | None = None
+        self._unread_timer: asyncio.TimerHandle | None = None
+        self._in_head = False
+        self._in_body = False
+        self._refusal: HajaError | None = None
+        self._header_bytes = 0
+        self._incomplete_bytes = 0
+
+    # What the transport tells
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Await a head, or refuse a connection too many."""
+        super().connection_made(transport)
+        if len(self.connections) > 2 * self.max_connections:
+            transport.abort()  # not even places to refuse are left
+        elif len(self.connections) > self.max_connections:
+            self._refuse(TooManyConnections())
+        else:
+            self._start_timer(self.head_timeout_s, self._head_is_late)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection."""
+        self._stop_timer()
+        self._stop_unread_timer()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse, and bound what makes no progress."""
+        if self._refusal is not None:
+            return
+        self._incomplete_bytes += len(data)
+        super().data_received(data)
+        if self._refusal is not None or self.transport.is_closing():
+            return
+        if self._incomplete_bytes > MAX_HEADER_BYTES:
+            self._refuse(HeadersTooLarge())
+        elif self._timer is None and not self._in_body and (self.cycle is None or self.cycle.response_complete):
+            # The first bytes of the next request; from here on uvicorn's time for idle connections does not run.
+            self._start_timer(self.head_timeout_s, self._head_is_late)
+
+    def pause_writing(self) -> None:
+        """The reader is slower than we are."""
+        super().pause_writing()
+        self._start_unread_timer()
+
+    def resume_writing(self) -> None:
+        """The reader has taken most of what waited."""
+        self._stop_unread_timer()
+        super().resume_writing()
+
+    # What the parser tells
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        super().on_message_begin()
+        self._in_head = True
+        self._header_bytes = 0
+
+    def on_url(self, url: bytes) -> None:
+        """A piece of the address."""
+        super().on_url(url)
+        self._incomplete_bytes = 0
+        if len(self.url) > MAX_ADDRESS_BYTES:
+            self._stop(AddressTooLong())
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header, or a trailer after a body in chunks."""
+        super().on_header(name, value)
+        self._incomplete_bytes = 0
+        self._header_bytes += len(name) + len(value)
+        if len(self.headers) > MAX_HEADERS or self._header_bytes > MAX_HEADER_BYTES:
+            self._stop(HeadersTooLarge())
+
+    def on_headers_complete(self) -> None:
+        """The head is there: the app begins."""
+        self._stop_timer()
+        self._incomplete_bytes = 0
+        self._in_head, self._in_body = False, True
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of the body."""
+        self._incomplete_bytes = 0
+        super().on_body(body)
+
+    def on_chunk_header(self) -> None:
+        """The next chunk of a body begins."""
+        self._incomplete_bytes = 0
+
+    def on_message_complete(self) -> None:
+        """The request is whole."""
+        self._stop_timer()
+        self._incomplete_bytes = 0
+        self._in_body = False
+        super().on_message_complete()
+
+    # What the app and uvicorn's timer tell
+
+    def on_response_complete(self) -> None:
+        """The answer is written, which need not mean that anybody has read it, or that the request is whole."""
+        super().on_response_complete()
+        if self.transport.is_closing():
+            self._start_unread_timer()
+        elif self._in_body and self.cycle.response_complete:
+            self._start_timer(REST_S, self.transport.abort)
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Nothing has come since the last answer."""
+        super().timeout_keep_alive_handler()
+        self._start_unread_timer()
+
+    def send_400_response(self, msg: str) -> None:
+        """The parser has stopped, by itself or by us."""
+        self._refuse(self._refusal or BadRequest(f"This is no request that can be read: {msg}"))
+
+    def _stop(self, refusal: HajaError) -> NoReturn:
+        self._refusal = refusal
+        raise refusal  # the way out of the parser, which ends in send_400_response
+
+    def _head_is_late(self) -> None:
+        if self._in_head:
+            self._refuse(HeadTooSlow())
+        else:
+            self.transport.close()  # never said a word, as connections that browsers open in advance
+
+    def _refuse(self, refusal: HajaError) -> None:
+        self._refusal = refusal
+        self._stop_timer()
+        _log.info("refused", code=refusal.code, client=self.client)
+        if self.cycle is not None and not self.cycle.response_complete:
+            if self.cycle.response_started or not self._in_body:
+                self.cycle.keep_alive = False  # another answer is due, and after it there is none
+                return
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        answer = answer_error(refusal)
+        head = [STATUS_LINE[answer.status_code], *(b"%s: %s\r\n" % header for header in answer.raw_headers)]
+        self.transport.write(b"".join([*head, b"connection: close\r\n\r\n", bytes(answer.body)]))
+        self.transport.write_eof()
+        self._timer = self.loop.call_later(LINGER_S, self.transport.abort)
+
+    def _start_timer(self, seconds: float, action: Callable[[], None]) -> None:
+        self._stop_timer()
+        self._timer = self.loop.call_later(seconds, action)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _start_unread_timer(self) -> None:
+        self._stop_unread_timer()
+        self._unread_timer = self.loop.call_later(UNREAD_S, self.transport.abort)
+
+    def _stop_unread_timer(self) -> None:
+        if self._unread_timer is not None:
+            self._unread_timer.cancel()
+            self._unread_timer = None

@@ -1,0 +1,75 @@
+"""The interface is what `docs/openapi.json` says: schemathesis calls all of it and checks every answer."""
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from app.main import create_app
+from tests.conftest import MakeSettings
+from tests.drawn import photos
+from tests.rest import created, register
+
+ROOT = Path(__file__).parents[2]
+DOCUMENT = ROOT / "docs" / "openapi.json"
+CONFIG = Path(__file__).parent / "schemathesis.toml"
+
+ROLES = ["open service"]
+"""As whom the service is called."""
+
+only_sqlite = pytest.mark.only_on("sqlite", "what a database has to do with the interface, the other tests try")
+
+
+@pytest.fixture
+def headers(role: str) -> dict[str, str]:
+    """What a caller of this role sends with every request."""
+    return {"open service": {}}[role]
+
+
+@only_sqlite
+def test_the_committed_document_is_that_of_the_service(make_settings: MakeSettings) -> None:
+    committed = json.loads(DOCUMENT.read_text("utf-8"))
+    assert committed == create_app(make_settings()).openapi(), (
+        "The interface has changed. If that was meant: `make openapi`, and think of those who call it."
+    )
+
+
+@pytest.mark.torture
+@only_sqlite
+@pytest.mark.parametrize("role", ROLES)
+async def test_every_answer_is_one_that_the_document_announces(
+    server: str, headers: dict[str, str], runs: Callable[[int, int], int], tmp_path: Path
+) -> None:
+    async with httpx.AsyncClient(base_url=server, headers=headers, timeout=60) as client:
+        created(await client.post("/v1/catalogs", json={"name": "tower-b"}))
+        for catalog in ("default", "tower-b"):
+            for kind in ("crack", "rust"):
+                await register(client, kind, photos(kind, range(2)), catalog)
+    code, output, report = await asyncio.to_thread(_schemathesis, server, headers, runs(1, 100), tmp_path)
+    assert code == 0, output
+    assert report["operations"]["tested"] == report["operations"]["total"] > 30
+    assert {phase["status"] for phase in report["phases"].values()} == {"success"}
+    assert report["test_cases"]["generated"] > runs(500, 10_000)
+    print(f"{report['test_cases']['generated']} calls, {report['test_cases']['with_failures']} failures")  # noqa: T201
+
+
+def _schemathesis(address: str, headers: dict[str, str], ways: int, folder: Path) -> tuple[int, str, dict[str, Any]]:
+    """Call the service in some ways per operation and phase: exit code, output, report."""
+    report = folder / "report.json"
+    done = subprocess.run(
+        [sys.executable, "-m", "schemathesis.cli", "--config-file", CONFIG, "run", DOCUMENT, "--url", address,
+         "--max-examples", str(ways), "--report-json-path", report, "--no-color",
+         *(part for name, value in headers.items() for part in ("--header", f"{name}: {value}"))],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )  # fmt: skip
+    return done.returncode, done.stdout, json.loads(report.read_text("utf-8")) if report.exists() else {}
