@@ -153,6 +153,7 @@ async def test_strangers_read_and_change_nothing(
     problem(await client.get("/openapi.json"), 401, "unauthenticated")
 
 
+@pytest.mark.only_on("sqlite", "the other tests of access run on both")
 @pytest.mark.parametrize("who", WHO)
 async def test_everybody_may_what_their_roles_say(
     app: FastAPI,
