@@ -204,13 +204,20 @@ def _report(section: Section, callers: int, servers: dict[str, list[Measured]]) 
     peers = {name: rounds for name, rounds in servers.items() if name not in {HAJA, HAJA_ON_RAY}}
     if callers not in JUDGED or HAJA not in servers or not peers:
         return
+    for make in MAKES.values():
+        made = {name: rounds for name, rounds in peers.items() if name.endswith(make)}
+        if made:
+            section.text(f"{callers} callers, against peers *{make}*: {_compared(servers[HAJA], made)}")
+
+
+def _compared(haja: list[Measured], peers: dict[str, list[Measured]]) -> str:
     fastest = max(peers, key=lambda name: _rate(peers[name]))
     promptest = min(peers, key=lambda name: _whole(peers[name]).percentile(99))
-    rate = _rate(servers[HAJA]) / _rate(peers[fastest])
-    latency = _whole(servers[HAJA]).percentile(99) / _whole(peers[promptest]).percentile(99)
-    section.text(
-        f"At {callers} callers, photos per second against the best peer ({fastest}) {verdict(rate, 1.0)}; "
-        f"p99 against the best peer ({promptest}) {verdict(latency, 1.0, at_most=True)}."
+    rate = _rate(haja) / _rate(peers[fastest])
+    latency = _whole(haja).percentile(99) / _whole(peers[promptest]).percentile(99)
+    return (
+        f"photos per second over {fastest.partition(',')[0]} {verdict(rate, 1.0)}; "
+        f"p99 over {promptest.partition(',')[0]} {verdict(latency, 1.0, at_most=True)}."
     )
 
 
