@@ -30,7 +30,8 @@ def decoders() -> Iterator[Decoders]:
 
 @pytest.fixture
 def settings(make_settings: MakeSettings) -> Settings:
-    return make_settings(queue_size=4 * AT_A_TIME)
+    # Patient, because thousands of photos are stored on a machine that may have other work.
+    return make_settings(queue_size=4 * AT_A_TIME, database_timeout_s=60)
 
 
 @pytest.fixture
@@ -90,7 +91,7 @@ async def test_every_truncated_file_is_refused_or_read(
 async def test_files_with_flipped_bits_are_refused_or_read(
     as_before: httpx.AsyncClient, runs: Callable[[int, int], int]
 ) -> None:
-    found = await _outcomes(as_before, flipped(runs(150, 20_000)))
+    found = await _outcomes(as_before, flipped(runs(150, 5_000)))
     assert {OK, "photo-damaged"} <= set(found.values()) <= {OK, *ERRORS}
 
 
