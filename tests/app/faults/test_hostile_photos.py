@@ -1,6 +1,7 @@
 """Files made to do harm, sent to a running service: taken or refused in words, and then a good photo as before."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from itertools import islice
 
@@ -122,5 +123,6 @@ async def test_only_new_pictures_leave(as_before: httpx.AsyncClient) -> None:
         assert answer.content.startswith((b"\xff\xd8\xff", b"\x89PNG\r\n", b"%PDF"))
         assert answer.headers["content-type"] in {"image/jpeg", "image/png", "application/pdf"}
         assert answer.headers["x-content-type-options"] == "nosniff"
+        assert re.fullmatch(r'(inline|attachment); filename="[\w-]+\.\w+"', answer.headers["content-disposition"])
         for payload in (MARKUP, MARKUP[:20], b"Exif", b"app.alert", b"cron.d"):
             assert payload not in answer.content
