@@ -53,5 +53,8 @@ async def get_photo_thumbnail(
     return Response(
         data,
         media_type="image/jpeg",
-        headers={"Cache-Control": "private, max-age=31536000, immutable"},
+        headers={
+            "Cache-Control": "private, max-age=31536000, immutable",
+            "Content-Disposition": f'inline; filename="{photo_id}.jpg"',
+        },
     )

@@ -161,8 +161,10 @@ async def draw_heatmap(
     nothing is coloured, nothing speaks for it. The catalog counts as it is now.
     """
     picture = await heatmaps.draw(classification_id, defect_class_id, overlay=overlay)
-    # The next change of the catalog moves it.
-    headers = {"Cache-Control": "private, no-cache"}
+    headers = {
+        "Cache-Control": "private, no-cache",  # the next change of the catalog moves it
+        "Content-Disposition": f'inline; filename="heatmap-{classification_id}.png"',
+    }
     return Response(picture, media_type="image/png", headers=headers)
 
 
