@@ -4,7 +4,7 @@ import asyncio
 import errno
 import sqlite3
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -120,10 +120,26 @@ class Database:
                 except (OperationalError, InterfaceError, InternalError) as error:
                     raise OutcomeUnknown from error
             return
-        async with _translated(), self._turn_to_write():
-            immediate = self._engine.execution_options(begin="BEGIN IMMEDIATE")
-            async with AsyncSession(immediate, expire_on_commit=False) as session, session.begin():
+        immediate = self._engine.execution_options(begin="BEGIN IMMEDIATE")
+        try:
+            async with (
+                _translated(),
+                self._turn_to_write(),
+                AsyncSession(immediate, expire_on_commit=False) as session,
+                session.begin(),
+            ):
                 yield session
+        except StorageFull:
+            with suppress(DatabaseUnavailable):
+                await self._empty_log()
+            raise
+
+    async def _empty_log(self) -> None:
+        """Let the next change use the room of the log again. SQLite does that after a change, and there was none."""
+        async with _translated(), self._engine.connect() as connection:
+            raw = await connection.get_raw_connection()
+            assert raw.driver_connection is not None  # noqa: S101 - it is checked out
+            await (await raw.driver_connection.execute("PRAGMA wal_checkpoint(PASSIVE)")).close()
 
     @asynccontextmanager
     async def _turn_to_write(self) -> AsyncIterator[None]:

@@ -2,6 +2,7 @@
 
 import importlib.util
 import shutil
+import subprocess
 import sys
 import tempfile
 import uuid
@@ -207,6 +208,22 @@ def bucket(seaweed: SeaweedServer, monkeypatch: pytest.MonkeyPatch) -> str:
     """The address of empty object storage, whose keys are in the environment."""
     log_in(monkeypatch, seaweed, "writer")
     return f"s3://haja/{uuid.uuid4().hex}"
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 4 MB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=4m", "haja-test", str(folder)],  # noqa: S607
+        capture_output=True,
+        check=False,
+    )
+    if mounted.returncode:
+        pytest.skip(f"a small file system cannot be mounted here: {mounted.stderr.decode().strip()}")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)  # noqa: S607
 
 
 @pytest.fixture(scope="session")

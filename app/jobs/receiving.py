@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 from collections.abc import AsyncIterable, AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -11,7 +12,7 @@ from app.archive.repository import ArchiveRepository
 from app.catalogs.errors import CatalogNotFound
 from app.catalogs.repository import CatalogRepository
 from app.database import Database, Session
-from app.errors import QueueFull
+from app.errors import HajaError, QueueFull
 from app.intake import CheckedPhoto, Intake, Refused, Upload, display_name
 from app.jobs.errors import NoPhotos, TooManyBatchPhotos
 from app.jobs.repository import JobRepository
@@ -52,6 +53,7 @@ class BatchReceiver:
         self._jobs = jobs
         self._archive = archive
         self._intake = intake
+        self._discarded: set[UUID] = set()
 
     async def receive(
         self,
@@ -68,6 +70,7 @@ class BatchReceiver:
             NoPhotos, TooManyBatchPhotos: nothing is stored then, nor after any other error.
             DecoderUnavailable, DatabaseUnavailable, StorageUnavailable, StorageFull: see their docstrings.
         """
+        await self._delete_discarded()
         async with self._database.writing() as session:
             await self._hold(session, catalog_id)
             job_id = await self._jobs.add_job(session, kind, catalog_id, parameters, ready=False)
@@ -79,9 +82,17 @@ class BatchReceiver:
             raise
 
     async def discard(self, job_id: UUID) -> None:
-        """Delete a job, if it is there, and the photos that only it held."""
-        async with self._database.writing() as session:
-            await delete_job(session, self._jobs, self._archive, job_id)
+        """Delete a job and the photos that only it held; where that cannot be now, before the next batch is taken."""
+        self._discarded.add(job_id)
+        # On a full disk there is no room even to delete; why the batch was refused must not be replaced by that.
+        with suppress(HajaError):
+            await self._delete_discarded()
+
+    async def _delete_discarded(self) -> None:
+        for job_id in list(self._discarded):
+            async with self._database.writing() as session:
+                await delete_job(session, self._jobs, self._archive, job_id)
+            self._discarded.discard(job_id)
 
     async def _hold(self, session: Session, catalog_id: UUID) -> None:
         if not await self._catalogs.hold(session, catalog_id):

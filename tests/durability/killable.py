@@ -71,10 +71,10 @@ class Killable:
                 self._point = told if isinstance(told, str) else self._point
         return self._point
 
-    def command(self, *arguments: str) -> tuple[int, str]:
-        """Run the command `haja` on the same site: exit code, and what it printed."""
+    def command(self, *arguments: str, point: int = 0) -> tuple[int, str]:
+        """Run the command `haja` on the same site, up to a point or to its end: exit code, and what it printed."""
         printed = self._log.with_name("command.log")
-        process = PROCESSES.Process(target=_command, args=(arguments, self._environment, printed), daemon=True)
+        process = PROCESSES.Process(target=_command, args=(arguments, self._environment, printed, point), daemon=True)
         process.start()
         process.join(PATIENCE_S)
         assert process.exitcode is not None, "the command does not end"
@@ -101,8 +101,11 @@ def _serve(pipe: Connection, environment: Mapping[str, str], log: Path) -> None:
                 return
 
 
-def _command(arguments: tuple[str, ...], environment: Mapping[str, str], printed: Path) -> None:
+def _command(arguments: tuple[str, ...], environment: Mapping[str, str], printed: Path, point: int) -> None:
     _begin(environment, printed)
+    points = Failpoints(print)
+    points.install()
+    points.arm(point)
     from tests.durability.preloaded import MAIN  # noqa: PLC0415
 
     sys.argv = ["haja", *arguments]

@@ -14,6 +14,7 @@ import pytest
 
 from app.config import Settings
 from tests.drawn import photos
+from tests.durability.killable import Killable
 from tests.rest import execute, register, row_counts
 from tests.service_process import HAJA
 
@@ -151,6 +152,25 @@ def test_photos_that_are_lost_are_named_and_the_rest_is_kept(
     assert (code, "with 3 photos, without 1 whose bytes it lacks" in out) == (0, True)
     code, out, _ = haja("check")
     assert (code, out) == (1, f"photo {lost}: its bytes are missing\n")
+
+
+@pytest.mark.torture
+def test_a_killed_restore_is_done_again(
+    file: Path, empty_database_url: str, tmp_path: Path, runs: Callable[[int, int], int]
+) -> None:
+    """Killed between any two writes, those that make the tables among them: all is there in the end, and only once."""
+    place = Killable(tmp_path, {"HAJA_DATABASE_URL": empty_database_url})
+    point = 0
+    code = -signal.SIGKILL
+    while code == -signal.SIGKILL:
+        point += runs(7, 1)
+        code, printed = place.command("restore", str(file), point=point)
+    if code:  # it was killed after its last write
+        assert "holds a site already" in printed
+    assert point > 7
+    print(f"\nkilled at {(point - 1) // runs(7, 1)} points")  # noqa: T201
+    assert place.command("check") == (0, "Database, photos and prototypes agree.\n")
+    assert execute(empty_database_url, "SELECT count(*) FROM support_photos") == [(4,)]
 
 
 @pytest.mark.only_on("sqlite", "the file does not depend on where it came from")

@@ -2,9 +2,7 @@
 
 import asyncio
 import sqlite3
-import subprocess
 import tempfile
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -194,22 +192,6 @@ class TestFull:
             answer = await client.post(CLASSIFICATIONS, files=files([large], "photo"))
             problem(answer, 507, "storage-full")
         await classify(client, photo())
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 4 MB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=4m", "haja-test", str(folder)],  # noqa: S607
-        capture_output=True,
-        check=False,
-    )
-    if mounted.returncode:
-        pytest.skip(f"a small file system cannot be mounted here: {mounted.stderr.decode().strip()}")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)  # noqa: S607
 
 
 def _replace(path: Path, backup: Path) -> None:
