@@ -31,20 +31,21 @@ schemathesis.openapi.format("zoneinfo", st.sampled_from(sorted(zoneinfo.availabl
 @schemathesis.hook
 def before_call(
     context: schemathesis.HookContext,  # noqa: ARG001 - schemathesis calls by name
-    case: schemathesis.Case,
+    case: schemathesis.Case[Any],
     kwargs: dict[str, Any],  # noqa: ARG001
 ) -> None:
     """Make one file of a field that takes several a list, without which schemathesis sends it as a text."""
-    if isinstance(case.body, dict) and isinstance(case.body.get("photos"), bytes):
-        first = case.body["photos"]
-        case.body["photos"] = [first, *_GOOD[: len(first) % 3]]
+    body: Any = case.body
+    if isinstance(body, dict) and isinstance(body.get("photos"), bytes):
+        first = body["photos"]
+        body["photos"] = [first, *_GOOD[: len(first) % 3]]
 
 
 @schemathesis.hook
 def filter_failure(
     context: schemathesis.HookContext,  # noqa: ARG001 - schemathesis passes by position
     failure: Failure,
-    case: schemathesis.Case,
+    case: schemathesis.Case[Any],
     response: schemathesis.Response,
 ) -> bool:
     """Whether it is one."""
