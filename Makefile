@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo serve test test-slow torture openapi lint bench chromium
+.PHONY: demo serve test test-slow torture openapi audit sbom lint bench chromium
 
 demo: $(VENV)/installed
 	$(BIN)/haja demo
@@ -30,6 +30,21 @@ torture: $(VENV)/installed-dev
 # The interface as it is committed; a test says when it has changed.
 openapi: $(VENV)/installed
 	$(BIN)/haja openapi > docs/openapi.json
+
+# Known vulnerabilities in the parts of the image. It asks the package index, and fails where that cannot say.
+audit: build/runtime/installed
+	$(BIN)/pip-audit --strict --progress-spinner off --path build/runtime/lib/python3*/site-packages
+
+# The parts of the image, as CycloneDX, validated.
+sbom: build/runtime/installed
+	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --validate -o sbom.json build/runtime
+
+# What runs and nothing else: the development environment holds tools that nobody ships.
+build/runtime/installed: pyproject.toml $(VENV)/installed-dev
+	rm -rf build/runtime
+	$(PYTHON) -m venv --without-pip build/runtime
+	$(BIN)/python -m pip --python build/runtime install --quiet --disable-pip-version-check '.[heif,scale]'
+	touch $@
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .

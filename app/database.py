@@ -81,7 +81,9 @@ class Database:
         self._is_sqlite = parsed.get_backend_name() == "sqlite"
         if self._is_sqlite:
             arguments: dict[str, Any] = {"timeout": timeout_s}
-            self._engine = create_async_engine(existing_file(parsed), connect_args=arguments, pool_timeout=timeout_s)
+            self._engine = create_async_engine(
+                existing_file(parsed), connect_args=arguments, pool_timeout=timeout_s, hide_parameters=True
+            )
             prepare_sqlite(self._engine.sync_engine, parsed)
         else:
             # Not one connection more: an operator plans max_connections by the number of processes.
@@ -92,6 +94,7 @@ class Database:
                 pool_pre_ping=True,
                 pool_size=CONNECTIONS,
                 max_overflow=0,
+                hide_parameters=True,
             )
         # SQLite lets one writer in and makes the others poll; here they queue instead, in order.
         self._writer = asyncio.Lock()

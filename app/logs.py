@@ -10,7 +10,10 @@ _TRACEBACKS = structlog.processors.ExceptionRenderer(structlog.tracebacks.Except
 
 
 def configure(level: str) -> None:
-    """Send everything at `level` and above to standard error as JSON, with the request id where there is one."""
+    """Send everything at `level` and above to standard error as JSON, with the request id where there is one.
+
+    Of libraries `info` at most: what they say beyond it is what they were given, keys and texts of users among it.
+    """
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -36,7 +39,9 @@ def configure(level: str) -> None:
     )
     root = logging.getLogger()
     root.handlers = [handler]
-    root.setLevel(level.upper())
+    root.setLevel("INFO" if level == "debug" else level.upper())
+    for name in ("app", "models"):
+        logging.getLogger(name).setLevel(level.upper())
     # What they find lacking in fonts and in the words of users is nothing that anybody could act on.
     for name in ("fontTools", "fpdf"):
         logging.getLogger(name).setLevel(logging.ERROR)

@@ -55,7 +55,7 @@ async def test_every_answer_is_one_that_the_document_announces(
     assert code == 0, output
     assert report["operations"]["tested"] == report["operations"]["total"] > 30
     assert {phase["status"] for phase in report["phases"].values()} == {"success"}
-    assert report["test_cases"]["generated"] > runs(500, 10_000)
+    assert report["test_cases"]["generated"] > runs(1_000, 4_000)
     print(f"{report['test_cases']['generated']} calls, {report['test_cases']['with_failures']} failures")  # noqa: T201
 
 

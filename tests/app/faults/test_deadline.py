@@ -1,0 +1,50 @@
+"""A request that is given up at any moment of its work leaves all of itself or nothing."""
+
+import random
+import time
+from collections import Counter
+from collections.abc import Callable
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from app import integrity
+from app.limits import Deadline
+from tests.drawn import photo, photos
+from tests.rest import CLASSES, classify, created, files
+
+_BASE_URL = "http://haja"
+
+
+@pytest.mark.torture
+async def test_the_deadline_may_fall_at_any_moment_of_a_registration(
+    app: FastAPI, client: httpx.AsyncClient, runs: Callable[[int, int], int]
+) -> None:
+    chance = random.Random(5)  # noqa: S311 - moments, not secrets
+    began = time.perf_counter()
+    for warm in range(2):
+        created(await client.post(CLASSES, data={"name": f"warm {warm}"}, files=files(photos("crack", range(3)))))
+    whole = (time.perf_counter() - began) / 2
+    told: Counter[int] = Counter()
+    for number in range(runs(20, 400)):
+        hurried = httpx.ASGITransport(Deadline(app, chance.uniform(0, 1.2) * whole))
+        request = {
+            "data": {"name": f"class {number}"},
+            "files": files(photos("rust", range(number * 3, number * 3 + 3))),
+            "headers": {"Idempotency-Key": f"k{number}"},
+        }
+        async with httpx.AsyncClient(transport=hurried, base_url=_BASE_URL, timeout=60) as impatient:
+            answer = await impatient.post(CLASSES, **request)  # type: ignore[arg-type]
+        told[answer.status_code] += 1
+        if answer.status_code != 201:
+            problem_of = answer.json()
+            assert (answer.status_code, problem_of["code"]) == (503, "deadline-exceeded")
+            answer = await client.post(CLASSES, **request)  # type: ignore[arg-type]
+        assert created(answer)["shots"] == 3
+    assert told[503] >= runs(3, 50)
+    assert await integrity.find_faults(app.state.database, app.state.blobs) == []
+    names = [each["name"] for each in (await client.get(CLASSES, params={"limit": 200})).json()["items"]]
+    assert len(names) == len(set(names))
+    await classify(client, photo())
+    print(f"{told.total()} registrations, {told[503]} given up")  # noqa: T201
