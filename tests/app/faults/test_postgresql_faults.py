@@ -1,14 +1,17 @@
 """A PostgreSQL that refuses, stops, throws out or makes wait: said as such, and well again without a restart."""
 
 import asyncio
+import gc
 import socket
 from collections.abc import Callable, Iterator
+from random import Random
 
 import httpx
 import pytest
-from sqlalchemy import make_url
+from sqlalchemy import make_url, text
 
 from app.config import Settings
+from app.database import Database
 from tests.conftest import MakeSettings
 from tests.drawn import photo
 from tests.postgresql import PostgresServer
@@ -171,6 +174,37 @@ async def test_more_requests_than_connections_wait_their_turn(
     query = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s"
     ((connections,),) = postgresql.execute(query, _name(settings))
     assert connections <= 10
+
+
+async def test_callers_who_hang_up_leave_no_connection_behind(
+    postgresql: PostgresServer, new_database: Callable[..., str]
+) -> None:
+    """One that is still being made when its caller leaves is nobody's, and would stay open until who knows when."""
+    url = new_database(migrated=True)
+    random = Random(7)  # noqa: S311
+    gc.disable()  # or it would close them, some time
+    try:
+        for _ in range(20):
+            database = Database(url)
+
+            async def look(database: Database = database) -> None:
+                async with database.reading() as session:
+                    await session.execute(text("SELECT 1"))
+
+            callers = [asyncio.create_task(look()) for _ in range(4)]
+            await asyncio.sleep(random.uniform(0, 0.03))
+            for caller in callers:
+                caller.cancel()
+            await asyncio.wait(callers)
+            await database.close()
+        sessions = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s"
+        for _ in range(100):
+            if postgresql.execute(sessions, make_url(url).database) == [(0,)]:
+                break
+            await asyncio.sleep(0.05)
+        assert postgresql.execute(sessions, make_url(url).database) == [(0,)]
+    finally:
+        gc.enable()
 
 
 class TestLocked:
