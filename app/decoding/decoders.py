@@ -30,8 +30,8 @@ _log = structlog.get_logger(__name__)
 class Decoders:
     """Decodes in processes, so that a decoder which crashes, hangs, or is taken over by a photo costs that photo.
 
-    A process starts with the first photo that finds the others busy, or by `start`. A thread waits for each, so that
-    the event loop never does.
+    A process starts with the first photo that finds the others busy, and the first one by `start`. A thread waits for
+    each, so that the event loop never does.
     """
 
     def __init__(self, *, processes: int, timeout_s: float, max_pixels: int) -> None:
@@ -45,9 +45,8 @@ class Decoders:
             self._idle.put(None)
 
     def start(self) -> None:
-        """Start the processes now, in the background."""
-        for _ in range(self.processes):
-            self._threads.submit(self._with_process, lambda _: None)
+        """Start the first process, in the background."""
+        self._threads.submit(self._with_process, lambda _: None)
 
     async def decode(self, data: bytes, transform: Transform) -> photos.DecodedPhoto:
         """As `photos.decode`.
