@@ -110,7 +110,6 @@ async def test_connections_cut_anywhere(
 
     await asyncio.gather(*(call(range(first, count + 1, 4)) for first in range(1, 5)))
     proxy.budgets = iter(())
-    print(f"\n{count} requests, {proxy.cuts} connections cut, {refused} answers of 503")  # noqa: T201
     assert proxy.cuts > count / 4
     for table, rest in (("classifications", 0), ("feedback", 1), ("catalogs", 2)):
         effects = len([number for number in range(1, count + 1) if number % 3 == rest])
@@ -119,6 +118,7 @@ async def test_connections_cut_anywhere(
     monkeypatch.setenv("HAJA_DATABASE_URL", database_url)
     code, out, err = await asyncio.to_thread(haja, "check")
     assert (code, out) == (0, "Database, photos and prototypes agree.\n"), err
+    print(f"\n{count} requests, {proxy.cuts} connections cut, {refused} answers of 503")  # noqa: T201
 
 
 async def test_a_server_that_freezes_and_thaws(remote: httpx.AsyncClient, proxy: CuttingProxy) -> None:
