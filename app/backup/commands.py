@@ -48,8 +48,9 @@ def restore(file: Annotated[Path, typer.Argument(help="Made by `haja backup`.")]
     """Fill an empty database, and HAJA_BLOBS, with all that a backup holds."""
     settings = _quiet_settings()
 
-    async def look(database: Database, _: Blobs) -> str | None:
-        return await service.find_rows(database)
+    async def look(database: Database, _: Blobs) -> None:
+        async with database.reading() as session:
+            await service.refuse_rows(session)
 
     async def fill(database: Database, blobs: Blobs) -> None:
         await blobs.check_ready()
@@ -57,11 +58,8 @@ def restore(file: Annotated[Path, typer.Argument(help="Made by `haja backup`.")]
             await service.restore(database, blobs, reader, report)
 
     with BackupReader(file) as reader:
-        if schema_version.known_revision(settings.database_url) is not None and (used := _run(settings, look)):
-            raise BackupError(
-                f"The database holds a site already (there are rows in {used}), and nothing is ever written over: set "
-                "HAJA_DATABASE_URL to an empty database."
-            )
+        if schema_version.known_revision(settings.database_url) is not None:
+            _run(settings, look)
         service.prepare_target(settings.database_url, reader.manifest)
         _run(settings, fill)
         schema_version.upgrade(settings.database_url)

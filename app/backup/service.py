@@ -78,25 +78,27 @@ def prepare_target(url: str, manifest: Manifest) -> None:
     schema_version.upgrade(url, manifest.schema_revision)
 
 
-async def find_rows(database: Database) -> str | None:
-    """The name of a table that has rows, or None."""
-    async with database.reading() as session:
-        for table in await rows.tables(session):
-            if await table.count(session):
-                return table.name
-    return None
+async def refuse_rows(session: Session) -> None:
+    """Raise `BackupError` where the database is not empty."""
+    for table in await rows.tables(session):
+        if await table.count(session):
+            raise BackupError(
+                f"The database holds a site already (there are rows in {table.name}), and nothing is written over: set "
+                "HAJA_DATABASE_URL to an empty database."
+            )
 
 
 async def restore(database: Database, blobs: Blobs, reader: BackupReader, report: Report) -> None:
     """Fill a database that `prepare_target` has prepared: with all that the backup holds, or with nothing.
 
     Raises:
-        BackupError: the backup is damaged.
+        BackupError: the backup is damaged, or somebody has begun to use the database.
         DatabaseUnavailable, StorageUnavailable, StorageFull: see their docstrings.
     """
     manifest = reader.manifest
     total = sum(entry.rows for entry in manifest.tables.values())
     async with database.writing() as session:
+        await refuse_rows(session)
         done = 0
         for name, entry in manifest.tables.items():
             table = rows.Rows(name, entry.columns)

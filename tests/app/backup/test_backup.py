@@ -149,6 +149,7 @@ class TestWhileOthersWrite:
         with running(settings, backbone) as address:
             yield address
 
+    @pytest.mark.torture
     async def test_a_backup_is_one_moment_of_the_site(
         self,
         at: Callable[..., tuple[int, str, str]],
@@ -176,17 +177,17 @@ class TestWhileOthersWrite:
                 return count
 
             writing = [asyncio.create_task(write(caller)) for caller in range(1, 5)]
-            for number in range(runs(2, 20)):
+            for number in range(runs(2, 8)):
                 await asyncio.sleep(0.5)
                 file = tmp_path / f"{number}.zip"
                 assert (await asyncio.to_thread(at, settings.database_url, "backup", file))[0] == 0
             ended.set()
             written = sum(await asyncio.gather(*writing))
-        print(f"\n{runs(2, 20)} backups while {written} rounds were written")  # noqa: T201
         assert written > 4
-        for number in range(runs(2, 20)):
+        for number in range(runs(2, 8)):
             url = other_url if number == 0 else f"sqlite:///{tmp_path}/copy-{number}.db"
             code, _, err = await asyncio.to_thread(at, url, "restore", tmp_path / f"{number}.zip")
             assert (code, err) == (0, "")
             code, out, _ = await asyncio.to_thread(at, url, "check")
             assert (code, out) == (0, "Database, photos and prototypes agree.\n")
+        print(f"\n{runs(2, 8)} backups while {written} rounds were written")  # noqa: T201

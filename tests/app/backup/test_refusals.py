@@ -62,7 +62,7 @@ class TestDamaged:
     @pytest.mark.torture
     def test_cut_off_anywhere(self, haja: Run, file: Path, target: Settings, runs: Callable[[int, int], int]) -> None:
         data = file.read_bytes()
-        tries = runs(6, 200)
+        tries = runs(6, 60)
         for number in range(tries):
             file.write_bytes(data[: len(data) * number // tries])
             _refused(haja, file, "is damaged, cut off, or no backup")
@@ -77,7 +77,7 @@ class TestDamaged:
         with zipfile.ZipFile(file) as archive:
             contents = {entry.filename: (entry.header_offset, entry.compress_size) for entry in archive.infolist()}
         places = [offset + 60 + size // 2 for offset, size in contents.values() if size > 100]
-        places += [len(data) * number // runs(6, 200) for number in range(runs(6, 200))]
+        places += [len(data) * number // runs(6, 60) for number in range(runs(6, 60))]
         noticed = 0
         for place in places:
             changed = bytearray(data)
