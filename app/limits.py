@@ -86,7 +86,7 @@ class LimitBody:
             return message
 
         async def answer(message: Message) -> None:
-            if ends:
+            if ends and not pace.is_lost:
                 await send(message)
             elif message["type"] == "http.response.start":
                 message["headers"] = [*message["headers"], (b"connection", b"close")]
@@ -121,6 +121,7 @@ class _Pace:
         self._min_rate = min_rate
         self._waited = 0.0
         self.received = 0
+        self.is_lost = False
 
     async def keep(self, receive: Receive) -> Message:
         """The next message. Raises `BodyTooSlow`."""
@@ -132,6 +133,7 @@ class _Pace:
             async with asyncio.timeout(self._pause_s + min(0.0, lead)):
                 message = await receive()
         except TimeoutError:
+            self.is_lost = True
             raise BodyTooSlow from None
         self._waited += clock() - began
         self.received += len(message.get("body", b""))
