@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
+from app.access.errors import CsrfTokenInvalid, HostRefused, RoleInsufficient, TooManyRequests, Unauthenticated
 from app.error_base import HajaError as HajaError  # noqa: PLC0414 - for all others it stands here
 
 _log = structlog.get_logger(__name__)
@@ -355,7 +356,12 @@ def _request_id() -> str | None:
 
 EVERYWHERE: tuple[type[HajaError], ...] = (
     BadRequest,
+    Unauthenticated,
     ForeignPage,
+    HostRefused,
+    RoleInsufficient,
+    CsrfTokenInvalid,
+    TooManyRequests,
     HeadTooSlow,
     AddressTooLong,
     RequestInvalid,

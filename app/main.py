@@ -25,7 +25,6 @@ import app.web.endpoints
 import app.web.sign_in
 from app import errors, schema_version
 from app.access.cookies import Cookies
-from app.access.errors import CsrfTokenInvalid, RoleInsufficient, TooManyRequests, Unauthenticated
 from app.access.middleware import Authenticate
 from app.access.provider import SignInProvider
 from app.access.service import AccessService
@@ -237,7 +236,7 @@ def create_app(settings: Settings, backbone: Backbone | None = None, decoders: D
         version="0.1.0",
         lifespan=lifespan,
         generate_unique_id_function=_operation_id,
-        responses=errors.documented(Unauthenticated, RoleInsufficient, CsrfTokenInvalid, TooManyRequests),
+        responses=errors.documented(),
         form_limits={"max_fields": MAX_FORM_FIELDS, "max_part_size": MAX_FORM_FIELD_BYTES},
     )
     service.state.metrics = metrics

@@ -1,6 +1,7 @@
 """What an operator asks the service: is it alive, is it ready, how does it do."""
 
 import asyncio
+from typing import Any
 
 import numpy as np
 from fastapi import APIRouter, Request, Response
@@ -23,6 +24,9 @@ from models.engines import probes
 
 router = APIRouter(tags=["operations"])
 
+PUBLIC: dict[str, Any] = {"security": []}
+"""For the API page: these ask for no key."""
+
 
 class Health(BaseModel):
     """A good answer; a bad one is a problem."""
@@ -36,7 +40,7 @@ class Readiness(Health):
     backbone_id: str
 
 
-@router.get("/livez")
+@router.get("/livez", openapi_extra=PUBLIC)
 async def get_liveness() -> Health:
     """The process answers; says nothing of database or network."""
     return Health()
@@ -44,6 +48,7 @@ async def get_liveness() -> Health:
 
 @router.get(
     "/readyz",
+    openapi_extra=PUBLIC,
     responses=documented(DatabaseUnavailable, EmbedderUnavailable, QueueFull, SchemaChanged, StorageUnavailable),
 )
 async def get_readiness(request: Request) -> Readiness:

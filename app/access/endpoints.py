@@ -48,7 +48,7 @@ async def get_current_key(access: Access) -> schemas.CurrentKey:
 
 
 @router.delete(
-    "/{key_id}",
+    "/{key_id:uuid}",
     status_code=204,
     responses=documented(errors.KeyNotFound, DatabaseUnavailable),
     dependencies=[needs(Role.ADMIN)],

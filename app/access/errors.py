@@ -2,7 +2,7 @@
 
 from http import HTTPStatus
 
-from app.errors import HajaError
+from app.error_base import HajaError
 
 
 class Unauthenticated(HajaError):

@@ -26,7 +26,16 @@ class KeyFields(BaseModel):
 class KeyCreate(KeyFields):
     """A key to be made."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid",
+        # What `_say_something` says, for programs.
+        json_schema_extra={
+            "anyOf": [
+                {"required": ["role"], "properties": {"role": {"type": "string"}}},
+                {"required": ["catalogs"], "properties": {"catalogs": {"minProperties": 1}}},
+            ]
+        },
+    )
 
     expires_at: AwareDatetime | None = Field(None, description="Null: when it is revoked.")
 
