@@ -4,10 +4,11 @@ from datetime import datetime
 from typing import Annotated, Self
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from app.access.roles import Role
 from app.catalogs.schemas import CatalogSlug, ClassName
+from app.inspections.filters import Instant
 
 MOST_GRANTS = 100
 
@@ -37,7 +38,7 @@ class KeyCreate(KeyFields):
         },
     )
 
-    expires_at: AwareDatetime | None = Field(None, description="Null: when it is revoked.")
+    expires_at: Instant | None = Field(None, description="Null: when it is revoked.")
 
     @model_validator(mode="after")
     def _say_something(self) -> Self:

@@ -20,7 +20,7 @@ def _utc(moment: datetime) -> datetime:
 
 def _written(value: object) -> object:
     # Pydantic would take a number as seconds or milliseconds since 1970, whichever it looks like.
-    if isinstance(value, str) and re.fullmatch(r"\s*[+-]?[\d._]+\s*", value):
+    if isinstance(value, int | float) or (isinstance(value, str) and re.fullmatch(r"\s*[+-]?[\d._]+\s*", value)):
         raise ValueError("it is no time in the form of ISO 8601, such as 2026-11-22T09:30:00+09:00")
     return value
 

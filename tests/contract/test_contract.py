@@ -21,7 +21,12 @@ ROOT = Path(__file__).parents[2]
 DOCUMENT = ROOT / "docs" / "openapi.json"
 CONFIG = Path(__file__).parent / "schemathesis.toml"
 
-ROLES = ["open service", "stranger", "inspector", "curator", "admin"]
+ROLES = [
+    "stranger",
+    pytest.param("inspector", marks=pytest.mark.slow),
+    pytest.param("curator", marks=pytest.mark.slow),
+    "admin",
+]
 """As whom the service is called."""
 
 only_sqlite = pytest.mark.only_on("sqlite", "what a database has to do with the interface, the other tests try")
@@ -30,8 +35,6 @@ only_sqlite = pytest.mark.only_on("sqlite", "what a database has to do with the 
 @pytest.fixture
 async def headers(role: str, furnished: httpx.AsyncClient) -> dict[str, str]:
     """What a caller of this role sends with every request; the roles hold in every catalog."""
-    if role == "open service":
-        return {}
     admin = {"Authorization": f"Bearer {await _key(furnished, 'admin', {})}"}
     if role == "stranger":
         return {}
