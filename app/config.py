@@ -28,7 +28,7 @@ class Settings(BaseSettings):
         None, description="How browsers reach the service, such as `https://haja.example`; makes its cookies secure."
     )
     session_hours: float = Field(12.0, gt=0, le=720, description="Hours after which a browser must sign in again.")
-    requests_per_minute: int = Field(600, ge=1, description="Requests that one API key may make in a minute.")
+    requests_per_minute: int = Field(3_000, ge=1, description="Requests that one API key may make in a minute.")
     oidc_issuer: str | None = Field(
         None, description="OpenID Connect provider by which people sign in to the pages, such as `https://id.example`."
     )

@@ -73,7 +73,8 @@ class Authenticate:
     async def _who(self, access: AccessService, scope: Scope, headers: Headers) -> Principal:
         if await access.is_open():
             # A page elsewhere can give its own name the address of this machine; a proxy would carry others in.
-            if not is_loopback(_host_name(headers.get("host", ""))) or "x-forwarded-for" in headers:
+            is_here = is_loopback(_host_name(headers.get("host", "")))
+            if not is_here or "x-forwarded-for" in headers or "forwarded" in headers:
                 raise HostRefused
             return OPEN
         path = scope["path"]

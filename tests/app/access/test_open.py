@@ -24,8 +24,9 @@ async def test_names_of_this_machine_are_answered(client: httpx.AsyncClient, hos
     assert (await client.get("/v1/catalogs", headers={"Host": host})).status_code == 200
 
 
-async def test_what_a_proxy_brings_is_refused(client: httpx.AsyncClient) -> None:
-    problem(await client.get("/v1/catalogs", headers={"X-Forwarded-For": "10.0.0.1"}), 403, "host-refused")
+@pytest.mark.parametrize(("name", "value"), [("X-Forwarded-For", "10.0.0.1"), ("Forwarded", "for=10.0.0.1")])
+async def test_what_a_proxy_brings_is_refused(client: httpx.AsyncClient, name: str, value: str) -> None:
+    problem(await client.get("/v1/catalogs", headers={name: value}), 403, "host-refused")
 
 
 async def test_the_first_key_closes_it_for_ever(client: httpx.AsyncClient) -> None:
