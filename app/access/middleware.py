@@ -71,15 +71,15 @@ class Authenticate:
             await self._app(scope, receive, send)
 
     async def _who(self, access: AccessService, scope: Scope, headers: Headers) -> Principal:
+        path = scope["path"]
+        if path in PUBLIC or path.startswith(PUBLIC_FOLDER):
+            return STRANGER  # without a look into the database: `/livez` answers when it is gone
         if await access.is_open():
             # A page elsewhere can give its own name the address of this machine; a proxy would carry others in.
             is_here = is_loopback(_host_name(headers.get("host", "")))
             if not is_here or "x-forwarded-for" in headers or "forwarded" in headers:
                 raise HostRefused
             return OPEN
-        path = scope["path"]
-        if path in PUBLIC or path.startswith(PUBLIC_FOLDER):
-            return STRANGER
         kind, _, text = headers.get("authorization", "").partition(" ")
         if kind.lower() == "bearer":
             return await access.by_key(text.strip())

@@ -20,8 +20,11 @@ from tests.rest import CLASSES, CLASSIFICATIONS, classify, created, files, regis
 Run = Callable[..., tuple[int, str, str]]
 Rows = list[dict[str, Any]]
 
-UNFILLED = {"discarded_blobs"}
-"""Tables that `_fill` leaves empty: whoever adds a table fills it there, or says here why not."""
+UNFILLED = {"discarded_blobs", "api_keys", "api_key_grants", "sign_ins"}
+"""Tables that `_fill` leaves empty: whoever adds a table fills it there, or says here why not.
+
+No released version had keys and sessions yet; with the next one, they are to be filled.
+"""
 
 KEY = {"Idempotency-Key": "sent-long-ago"}
 

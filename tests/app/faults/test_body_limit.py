@@ -35,7 +35,7 @@ def _multipart(data: bytes) -> bytes:
 def _request(length: int | None, body: bytes) -> bytes:
     framing = b"Transfer-Encoding: chunked" if length is None else b"Content-Length: %d" % length
     return (
-        b"POST " + CLASSIFICATIONS.encode() + b" HTTP/1.1\r\nHost: haja\r\n" + framing
+        b"POST " + CLASSIFICATIONS.encode() + b" HTTP/1.1\r\nHost: 127.0.0.1\r\n" + framing
         + b"\r\nContent-Type: multipart/form-data; boundary=b\r\n\r\n" + body
     )  # fmt: skip
 

@@ -14,7 +14,7 @@ from app.limits import Deadline
 from tests.drawn import photo, photos
 from tests.rest import CLASSES, classify, created, files
 
-_BASE_URL = "http://haja"
+_BASE_URL = "http://127.0.0.1"
 
 
 @pytest.mark.torture

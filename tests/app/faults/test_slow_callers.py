@@ -26,7 +26,7 @@ async def slow(server: str) -> AsyncIterator[list[asyncio.StreamReader]]:
     """Connections that never get further: half in their headers, half in their forms, a byte at a time."""
     address = urlsplit(server)
     streams = [await asyncio.open_connection(address.hostname, address.port) for _ in range(SLOW)]
-    form = f"POST {CLASSIFICATIONS} HTTP/1.1\r\nHost: haja\r\nContent-Type: multipart/form-data; boundary=b\r\n"
+    form = f"POST {CLASSIFICATIONS} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: multipart/form-data; boundary=b\r\n"
     for number, (_, writer) in enumerate(streams):
         writer.write(b"GET / HTTP/1.1\r\nX: " if number % 2 else f"{form}Content-Length: 9999\r\n\r\n--b\r\n".encode())
 

@@ -141,14 +141,14 @@ async def test_a_key_covers_what_was_added(client: httpx.AsyncClient, settings: 
 async def test_place_and_note_change_afterwards(client: httpx.AsyncClient, settings: Settings) -> None:
     answer = created(await _send(client, photo(), **GIVEN))
     address = f"/v1/classifications/{answer['id']}"
+    changes: list[dict[str, str]] = [{"note": "dry by now"}, {"place": "옥상"}, {"place": "", "note": ""}, {}]
+    for change in changes:
+        answer |= change
+        changed = await client.patch(address, json=change)
+        assert changed.status_code == 200
+        assert changed.json() == answer
+        assert (await client.get(address)).json() == answer
     with nothing_stored(settings):
-        changes: list[dict[str, str]] = [{"note": "dry by now"}, {"place": "옥상"}, {"place": "", "note": ""}, {}]
-        for change in changes:
-            answer |= change
-            changed = await client.patch(address, json=change)
-            assert changed.status_code == 200
-            assert changed.json() == answer
-            assert (await client.get(address)).json() == answer
         wrongs: list[dict[str, str | None]] = [{"place": "a\nb"}, {"note": "\0"}, {"place": None}, {"taken_at": ""}]
         for wrong in wrongs:
             problem(await client.patch(address, json=wrong), 422, "request-invalid")

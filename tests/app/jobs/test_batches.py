@@ -127,7 +127,7 @@ async def test_a_caller_who_hangs_up_leaves_nothing(remote: httpx.AsyncClient, s
     body = request.read()
     reader, writer = await asyncio.open_connection(remote.base_url.host, remote.base_url.port)
     before = row_counts(settings)
-    head = f"POST {BATCH} HTTP/1.1\r\nHost: haja\r\nContent-Length: {len(body)}\r\n"
+    head = f"POST {BATCH} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(body)}\r\n"
     writer.write(f"{head}Content-Type: {request.headers['content-type']}\r\n\r\n".encode() + body[: len(body) * 3 // 4])
     await writer.drain()
     for _ in range(600):
