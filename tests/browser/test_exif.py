@@ -12,6 +12,8 @@ from playwright.sync_api import Browser, Page
 
 from tests.drawn import encode, pixels
 
+pytestmark = pytest.mark.only_on("sqlite", "pages see a database through services that are tried on both")
+
 MODULE = Path(__file__).parents[2] / "app" / "web" / "static" / "js" / "exif.js"
 
 

@@ -12,6 +12,8 @@ from playwright.sync_api import BrowserContext, Page, expect
 from tests.browser.steps import history, payloads, register_drawn, register_on_the_page, take
 from tests.drawn import encode, photo, photos, pixels
 
+pytestmark = pytest.mark.only_on("sqlite", "pages see a database through services that are tried on both")
+
 SOURCE = Path(__file__).parents[3] / "shared" / "data" / "validation" / "masonry_historic"
 
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import httpx
+import pytest
 from playwright.sync_api import BrowserContext, Page, Playwright, Route, expect
 
 from app.server import running
@@ -11,6 +12,8 @@ from tests.browser.conftest import CHROMIUM, PHONE
 from tests.browser.steps import history, register_drawn, take
 from tests.conftest import MakeSettings
 from tests.drawn import photo
+
+pytestmark = pytest.mark.only_on("sqlite", "pages see a database through services that are tried on both")
 
 
 def _phone(playwright: Playwright, folder: Path, *, offline: bool = False) -> BrowserContext:

@@ -12,6 +12,8 @@ from tests.browser.test_accessibility import violations
 from tests.drawn import photo
 from tests.rest import created, execute
 
+pytestmark = pytest.mark.only_on("sqlite", "pages see a database through services that are tried on both")
+
 KEPT_PAGES = """async () => {
   let count = 0;
   for (const name of await caches.keys()) if (await (await caches.open(name)).match("/")) count += 1;

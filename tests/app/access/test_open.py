@@ -12,6 +12,8 @@ from models.backbones import Backbone
 from tests.app.access.conftest import bearer
 from tests.rest import created, problem
 
+pytestmark = pytest.mark.only_on("sqlite", "keys in both databases are tried in test_keys.py and test_matrix.py")
+
 
 @pytest.mark.parametrize("host", ["haja.example", "127.0.0.1.example", "10.0.0.1:8000", "localhost.example:80"])
 async def test_another_name_is_refused(client: httpx.AsyncClient, host: str) -> None:

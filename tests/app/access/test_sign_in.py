@@ -11,6 +11,8 @@ from app.config import Settings
 from tests.app.access.conftest import MakeKey, Things
 from tests.rest import created, execute, problem
 
+pytestmark = pytest.mark.only_on("sqlite", "keys in both databases are tried in test_keys.py and test_matrix.py")
+
 HTML = {"Accept": "text/html"}
 
 

@@ -138,6 +138,7 @@ async def test_the_whole_service_answers_as_with_the_local_embedder(
             assert given["similarity"] == pytest.approx(expected["similarity"], abs=1e-3)
 
 
+@pytest.mark.slow
 async def test_a_cluster_that_goes_away_means_503_until_it_is_back(
     cluster: RayCluster, embedder: RayEmbedder, backbone: Backbone, photos: NDArray[np.uint8]
 ) -> None:

@@ -73,7 +73,7 @@ async def test_slow_connections_are_told_so_and_end(
 
 
 @pytest.mark.only_on("sqlite", "how many get in depends on no database")
-@pytest.mark.parametrize("settings", [{"queue_size": 8, "decode_threads": 2}], indirect=True)
+@pytest.mark.parametrize("settings", [{"queue_size": 8, "decode_processes": 2}], indirect=True)
 async def test_four_times_too_many_each_get_an_answer_and_what_was_taken_is_stored(
     remote: httpx.AsyncClient, settings: Settings
 ) -> None:
