@@ -69,7 +69,14 @@ def list_keys() -> None:
                 found += page.items
         return found
 
-    table = Table("key", Column("name", overflow="fold"), Column("may", overflow="fold"), "made", "last used", "ends")
+    table = Table(
+        Column("key", no_wrap=True, min_width=19),
+        Column("name", overflow="fold"),
+        Column("may", overflow="fold"),
+        "made",
+        "last used",
+        "ends",
+    )
     for key in asyncio.run(read()):
         may = [f"{key.role.value} everywhere"] if key.role else []
         may += [f"{role.value} in {name}" for name, role in key.catalogs.items()]
