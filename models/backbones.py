@@ -100,22 +100,25 @@ def load_backbone(
     precision: Precision = "auto",
     threads: int = 0,
     views: Views = "quick",
+    *,
+    pinned: bool = True,
 ) -> Backbone:
     """Load a backbone by name.
 
     `name` is a checkpoint of ours (`efficientnet-lite0-haja`), the path of a manifest (`/srv/mine.json`), or
     `timm/` and the name of any pretrained network of timm, which timm downloads from its hub.
 
-    `threads` is how many CPU threads OpenVINO may use, 0 for all. Embeddings of other `views` cannot be compared: the
-    backbone's id and the size of photos that it takes differ.
+    `threads` is how many CPU threads OpenVINO may use, 0 for all; where several processes of one machine embed, they
+    must not be `pinned` to its first cores. Embeddings of other `views` cannot be compared: the backbone's id and the
+    size of photos that it takes differ.
 
     Raises:
         CheckpointError: no such checkpoint or network, or files that do not fit each other.
     """
     if name.startswith(TIMM_PREFIX):
-        return timm_backbone(name.removeprefix(TIMM_PREFIX), engine, precision, threads, views)
+        return timm_backbone(name.removeprefix(TIMM_PREFIX), engine, precision, threads, views, pinned=pinned)
     manifest, features = load_features(name)
-    return _assemble(manifest, features, engine, precision, threads, views)
+    return _assemble(manifest, features, engine, precision, threads, views, pinned=pinned)
 
 
 def load_features(name: str) -> tuple[Manifest, nn.Module]:
@@ -153,6 +156,7 @@ def timm_backbone(
     views: Views = "quick",
     *,
     pretrained: bool = True,
+    pinned: bool = True,
 ) -> Backbone:
     """Make a backbone of any network of timm, with its pretrained weights or random ones.
 
@@ -176,11 +180,18 @@ def timm_backbone(
             "ridge": Reading(0.2, 0.0, {1: (0.0,) * 51}),
         },
     )
-    return _assemble(manifest, features, engine, precision, threads, views)
+    return _assemble(manifest, features, engine, precision, threads, views, pinned=pinned)
 
 
 def _assemble(
-    manifest: Manifest, features: nn.Module, engine: EngineName, precision: Precision, threads: int, views: Views
+    manifest: Manifest,
+    features: nn.Module,
+    engine: EngineName,
+    precision: Precision,
+    threads: int,
+    views: Views,
+    *,
+    pinned: bool,
 ) -> Backbone:
     network = EmbeddingNetwork(features, manifest.transform)
     if views == "accurate":
@@ -188,11 +199,13 @@ def _assemble(
         manifest = replace(manifest, name=manifest.name + VIEWED, transform=widened(manifest.transform))
     network.eval()
     size = manifest.transform
-    return Backbone(manifest, create_engine(network, size.height, size.width, engine, precision, threads), network)
+    made = create_engine(network, size.height, size.width, engine, precision, threads, pinned=pinned)
+    return Backbone(manifest, made, network)
 
 
 def _identify(manifest: Manifest) -> str:
     """Embeddings may be compared when network, weights and transform are the same; the engine does not matter."""
-    content = [manifest.architecture, asdict(manifest.transform), manifest.weights and manifest.weights.sha256]
+    weights = manifest.weights and (manifest.weights.published_sha256 or manifest.weights.sha256)
+    content = [manifest.architecture, asdict(manifest.transform), weights]
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
     return f"{manifest.name}@{digest[:8]}"

@@ -41,8 +41,9 @@ def draw_confusion(
         figure = Figure(figsize=(side + 1, side), layout="constrained")
         axes = figure.add_subplot(xlabel=answer, ylabel=truth)
         axes.set_title(title, parse_math=False)
-        axes.imshow(share, cmap="Blues", vmin=0, vmax=100)
         names = [_short(name).replace("$", r"\$") for name in classes]  # a dollar sign would start a formula
+        if names:
+            axes.imshow(share, cmap="Blues", vmin=0, vmax=100)
         axes.set_xticks(range(len(names)), names, rotation=45, ha="right")
         axes.set_yticks(range(len(names)), names)
         for (row, column), value in np.ndenumerate(share):

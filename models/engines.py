@@ -64,7 +64,7 @@ class OpenVinoEngine:
 
     name = "openvino"
 
-    def __init__(self, model: openvino.Model, precision: Float, threads: int) -> None:
+    def __init__(self, model: openvino.Model, precision: Float, threads: int, *, pinned: bool) -> None:
         self.precision: Float = precision
         self._compiled = openvino.Core().compile_model(
             model,
@@ -73,6 +73,7 @@ class OpenVinoEngine:
                 "INFERENCE_PRECISION_HINT": precision,
                 "PERFORMANCE_HINT": "LATENCY",
                 "INFERENCE_NUM_THREADS": threads,
+                "ENABLE_CPU_PINNING": pinned,
             },
         )
 
@@ -110,12 +111,15 @@ def create_engine(
     name: EngineName = "auto",
     precision: Precision = "auto",
     threads: int = 0,
+    *,
+    pinned: bool = True,
 ) -> Engine:
     """Build the engine for this machine, or the one that is asked for.
 
     `auto` takes torch where there is a GPU and OpenVINO elsewhere, and bf16 where the processor has it and the
     embeddings of the probes stay within a cosine of `BF16_COSINE` of their f32 embeddings. `threads` is how many CPU
-    threads OpenVINO may use, 0 for all; torch keeps its own count.
+    threads OpenVINO may use, 0 for all; torch keeps its own count. `pinned`: they stay on the machine's first cores. A
+    service is up to a fifth faster so, but several processes of one machine would embed on the same cores.
     """
     chosen = name if name != "auto" else ("torch" if torch.cuda.is_available() else "openvino")
     build: Callable[[Float], Engine]
@@ -123,7 +127,7 @@ def create_engine(
         build, has_bf16 = (lambda kind: TorchEngine(network, kind)), TorchEngine.has_bf16
     else:
         model = _to_openvino(network, height, width)
-        build, has_bf16 = (lambda kind: OpenVinoEngine(model, kind, threads)), OpenVinoEngine.has_bf16
+        build, has_bf16 = (lambda kind: OpenVinoEngine(model, kind, threads, pinned=pinned)), OpenVinoEngine.has_bf16
     if precision == "bf16":
         return build("bf16")
     exact = build("f32")

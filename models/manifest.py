@@ -35,11 +35,15 @@ class Transform:
 
 @dataclass(frozen=True)
 class Weights:
-    """A file of weights: beside the manifest, or inside the installed Python package `package`."""
+    """A safetensors file beside the manifest.
+
+    `published_sha256` is that of the file in which others published the same tensors, where there was one: embeddings
+    made with that file and with ours may be compared.
+    """
 
     file: str
     sha256: str
-    package: str | None = None
+    published_sha256: str | None = None
 
 
 @dataclass(frozen=True)

