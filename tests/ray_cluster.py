@@ -15,6 +15,7 @@ from pathlib import Path
 
 from app.config import Settings
 from app.embedding.ray_cluster import environment
+from tests.service_process import free_port
 
 START_S = 300
 
@@ -23,8 +24,7 @@ class RayCluster:
     """Started and stopped by tests; a replica on each node, one CPU each."""
 
     def __init__(self) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as found:
-            self.address = f"127.0.0.1:{found.getsockname()[1]}"
+        self.address = f"127.0.0.1:{free_port()}"
         # Short: Ray puts sockets into it, whose paths may not be long.
         self.folder = Path(tempfile.mkdtemp(prefix="ray"))
         self.token = secrets.token_hex(20)
@@ -66,9 +66,7 @@ class RayCluster:
             process.kill()
         worker.terminate()
         code = worker.wait(60)
-        for pid in self._pids(b""):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        until(self._killed)
         for process in others:
             process.wait()
         return code
@@ -99,6 +97,14 @@ class RayCluster:
         self._processes.append(
             subprocess.Popen([sys.executable, *arguments], env=environ, stdout=output, stderr=subprocess.STDOUT)  # type: ignore[call-overload]
         )
+
+    def _killed(self) -> bool:
+        """Kill what is left; whether nothing was. One that just starts is not seen the first time."""
+        left = list(self._pids(b""))
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return not left
 
     def _await(self, condition: Callable[[], bool], log: Path) -> None:
         until(lambda: condition() or any(process.poll() is not None for process in self._processes), START_S)

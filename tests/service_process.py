@@ -50,12 +50,17 @@ class Process:
         self.handle.wait(60)
 
 
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
 @contextmanager
 def started(folder: Path, database_url: str) -> Iterator[Process]:
     """Start the service on a free port, without waiting for it; its log is in `folder`. It ends with the block."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     log = folder / f"{port}.jsonl"
     variables = os.environ | {"HAJA_DATABASE_URL": database_url, "HAJA_PORT": str(port)}
     with log.open("wb") as stderr, subprocess.Popen(

@@ -75,7 +75,7 @@ class RayEmbedder:
             raise QueueFull
         self._maps += 1
         try:
-            features: NDArray[np.float32] | None = await connection.call("feature_map", pixels)
+            (features,) = await connection.call("feature_maps", [pixels])
         finally:
             self._maps -= 1
         if features is None:

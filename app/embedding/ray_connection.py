@@ -4,9 +4,12 @@ import asyncio
 import itertools
 import socket
 import sys
-from typing import Any
+from collections.abc import Sequence
 
+import numpy as np
 import structlog
+from numpy.typing import NDArray
+from pydantic import TypeAdapter
 
 from app.config import Settings
 from app.embedding import frames
@@ -21,6 +24,11 @@ REACH_S = 5.0
 """So long may the cluster's head take to accept a connection."""
 GRACE_S = 6.0
 """By so much a child may be late that was told how long a call may take."""
+
+Answer = tuple[frames.Outcome, str, list[NDArray[np.float32] | None]]
+"""How a call ended, why where it failed, and what came of it."""
+
+_MANIFEST = TypeAdapter(Manifest)
 
 _log = structlog.get_logger(__name__)
 
@@ -42,12 +50,12 @@ class RayConnection:
         self._listening = listening
         self._timeout_s = timeout_s
         self._numbers = itertools.count()
-        self._answers: dict[int, asyncio.Future[Any]] = {}
+        self._answers: dict[int, asyncio.Future[Answer]] = {}
         self._gone = False
         self._reading = asyncio.create_task(self._read())
 
-    async def call(self, method: str, argument: object) -> Any:
-        """The answer of a replica's method.
+    async def call(self, method: str, photos: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.float32] | None]:
+        """What a replica's method answers to photos, each uint8 [H, W, 3]: an array for each, or None.
 
         Raises:
             QueueFull: enough calls wait for a replica.
@@ -56,11 +64,12 @@ class RayConnection:
         if self._gone:
             raise gone()
         number = next(self._numbers)
-        answer = self._answers[number] = asyncio.get_running_loop().create_future()
-        frames.send(self._writer, (number, method, argument))
+        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._answers[number] = answer
+        frames.send(self._writer, (number, method), photos)
         try:
             async with asyncio.timeout(self._timeout_s + GRACE_S):
-                outcome, result = await answer
+                outcome, reason, results = await answer
         except TimeoutError:
             _log.error("the process that speaks to Ray does not answer; ending it")
             self._kill()
@@ -70,9 +79,9 @@ class RayConnection:
         if outcome == "full":
             raise QueueFull
         if outcome == "failed":
-            _log.error("call of the Ray embedder failed", method=method, reason=result)
+            _log.error("call of the Ray embedder failed", method=method, reason=reason)
             raise gone()
-        return result
+        return results
 
     async def ended(self) -> None:
         """Wait until the child is gone; every call has failed by then."""
@@ -89,10 +98,10 @@ class RayConnection:
     async def _read(self) -> None:
         try:
             while True:
-                number, outcome, result = await frames.receive(self._reader)
+                (number, outcome, reason), results = await frames.receive(self._reader)
                 answer = self._answers.get(number)
                 if answer is not None and not answer.done():
-                    answer.set_result((outcome, result))
+                    answer.set_result((outcome, reason, results))
         except (asyncio.IncompleteReadError, OSError):
             pass
         except Exception:  # noqa: BLE001 - those who wait must hear of it
@@ -179,7 +188,7 @@ async def _introduction(reader: asyncio.StreamReader, refused: asyncio.Event) ->
                 "~/.ray/auth_token must be that of `haja worker`."
             )
         try:
-            kind, said = await first
+            (kind, said), _ = await first
         except (asyncio.IncompleteReadError, OSError):
             raise StartError("The process that speaks to Ray ended before it had said anything.") from None
     finally:
@@ -187,7 +196,8 @@ async def _introduction(reader: asyncio.StreamReader, refused: asyncio.Event) ->
         token.cancel()
     if kind == "refused":
         raise StartError(f"{said}.")
-    return said  # type: ignore[no-any-return]
+    backbone_id, manifest = said
+    return backbone_id, _MANIFEST.validate_python(manifest)
 
 
 async def _listen(process: asyncio.subprocess.Process, refused: asyncio.Event) -> None:

@@ -30,7 +30,8 @@ class Replica:
     """One backbone in a process of its own, on the engine of its machine."""
 
     def __init__(self, loading: Sequence[Any], batch_size: int) -> None:
-        self._backbone = load_backbone(*loading)
+        # A node may run several: pinned, they would share its first cores.
+        self._backbone = load_backbone(*loading, pinned=False)
         self._batch_size = batch_size
         self._together.set_max_batch_size(batch_size)  # type: ignore[attr-defined]
         self._forward = ThreadPoolExecutor(1, "embedder")
@@ -46,9 +47,10 @@ class Replica:
         parts = [photos[start : start + self._batch_size] for start in range(0, len(photos), self._batch_size)]
         return [each for part in parts for each in await self._together(part)]
 
-    async def feature_map(self, pixels: Pixels) -> NDArray[np.float32] | None:
-        """uint8 [H, W, 3] -> float32 [h, w, D]; None where the network has no such features."""
-        return await asyncio.get_running_loop().run_in_executor(self._beside, self._features, pixels)
+    async def feature_maps(self, photos: list[Pixels]) -> list[NDArray[np.float32] | None]:
+        """Photos, each uint8 [H, W, 3] -> float32 [h, w, D] each, or None where the network has no such features."""
+        loop = asyncio.get_running_loop()
+        return [await loop.run_in_executor(self._beside, self._features, pixels) for pixels in photos]
 
     # Waits for nobody: a forward pass takes what has come in while the one before ran, from all services together.
     @serve.batch(batch_wait_timeout_s=0, batch_size_fn=lambda calls: sum(map(len, calls)))

@@ -8,17 +8,16 @@ import os
 import socket
 import sys
 from contextlib import suppress
-from typing import Any, Literal
+from typing import Any
 
 import ray
+from pydantic_core import to_jsonable_python
 from ray import serve
 from ray.exceptions import RayError
 from ray.serve.exceptions import BackPressureError, RayServeException
 from ray.serve.handle import DeploymentHandle
 
 from app.embedding import frames
-
-Outcome = Literal["done", "full", "failed"]
 
 CHECK_S = 5.0
 """So long may the head take to list its nodes."""
@@ -34,16 +33,16 @@ async def main(descriptor: int, address: str, application: str, timeout_s: float
         return
     try:
         handle = serve.get_app_handle(application)
-        identity = await handle.identity.remote()
+        backbone_id, manifest = await handle.identity.remote()
     except (RayError, RayServeException) as error:
         await _refuse(writer, f"Ray at {address} runs no embedder for this HAJA_BACKBONE and HAJA_VIEWS ({error})")
         return
-    frames.send(writer, ("ready", identity))
+    frames.send(writer, ("ready", (backbone_id, to_jsonable_python(manifest))))
     calls: set[asyncio.Task[None]] = set()
     with suppress(asyncio.IncompleteReadError, OSError):
         while True:
-            number, method, argument = await frames.receive(reader)
-            task = asyncio.create_task(_answer(handle, writer, number, method, argument, timeout_s))
+            (number, method), photos = await frames.receive(reader)
+            task = asyncio.create_task(_answer(handle, writer, number, method, photos, timeout_s))
             calls.add(task)
             task.add_done_callback(calls.discard)
     for task in calls:
@@ -55,24 +54,24 @@ async def _answer(
     writer: asyncio.StreamWriter,
     number: int,
     method: str,
-    argument: object,
+    photos: list[Any],
     timeout_s: float,
 ) -> None:
-    outcome: Outcome = "done"
-    result: Any = None
+    outcome: frames.Outcome = "done"
+    reason, results = "", []
     try:
         async with asyncio.timeout(timeout_s):
-            result = await getattr(handle, method).remote(argument)
+            results = await getattr(handle, method).remote(photos)
     except BackPressureError:
         outcome = "full"
     except TimeoutError:
-        outcome, result = "failed", f"no answer within {timeout_s:g} s"
+        outcome, reason = "failed", f"no answer within {timeout_s:g} s"
         if await _is_lost():
             # Not sys.exit: Ray's threads may hang with the cluster.
             os._exit(1)
     except Exception as error:  # noqa: BLE001 - whatever it was, those who wait must hear of it
-        outcome, result = "failed", repr(error)
-    frames.send(writer, (number, outcome, result))
+        outcome, reason = "failed", repr(error)
+    frames.send(writer, (number, outcome, reason), results)
 
 
 async def _is_lost() -> bool:

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from tests import ray_cluster
 from tests.conftest import MakeSettings
 from tests.drawn import photos as drawn
 from tests.ray_cluster import RayCluster, until
+from tests.service_process import free_port
 
 CALLERS = 32
 
@@ -151,8 +151,7 @@ async def test_a_cluster_that_goes_away_means_503_until_it_is_back(
 
 
 async def test_a_cluster_that_is_not_there_is_told_at_start() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        address = f"127.0.0.1:{found.getsockname()[1]}"
+    address = f"127.0.0.1:{free_port()}"
     with pytest.raises(StartError, match=f"Nothing answers at HAJA_RAY_ADDRESS={address}"):
         await open_ray_embedder(Settings(embedder="ray", ray_address=address), Metrics())
 
