@@ -1,4 +1,4 @@
-"""The database: engine, sessions, SQLite's settings. The only module that knows which database it is."""
+"""The database: engine and sessions. With `postgresql` and `sqlite`, all that knows which database it is."""
 
 import asyncio
 import errno
@@ -6,13 +6,12 @@ import sqlite3
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import uuid_utils.compat
-from sqlalchemy import DateTime, Dialect, MetaData, TypeDecorator, event, inspect, text
+from sqlalchemy import DateTime, Dialect, MetaData, Row, TypeDecorator, inspect, text
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import URL, Connection, make_url
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import (
     ArgumentError,
     DatabaseError,
@@ -27,7 +26,8 @@ from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 
 from app.errors import DatabaseUnavailable, HajaError, OutcomeUnknown, SchemaChanged, StorageFull
-from app.postgresql import connect_arguments
+from app.postgresql import Connector
+from app.sqlite import connect, existing_file, prepare_sqlite
 
 new_id = uuid_utils.compat.uuid7
 """Ids are UUIDs of version 7: they sort by the time they were made, so lists page by id alone."""
@@ -36,9 +36,6 @@ DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+psycopg"}
 
 CONNECTIONS = 10
 """So many connections a process keeps to PostgreSQL; what finds all of them busy waits for one."""
-
-PAGE_BYTES = 16_384
-"""Larger than SQLite's 4,096, because most of what is stored is photos (read and written in long runs)."""
 
 
 Session = AsyncSession
@@ -79,8 +76,9 @@ class Database:
     def __init__(self, url: str, timeout_s: float = 5.0) -> None:
         parsed = make_url(url)
         self._is_sqlite = parsed.get_backend_name() == "sqlite"
+        self._connector = Connector(timeout_s)
         if self._is_sqlite:
-            arguments: dict[str, Any] = {"timeout": timeout_s}
+            arguments: dict[str, Any] = {"timeout": timeout_s, "async_creator_fn": connect}
             self._engine = create_async_engine(
                 existing_file(parsed), connect_args=arguments, pool_timeout=timeout_s, hide_parameters=True
             )
@@ -89,7 +87,7 @@ class Database:
             # Not one connection more: an operator plans max_connections by the number of processes.
             self._engine = create_async_engine(
                 parsed,
-                connect_args=connect_arguments(parsed, timeout_s),
+                connect_args=self._connector.arguments(parsed),
                 pool_timeout=timeout_s,
                 pool_pre_ping=True,
                 use_native_hstore=False,  # there is none, and asking for it costs each connection a query
@@ -186,6 +184,7 @@ class Database:
 
     async def close(self) -> None:
         """Close every connection."""
+        await self._connector.close()
         await self._engine.dispose()
 
 
@@ -207,13 +206,14 @@ def checked_url(value: str) -> str:
     return url.set(drivername=DRIVERS[kind]).render_as_string(hide_password=False)
 
 
-async def insert_absent(session: AsyncSession, table: type[Base], rows: Sequence[dict[str, Any]]) -> None:
-    """Insert the rows whose primary key is not there yet."""
+async def insert_absent(session: AsyncSession, table: type[Base], rows: Sequence[dict[str, Any]]) -> Sequence[Row[Any]]:
+    """Insert the rows whose primary key is not there yet; gives the keys of those."""
     dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-    key = [column.name for column in inspect(table).primary_key]
+    key = inspect(table).primary_key
     # In one order always: two who insert the same rows would otherwise wait for each other.
-    ordered = sorted(rows, key=lambda row: [row[name] for name in key])
-    await session.execute(dialect.insert(table.__table__).on_conflict_do_nothing(), ordered)
+    ordered = sorted(rows, key=lambda row: [row[column.name] for column in key])
+    statement = dialect.insert(table.__table__).on_conflict_do_nothing().returning(*key)
+    return (await session.execute(statement, ordered)).all()
 
 
 async def lock_tables(session: AsyncSession, *tables: type[Base]) -> None:
@@ -224,45 +224,6 @@ async def lock_tables(session: AsyncSession, *tables: type[Base]) -> None:
     if session.get_bind().dialect.name == "postgresql":
         names = ", ".join(table.__tablename__ for table in tables)
         await session.execute(text(f"LOCK TABLE {names} IN SHARE ROW EXCLUSIVE MODE"))
-
-
-def existing_file(url: URL) -> URL:
-    """The same SQLite file, but never made anew: a service whose file vanished must say so, not start empty."""
-    assert url.database  # noqa: S101 - the settings refuse SQLite without a file
-    path = Path(url.database).absolute()
-    return url.set(database=f"file:{path}").update_query_dict({"mode": "rw", "uri": "true"})
-
-
-def prepare_sqlite(engine: Any, url: URL) -> None:
-    """Give every connection of a SQLite engine its settings, and let transactions begin when SQLAlchemy says so."""
-
-    @event.listens_for(engine, "connect")
-    def connect(connection: Any, record: Any) -> None:
-        connection.isolation_level = None  # the driver would begin transactions late and in the wrong mode
-        cursor = connection.cursor()
-        # FULL: an answer of 201 means that the photo is on the disk, also when the power goes.
-        for pragma in (f"page_size={PAGE_BYTES}", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
-        record.info["file"] = _file_identity(url)
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        connection.exec_driver_sql(connection.get_execution_options().get("begin", "BEGIN"))
-
-    @event.listens_for(engine, "checkout")
-    def checkout(_connection: Any, record: Any, _proxy: Any) -> None:
-        # A connection to a file that was moved away or replaced would go on writing where nobody reads.
-        if record.info.get("file") != _file_identity(url):
-            raise DisconnectionError
-
-
-def _file_identity(url: URL) -> tuple[int, int] | None:
-    try:
-        status = Path(url.database or "").stat()
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
 
 
 @asynccontextmanager

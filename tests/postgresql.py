@@ -54,13 +54,18 @@ class PostgresServer:
 
     def drop(self, name: str) -> None:
         """Remove a database. Not by force: it fails where somebody keeps a connection open."""
+        self.sessions_left(name)
+        self.execute(f"DROP DATABASE {name}")
+
+    def sessions_left(self, name: str) -> int:
+        """How many sessions a database has, as soon as there are none, or after five seconds."""
         # The server may see a moment later that a connection was closed: one whose query was cancelled most of all.
-        sessions = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s"
         for _ in range(100):
-            if self.execute(sessions, name) == [(0,)]:
+            ((count,),) = self.execute("SELECT count(*) FROM pg_stat_activity WHERE datname = %s", name)
+            if count == 0:
                 break
             time.sleep(0.05)
-        self.execute(f"DROP DATABASE {name}")
+        return int(count)
 
     def stop(self) -> None:
         """Stop it as its operator would; whoever is connected is thrown out."""

@@ -38,7 +38,9 @@ class ArchiveRepository:
         rows = {photo.decoded.sha256: _row(photo, now) for photo in photos}
         absent = set(rows)
         while absent:  # again where one was there and has just been deleted by somebody else
-            await insert_absent(session, Photo, [rows[sha256] for sha256 in absent])
+            absent -= {sha256 for (sha256,) in await insert_absent(session, Photo, [rows[sha256] for sha256 in absent])}
+            if not absent:
+                break
             held = select(Photo.sha256).where(Photo.sha256.in_(absent)).order_by(Photo.sha256)
             absent -= set(await session.scalars(held.with_for_update(read=True, key_share=True)))
         await self._blobs.keep(session, {photo.decoded.sha256: photo.data for photo in photos})

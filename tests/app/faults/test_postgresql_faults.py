@@ -2,11 +2,14 @@
 
 import asyncio
 import gc
+import itertools
 import socket
-from collections.abc import Callable, Iterator
-from random import Random
+import types
+from collections.abc import Callable, Coroutine, Generator, Iterator
+from typing import Any
 
 import httpx
+import psycopg.waiting
 import pytest
 from sqlalchemy import make_url, text
 
@@ -176,35 +179,67 @@ async def test_more_requests_than_connections_wait_their_turn(
     assert connections <= 10
 
 
+@types.coroutine
+def _hanging_up(work: Coroutine[Any, Any, None], moment: int) -> Generator[Any, Any, bool]:
+    """Do `work`, cancelled when it waits for the `moment`-th time; whether it has waited so often."""
+    steps, error = work.__await__(), None
+    for number in itertools.count():
+        try:
+            waits_for = next(steps) if error is None else steps.throw(error)
+        except StopIteration:
+            return number > moment
+        if number == moment:
+            task = asyncio.current_task()
+            assert task
+            task.cancel()
+        error = None
+        try:
+            yield waits_for
+        except asyncio.CancelledError as cancelled:
+            error = cancelled
+    raise AssertionError
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+@pytest.mark.parametrize("kind", ["reading", "writing"])
 async def test_callers_who_hang_up_leave_no_connection_behind(
-    postgresql: PostgresServer, new_database: Callable[..., str]
+    postgresql: PostgresServer,
+    new_database: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+    *,
+    is_first: bool,
 ) -> None:
-    """One that is still being made when its caller leaves is nobody's, and would stay open until who knows when."""
+    """Not even one that is still being made, which is nobody's and would stay open until who knows when."""
     url = new_database(migrated=True)
-    random = Random(7)  # noqa: S311
+    # As on a busy machine, where that time passes between any two steps; a time without an end does not.
+    monkeypatch.setattr(psycopg.waiting, "MAX_BUSY_TIME", psycopg.waiting.MAX_BUSY_TIME / 1e9)
+
+    async def look(database: Database) -> None:
+        async with getattr(database, kind)() as session:
+            await session.execute(text("SELECT 1"))
+
+    async def hangs_up(moment: int) -> bool:
+        database = Database(url)
+        try:
+            if not is_first:
+                await look(database)
+            return await _hanging_up(look(database), moment)
+        except asyncio.CancelledError:
+            return True
+        finally:
+            await database.close()
+
     gc.disable()  # or it would close them, some time
     try:
-        for _ in range(20):
-            database = Database(url)
-
-            async def look(database: Database = database) -> None:
-                async with database.reading() as session:
-                    await session.execute(text("SELECT 1"))
-
-            callers = [asyncio.create_task(look()) for _ in range(4)]
-            await asyncio.sleep(random.uniform(0, 0.03))
-            for caller in callers:
-                caller.cancel()
-            await asyncio.wait(callers)
-            await database.close()
-        sessions = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s"
-        for _ in range(100):
-            if postgresql.execute(sessions, make_url(url).database) == [(0,)]:
-                break
-            await asyncio.sleep(0.05)
-        assert postgresql.execute(sessions, make_url(url).database) == [(0,)]
+        moments = 0
+        while await asyncio.create_task(hangs_up(moments)):
+            moments += 1
+            # Asked while the loop stands still: nothing is left for it to do.
+            assert postgresql.sessions_left(str(make_url(url).database)) == 0
     finally:
         gc.enable()
+    assert moments >= 4
 
 
 class TestLocked:
