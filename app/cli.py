@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable, Coroutine, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
@@ -24,6 +25,7 @@ from app.blobs.opening import open_blobs
 from app.catalogs.errors import NoUsablePhoto
 from app.catalogs.schemas import DefectClassCreate
 from app.catalogs.service import MAX_PHOTOS
+from app.commands import quiet_settings
 from app.config import Settings
 from app.database import Database
 from app.embedding import ray_worker
@@ -35,6 +37,7 @@ from app.jobs.commands import batch
 from app.learning import learning
 from app.main import Services, any_services, create_app, open_services
 from app.metrics import Metrics
+from app.pagination import every
 from app.photos import PhotoError
 from app.reembedding.commands import reembed
 from app.schema_version import SchemaError
@@ -133,7 +136,7 @@ def openapi() -> None:
 @cli.command()
 def migrate() -> None:
     """Bring the database to the schema of this version. Back it up first."""
-    settings = _quiet_settings()
+    settings = quiet_settings()
     schema_version.upgrade(settings.database_url)
     out.print("The database has the schema of this version.")
 
@@ -169,7 +172,7 @@ def replay(classification: Annotated[UUID, typer.Argument(metavar="ID", help="Id
     """Judge a kept photo again by the catalog as it was then; exit code 1 where another answer comes out."""
 
     async def judge_again() -> Replay:
-        async with any_services(_quiet_settings(), Metrics()) as services:
+        async with any_services(quiet_settings(), Metrics()) as services:
             return await services.replays.replay(classification)
 
     replayed = asyncio.run(judge_again())
@@ -191,7 +194,7 @@ def check(
     repair: Annotated[bool, typer.Option("--repair", help="First remove stored bytes that no photo owns.")] = False,
 ) -> None:
     """Check that database, photos and prototypes agree; exit code 1 where they do not."""
-    settings = _quiet_settings()
+    settings = quiet_settings()
     schema_version.prepare(settings.database_url)
 
     async def find() -> tuple[int, list[str]]:
@@ -213,27 +216,15 @@ def check(
     out.print("Database, photos and prototypes agree.")
 
 
-def _quiet_settings() -> Settings:
-    settings = Settings()
-    logs.configure("error")
-    return settings
-
-
 async def _with_services(action: Callable[[Services], Coroutine[Any, Any, int]]) -> int:
-    async with open_services(_quiet_settings(), Metrics()) as services:
+    async with open_services(quiet_settings(), Metrics()) as services:
         return await action(services)
 
 
 async def _import(services: Services, catalog: str, classes: dict[Path, list[Path]]) -> int:
     once = Once(services.database, None, "")
-    existing: dict[str, UUID] = {}
-    cursor = None
-    while True:
-        page = await services.catalogs.list_defect_classes(catalog, cursor, limit=200)
-        existing |= {row.name: row.id for row in page.items}
-        if page.next_cursor is None:
-            break
-        cursor = page.items[-1].id
+    registered = every(partial(services.catalogs.list_defect_classes, catalog))
+    existing = {row.name: row.id async for row in registered}
     accepted = 0
     with Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), console=out) as progress:
         task = progress.add_task("photos", total=sum(len(files) for files in classes.values()))

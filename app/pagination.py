@@ -1,8 +1,8 @@
 """Lists in pages: the cursor is the last id of the page before, so a page costs the same wherever it is."""
 
 import base64
-import binascii
-from collections.abc import Sequence
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Annotated, Generic, Protocol, TypeVar
 from uuid import UUID
 
@@ -25,9 +25,14 @@ class HasId(Protocol):
 
 Row = TypeVar("Row", bound=HasId)
 
-Limit = Annotated[int, Query(ge=1, le=200, description="Most items in this page.")]
+MOST = 200
+"""Items of one page."""
+
+_SHAPE = "[A-Za-z0-9_-]{22}"
+
+Limit = Annotated[int, Query(ge=1, le=MOST, description="Most items in this page.")]
 Cursor = Annotated[
-    Annotated[str, Field(json_schema_extra={"pattern": "^[A-Za-z0-9_-]{22}$"})] | None,
+    Annotated[str, Field(json_schema_extra={"pattern": f"^{_SHAPE}$"})] | None,
     Query(max_length=64, description="`next_cursor` of the page before."),
 ]
 
@@ -58,7 +63,19 @@ def decode_cursor(cursor: str | None) -> UUID | None:
     """
     if cursor is None:
         return None
-    try:
-        return UUID(bytes=base64.urlsafe_b64decode(cursor + "=="))
-    except (binascii.Error, ValueError) as error:
-        raise CursorInvalid("The cursor is not one that this service gave out: start the list without it.") from error
+    # Asked first, because the decoder passes over every character that is none of its own.
+    if not re.fullmatch(_SHAPE, cursor):
+        raise CursorInvalid("The cursor is not one that this service gave out: start the list without it.")
+    return UUID(bytes=base64.urlsafe_b64decode(cursor + "=="))
+
+
+async def every(fetch: Callable[[UUID | None, int], Awaitable[Page[Item]]]) -> AsyncIterator[Item]:
+    """Every item of a list, by its function that takes the last id of the page before and the size of a page."""
+    after = None
+    while True:
+        page = await fetch(after, MOST)
+        for item in page.items:
+            yield item
+        if page.next_cursor is None:
+            return
+        after = decode_cursor(page.next_cursor)

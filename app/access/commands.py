@@ -12,18 +12,17 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from app import logs, schema_version
+from app import schema_version
 from app.access.roles import COMMAND_LINE, Principal, Role, acting_as
 from app.access.schemas import KeyCreate, KeyCreated, KeyOut
 from app.access.service import AccessService
-from app.config import Settings
+from app.commands import quiet_settings
 from app.database import Database
+from app.pagination import every
 
 key_commands = typer.Typer(help="API keys: who may do what.", no_args_is_help=True)
 out = Console()
 err = Console(stderr=True)
-
-PAGE = 200
 
 
 @key_commands.command()
@@ -60,14 +59,8 @@ def list_keys() -> None:
     """Show all keys, also those that have ended; never their secrets."""
 
     async def read() -> list[KeyOut]:
-        found: list[KeyOut] = []
         async with _access() as access:
-            page = await access.list_keys(None, PAGE)
-            found += page.items
-            while page.next_cursor is not None:
-                page = await access.list_keys(found[-1].id, PAGE)
-                found += page.items
-        return found
+            return [key async for key in every(access.list_keys)]
 
     table = Table(
         Column("key", no_wrap=True, min_width=19),
@@ -102,8 +95,7 @@ def revoke(key: Annotated[str, typer.Argument(metavar="KEY", help="As `list` sho
 
 @asynccontextmanager
 async def _access() -> AsyncIterator[AccessService]:
-    settings = Settings()
-    logs.configure("error")
+    settings = quiet_settings()
     schema_version.prepare(settings.database_url)
     who = Principal(None, f"{COMMAND_LINE.name} ({getpass.getuser()})", COMMAND_LINE.everywhere)
     database = Database(settings.database_url, settings.database_timeout_s)

@@ -3,25 +3,21 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter
 
 from app.access import errors, schemas
 from app.access.requirements import needs
 from app.access.roles import Role
 from app.access.service import AccessService
 from app.catalogs.errors import CatalogNotFound
+from app.dependencies import of_app
 from app.errors import CursorInvalid, DatabaseUnavailable, StorageFull, documented
 from app.pagination import Cursor, Limit, Page, decode_cursor
 
 router = APIRouter(prefix="/v1/keys", tags=["keys"])
 
 
-def access_service(request: Request) -> AccessService:
-    """The service of this app."""
-    return request.app.state.access_service  # type: ignore[no-any-return]
-
-
-Access = Annotated[AccessService, Depends(access_service)]
+Access = Annotated[AccessService, of_app("access_service")]
 
 
 @router.post(

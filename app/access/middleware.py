@@ -57,15 +57,9 @@ class Authenticate:
             principal = await self._who(access, scope, headers)
             if principal.id is not None:
                 await self._count(principal)
-        except Unauthenticated as error:
-            if _is_page(scope, headers):
-                there = scope["path"] + (f"?{scope['query_string'].decode('latin-1')}" if scope["query_string"] else "")
-                await RedirectResponse(f"/sign-in?{urlencode({'then': there})}", 303)(scope, receive, send)
-                return
-            await answer_error(error)(scope, receive, send)
-            return
         except HajaError as error:
-            await answer_error(error)(scope, receive, send)
+            asks_to_sign_in = isinstance(error, Unauthenticated) and _is_page(scope, headers)
+            await (_to_sign_in(scope) if asks_to_sign_in else answer_error(error))(scope, receive, send)
             return
         with acting_as(principal):
             await self._app(scope, receive, send)
@@ -97,6 +91,11 @@ class Authenticate:
         if not await self._counts.hit(self._limit, who):
             reset_at = (await self._counts.get_window_stats(self._limit, who)).reset_time
             raise TooManyRequests(self._per_minute, max(1, math.ceil(reset_at - time.time())))
+
+
+def _to_sign_in(scope: Scope) -> RedirectResponse:
+    there = scope["path"] + (f"?{scope['query_string'].decode('latin-1')}" if scope["query_string"] else "")
+    return RedirectResponse(f"/sign-in?{urlencode({'then': there})}", 303)
 
 
 def _is_page(scope: Scope, headers: Headers) -> bool:

@@ -18,7 +18,12 @@ class KeyFields(BaseModel):
 
     name: Annotated[ClassName, Field(description="Who or what uses it.")]
     role: Role | None = Field(None, description="In every catalog, also in those that are made later.")
-    catalogs: dict[CatalogSlug, Role] = Field({}, max_length=MOST_GRANTS, description="In single catalogs, by name.")
+    catalogs: dict[CatalogSlug, Role] = Field(
+        {},
+        max_length=MOST_GRANTS,
+        description="In single catalogs, by name.",
+        json_schema_extra={"additionalProperties": False},  # pydantic says of the names that fit only what they mean
+    )
     email: Annotated[str, StringConstraints(to_lower=True, max_length=320, pattern=r"^[^@\s]+@[^@\s]+$")] | None = (
         Field(None, description="Whoever signs in with this address at the sign-in provider acts as this key.")
     )

@@ -179,7 +179,7 @@ class AccessService:
             ids = await repository.catalog_ids(session, list(wanted.catalogs))
             grants = {ids[name]: role for name, role in wanted.catalogs.items() if name in ids}
             for name in wanted.catalogs:
-                if name not in ids or not _sees(maker, ids[name]):
+                if name not in ids or not maker.may(Role.INSPECTOR, ids[name]):
                     raise catalog_not_found(name)
             _refuse_wider(maker, wanted, grants)
             fields = wanted.model_dump(include={"name", "role", "email", "expires_at"})
@@ -295,10 +295,6 @@ def is_loopback(host: str) -> bool:
 async def _principal(session: Session, key: ApiKey) -> Principal:
     grants = (await repository.grants(session, [key.id]))[key.id]
     return Principal(key.id, key.name, Role(key.role) if key.role else None, grants, key.expires_at)
-
-
-def _sees(who: Principal, catalog_id: UUID) -> bool:
-    return who.may(Role.INSPECTOR, catalog_id)
 
 
 def _refuse_wider(maker: Principal, wanted: KeyCreate, grants: dict[UUID, Role]) -> None:

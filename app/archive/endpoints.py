@@ -2,25 +2,21 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Path, Query, Response
 
 from app.access.repository import Scope
 from app.access.requirements import needs
 from app.access.roles import Role
 from app.archive.errors import PhotoNotFound
 from app.archive.service import ArchiveService
+from app.dependencies import of_app
 from app.errors import DatabaseUnavailable, DecoderUnavailable, QueueFull, StorageUnavailable, documented
 from app.photos import PhotoDamaged, PhotoTooCostly, PhotoTooLarge, PhotoTypeUnsupported
 
 router = APIRouter(prefix="/v1", tags=["photos"])
 
 
-def archive_service(request: Request) -> ArchiveService:
-    """The service of this app."""
-    return request.app.state.archive_service  # type: ignore[no-any-return]
-
-
-Archive = Annotated[ArchiveService, Depends(archive_service)]
+Archive = Annotated[ArchiveService, of_app("archive_service")]
 
 
 @router.get(

@@ -2,13 +2,14 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Query
 
 from app.access.requirements import needs
 from app.access.roles import Role
 from app.audit.repository import Action
 from app.audit.schemas import AuditEntryOut
 from app.audit.service import AuditService
+from app.dependencies import of_app
 from app.errors import CursorInvalid, DatabaseUnavailable, documented
 from app.inspections.filters import Instant
 from app.pagination import Cursor, Limit, Page, decode_cursor
@@ -16,12 +17,7 @@ from app.pagination import Cursor, Limit, Page, decode_cursor
 router = APIRouter(prefix="/v1", tags=["keys"])
 
 
-def audit_service(request: Request) -> AuditService:
-    """The service of this app."""
-    return request.app.state.audit_service  # type: ignore[no-any-return]
-
-
-Audit = Annotated[AuditService, Depends(audit_service)]
+Audit = Annotated[AuditService, of_app("audit_service")]
 
 
 @router.get("/audit", responses=documented(CursorInvalid, DatabaseUnavailable), dependencies=[needs(Role.ADMIN)])

@@ -10,12 +10,13 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from app import logs, schema_version
+from app import schema_version
 from app.backup import service
 from app.backup.file import BackupError, BackupReader, Manifest
 from app.backup.service import Report
 from app.blobs import Blobs
 from app.blobs.opening import open_blobs
+from app.commands import quiet_settings
 from app.config import Settings
 from app.database import Database
 
@@ -26,7 +27,7 @@ Result = TypeVar("Result")
 
 def backup(file: Annotated[Path, typer.Argument(help="The file to make; there must be none of this name.")]) -> None:
     """Write the whole site, photos included, into one file, while the service runs."""
-    settings = _quiet_settings()
+    settings = quiet_settings()
     revision = schema_version.known_revision(settings.database_url)
     if revision is None:
         raise BackupError("The database is empty, so there is nothing to back up: see HAJA_DATABASE_URL.")
@@ -46,7 +47,7 @@ def backup(file: Annotated[Path, typer.Argument(help="The file to make; there mu
 
 def restore(file: Annotated[Path, typer.Argument(help="Made by `haja backup`.")]) -> None:
     """Fill an empty database, and HAJA_BLOBS, with all that a backup holds."""
-    settings = _quiet_settings()
+    settings = quiet_settings()
 
     async def look(database: Database, _: Blobs) -> None:
         async with database.reading() as session:
@@ -92,9 +93,3 @@ def _progress() -> Iterator[Report]:
     with Progress(*columns, console=out) as progress:
         tasks = {what: progress.add_task(what, total=None) for what in ("rows", "photos")}
         yield lambda what, done, total: progress.update(tasks[what], completed=done, total=total)
-
-
-def _quiet_settings() -> Settings:
-    settings = Settings()
-    logs.configure("error")
-    return settings

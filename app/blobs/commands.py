@@ -7,10 +7,11 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from app import logs, schema_version
+from app import schema_version
 from app.blobs import DATABASE, checked_place
 from app.blobs.move import DatabasePlace, Move, ObjectPlace, Place
 from app.blobs.objects import ObjectStorage
+from app.commands import quiet_settings
 from app.config import Settings
 from app.database import Database
 
@@ -36,8 +37,7 @@ def move_command(
     ] = False,
 ) -> None:
     """Copy the bytes of all photos to another place while the service runs; resumable, repeatable."""
-    settings = Settings()
-    logs.configure("error")
+    settings = quiet_settings()
     target = _place(to, "--to")
     origin = DATABASE if source is None and settings.blobs == target else _place(source or settings.blobs, "--from")
     if (origin == DATABASE) == (target == DATABASE):

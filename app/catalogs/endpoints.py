@@ -10,6 +10,7 @@ from app.access.requirements import needs, needs_everywhere
 from app.access.roles import Role
 from app.catalogs import errors, schemas
 from app.catalogs.service import CatalogService
+from app.dependencies import of_app
 from app.errors import (
     BodyTooSlow,
     CursorInvalid,
@@ -55,12 +56,7 @@ UPLOAD: tuple[type[HajaError], ...] = (
 )
 
 
-def catalog_service(request: Request) -> CatalogService:
-    """The service of this app."""
-    return request.app.state.catalog_service  # type: ignore[no-any-return]
-
-
-Catalogs = Annotated[CatalogService, Depends(catalog_service)]
+Catalogs = Annotated[CatalogService, of_app("catalog_service")]
 
 
 _BY_NAME = {

@@ -9,6 +9,7 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
+from app.catalogs.errors import CatalogNotFound
 from app.catalogs.repository import CatalogRepository, unpack
 from app.catalogs.schemas import DefectClassName
 from app.database import Database
@@ -137,7 +138,11 @@ class PrototypeCache:
         self._entries: OrderedDict[UUID, _Entry] = OrderedDict()
 
     async def index(self, catalog_id: UUID, version: int) -> PrototypeIndex:
-        """The prototypes of a catalog at `version` or later."""
+        """The prototypes of a catalog at `version` or later.
+
+        Raises:
+            CatalogNotFound: it was deleted since its version was read.
+        """
         entry = self._entries.setdefault(catalog_id, _Entry())
         self._entries.move_to_end(catalog_id)
         if len(self._entries) > CATALOGS_KEPT:
@@ -151,7 +156,10 @@ class PrototypeCache:
     async def _refresh(self, entry: _Entry, catalog_id: UUID) -> None:
         # One reading session sees one state: the version, the changes and the count belong together.
         async with self._database.reading() as session:
-            version, backbone_id = await self._repository.last_turn(session, catalog_id)
+            turn = await self._repository.last_turn(session, catalog_id)
+            if turn is None:
+                raise CatalogNotFound("The catalog was deleted a moment ago.")
+            version, backbone_id = turn
             prototypes, since = entry.prototypes, 0
             if prototypes is None or prototypes.index is None or prototypes.index.backbone_id != backbone_id:
                 prototypes = _Prototypes(backbone_id)

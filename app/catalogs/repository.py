@@ -76,11 +76,11 @@ class CatalogRepository:
         held = query.with_for_update(key_share=True, read=not unchanged)
         return await session.scalar(held) is not None
 
-    async def last_turn(self, session: AsyncSession, catalog_id: UUID) -> Turn:
-        """The catalog's version and backbone; 0 and "" where it is gone."""
+    async def last_turn(self, session: AsyncSession, catalog_id: UUID) -> Turn | None:
+        """The catalog's version and backbone; None where it is gone."""
         query = select(Catalog.version, Catalog.backbone_id).where(Catalog.id == catalog_id)
         row = (await session.execute(query)).one_or_none()
-        return Turn(0, "") if row is None else Turn(*row)
+        return None if row is None else Turn(*row)
 
     async def delete_catalog(self, session: AsyncSession, catalog_id: UUID) -> None:
         """Delete a catalog with everything in it; the photos stay."""

@@ -2,12 +2,13 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Response
 
 from app.access.repository import Scope
 from app.access.requirements import needs
 from app.access.roles import Role
 from app.catalogs.errors import CatalogNotFound
+from app.dependencies import of_app
 from app.errors import DatabaseUnavailable, documented
 from app.evaluation import schemas
 from app.evaluation.service import CatalogTooLargeToDraw, EvaluationService
@@ -16,12 +17,7 @@ from app.language import Lang
 router = APIRouter(prefix="/v1", tags=["catalogs"])
 
 
-def evaluation_service(request: Request) -> EvaluationService:
-    """The service of this app."""
-    return request.app.state.evaluation_service  # type: ignore[no-any-return]
-
-
-Evaluations = Annotated[EvaluationService, Depends(evaluation_service)]
+Evaluations = Annotated[EvaluationService, of_app("evaluation_service")]
 
 
 @router.get(

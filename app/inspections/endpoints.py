@@ -12,6 +12,7 @@ from app.access.roles import Role
 from app.archive.errors import PhotoNotFound
 from app.catalogs.endpoints import UPLOAD, form_with
 from app.catalogs.errors import CatalogNotFound, DefectClassNotFound
+from app.dependencies import of_app
 from app.errors import (
     CursorInvalid,
     DatabaseUnavailable,
@@ -35,20 +36,10 @@ from models.prediction_sets import LEAST, MOST
 router = APIRouter(prefix="/v1", tags=["classifications"])
 
 
-def inspection_service(request: Request) -> InspectionService:
-    """The service of this app."""
-    return request.app.state.inspection_service  # type: ignore[no-any-return]
+Inspections = Annotated[InspectionService, of_app("inspection_service")]
 
 
-Inspections = Annotated[InspectionService, Depends(inspection_service)]
-
-
-def heatmap_service(request: Request) -> HeatmapService:
-    """The service of this app."""
-    return request.app.state.heatmap_service  # type: ignore[no-any-return]
-
-
-Heatmaps = Annotated[HeatmapService, Depends(heatmap_service)]
+Heatmaps = Annotated[HeatmapService, of_app("heatmap_service")]
 
 
 @router.post(

@@ -5,11 +5,12 @@ from datetime import UTC, datetime
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from app.access.requirements import needs
 from app.access.roles import Role
+from app.dependencies import of_app
 from app.errors import (
     DatabaseUnavailable,
     DecoderUnavailable,
@@ -35,20 +36,10 @@ TimeZone = Annotated[
 UTC_ZONE = ZoneInfo("UTC")
 
 
-def export_service(request: Request) -> ExportService:
-    """The service of this app."""
-    return request.app.state.export_service  # type: ignore[no-any-return]
+Exports = Annotated[ExportService, of_app("export_service")]
 
 
-Exports = Annotated[ExportService, Depends(export_service)]
-
-
-def report_service(request: Request) -> ReportService:
-    """The service of this app."""
-    return request.app.state.report_service  # type: ignore[no-any-return]
-
-
-Reports = Annotated[ReportService, Depends(report_service)]
+Reports = Annotated[ReportService, of_app("report_service")]
 
 
 @router.get(

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from app import logs
+from app.commands import quiet_settings
 from app.config import Settings
 from app.errors import HajaError
 from app.idempotency.service import Once
@@ -35,8 +35,7 @@ def batch(
 
     Where this ends in the middle, a service that runs on the database does the rest.
     """
-    settings = Settings()
-    logs.configure("error")
+    settings = quiet_settings()
     files = [path for path in sorted(folder.rglob("*")) if path.is_file() and not path.name.startswith(".")]
     if not files:
         err.print(f"[red]{folder} holds no files.[/]")

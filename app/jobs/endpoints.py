@@ -13,6 +13,7 @@ from app.access.requirements import needs
 from app.access.roles import Role
 from app.catalogs.endpoints import PHOTO_TYPES, UPLOAD
 from app.catalogs.errors import CatalogNotFound
+from app.dependencies import of_app
 from app.errors import CursorInvalid, DatabaseUnavailable, RequestInvalid, documented
 from app.idempotency.service import IdempotencyKeyHeader, Once, address_of, fingerprint
 from app.inspections.errors import CatalogEmpty
@@ -51,12 +52,7 @@ BODY: dict[str, Any] = {
 """Written by hand: FastAPI would hold the whole form before it calls the endpoint."""
 
 
-def job_service(request: Request) -> JobService:
-    """The service of this app."""
-    return request.app.state.job_service  # type: ignore[no-any-return]
-
-
-Jobs = Annotated[JobService, Depends(job_service)]
+Jobs = Annotated[JobService, of_app("job_service")]
 
 
 @router.post(

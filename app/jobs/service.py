@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from uuid import UUID
 
 from app.access.roles import acting
@@ -119,10 +119,9 @@ class JobService:
             if now.state == "finished":
                 return
             last = now
-            try:
-                await asyncio.wait_for(self._closing.wait(), WATCH_S)
-            except TimeoutError:
-                continue
+            with suppress(TimeoutError):
+                async with asyncio.timeout(WATCH_S):
+                    await self._closing.wait()
 
     async def results(self, job_id: UUID, position: int, limit: int) -> JobResults:
         """Outcomes of a job from a position on. Raises `JobNotFound`."""

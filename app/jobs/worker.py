@@ -88,8 +88,10 @@ class BatchWorker:
                 _log.warning("a batch waits", reason=getattr(error, "detail", repr(error)))
                 pause = PAUSE_S
             self._work.clear()
+            # Not wait_for, which in Python 3.11 forgets that it was cancelled where there is work at the same moment.
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._work.wait(), pause)
+                async with asyncio.timeout(pause):
+                    await self._work.wait()
 
     async def work_once(self, job_id: UUID | None = None) -> bool:
         """Claim some photos, of any job or of one, and work on them; False where none waits.

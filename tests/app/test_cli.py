@@ -28,7 +28,6 @@ def database(empty_database_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
 def run(monkeypatch: pytest.MonkeyPatch, haja: Run, backbone: Backbone) -> Run:
     """`haja` with the backbone that is loaded already."""
     monkeypatch.setattr("app.embedding.opening.load_backbone", lambda *_: backbone)
-    monkeypatch.setattr("app.cli.logs.configure", lambda _level: None)  # pytest's own capture stays in place
     return haja
 
 

@@ -1,7 +1,6 @@
 """Signing in at an OpenID Connect provider: a real one, on loopback."""
 
 import json
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from app.access.provider import SignInProvider
 from app.config import Settings
 from tests.app.access.conftest import MakeKey
 from tests.rest import execute, problem
+from tests.service_process import free_port
 
 HERE = "http://127.0.0.1"
 
@@ -22,9 +22,7 @@ HERE = "http://127.0.0.1"
 @pytest.fixture(scope="module")
 def provider() -> Iterator[str]:
     """The address of a provider that knows Kim, whose address it has verified, and Lee, whose it has not."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     users = [
         {"sub": "kim", "email": "Kim@example.org", "email_verified": True},
         {"sub": "lee", "email": "lee@example.org", "email_verified": False},

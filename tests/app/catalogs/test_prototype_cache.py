@@ -3,13 +3,14 @@
 import asyncio
 import random
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import httpx
 import numpy as np
 import pytest
 from fastapi import FastAPI
 
+from app.catalogs.errors import CatalogNotFound
 from app.catalogs.prototype_cache import Candidate, PrototypeCache, PrototypeIndex
 from app.catalogs.repository import CatalogRepository
 from tests.drawn import photo
@@ -149,3 +150,9 @@ async def test_a_catalog_that_was_made_again_under_the_same_name_starts_empty(
     await client.delete("/v1/catalogs/again")
     created(await client.post("/v1/catalogs", json={"name": "again"}))
     assert (await app.state.catalog_service.index("again"))[1].candidates == ()
+
+
+@pytest.mark.usefixtures("client")
+async def test_a_catalog_that_was_deleted_since_it_was_found_is_not_there(app: FastAPI) -> None:
+    with pytest.raises(CatalogNotFound):
+        await _fresh(app, uuid4(), 1)

@@ -180,6 +180,14 @@ async def test_deleting_a_job_stops_it_and_keeps_what_was_answered(
     assert await find_faults(app.state.database, app.state.blobs) == []
 
 
+async def test_a_worker_stops_also_when_work_comes_at_that_moment(app: FastAPI) -> None:
+    await asyncio.sleep(0.3)  # it has looked for work, and waits
+    app.state.batch_worker.wake()
+    app.state.batch_task.cancel()
+    done, _ = await asyncio.wait([app.state.batch_task], timeout=1)
+    assert done
+
+
 async def test_a_catalog_takes_its_jobs_along(client: httpx.AsyncClient, settings: Settings) -> None:
     created(await client.post("/v1/catalogs", json={"name": "site"}))
     await register(client, "crack", [photo()], catalog="site")

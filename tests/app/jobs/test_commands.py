@@ -25,8 +25,6 @@ def database(monkeypatch: pytest.MonkeyPatch, empty_database_url: str) -> str:
 def run(monkeypatch: pytest.MonkeyPatch, haja: Run, backbone: Backbone) -> Run:
     """`haja` with the backbone that is loaded already."""
     monkeypatch.setattr("app.embedding.opening.load_backbone", lambda *_: backbone)
-    for module in ("app.cli", "app.jobs.commands"):
-        monkeypatch.setattr(f"{module}.logs.configure", lambda _level: None)  # pytest's own capture stays in place
     return haja
 
 

@@ -19,8 +19,6 @@ def run(
     loaded = {each.backbone_id.partition("@")[0]: each for each in (backbone, other)}
     monkeypatch.setenv("HAJA_DATABASE_URL", empty_database_url)
     monkeypatch.setattr("app.embedding.opening.load_backbone", lambda name, *_: loaded[name])
-    for module in ("app.cli", "app.reembedding.commands"):
-        monkeypatch.setattr(f"{module}.logs.configure", lambda _level: None)  # pytest's own capture stays in place
     return haja
 
 
