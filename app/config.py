@@ -91,7 +91,7 @@ class Settings(BaseSettings):
         10.0, gt=0, le=600, description="Seconds that one photo may take to decode before its decoder is ended."
     )
     batch_size: int = Field(8, ge=1, description="Most photos in one forward pass.")
-    queue_size: int = Field(64, ge=1, description="Photos in work or waiting before new ones are answered 429, unread.")
+    queue_size: int = Field(40, ge=1, description="Photos in work or waiting before new ones are answered 429, unread.")
     max_requests: int = Field(128, ge=1, description="Requests without photos in work before new ones get 503.")
     max_connections: int = Field(400, ge=1, description="Open connections before new ones get 503.")
     max_held_bytes: int = Field(

@@ -108,6 +108,8 @@ class Intake:
         self._decoders = decoders
         # A few of one request at a time, so that fifty photos leave places to its neighbours.
         self.parallel = min(decoders.processes + 1, queue_size)
+        # Read by those whose turn is near: a photo that waits is in memory once, not twice.
+        self._readers = asyncio.Semaphore(3 * decoders.processes)
         self.max_bytes = max_bytes
         self._queue_size = queue_size
         self._in_work = 0
@@ -194,8 +196,9 @@ class Intake:
             raise photos.PhotoTooLarge(
                 f"The photo has {(upload.size or 0) / 1e6:.1f} MB; at most {self.max_bytes / 1e6:.1f} are taken."
             )
-        data = await upload.read()
-        decoded = await self._decode(data, transform)
+        async with self._readers:
+            data = await upload.read()
+            decoded = await self._decode(data, transform)
         return CheckedPhoto(display_name(upload.filename), data, decoded)
 
     async def _decode(self, data: bytes, transform: Transform) -> photos.DecodedPhoto:

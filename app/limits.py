@@ -179,8 +179,10 @@ class Door:
             await send(message)
 
         try:
-            # A form that nothing reads costs nothing; anything else may be work whatever it says of a body.
-            if not is_form:
+            # A form takes its place when it is read, if ever; anything else may be work whatever it says of a body.
+            if is_form:
+                room.require_place()
+            else:
                 room.arrive(visitor)
                 room.settle(visitor)
         except HajaError as refusal:
@@ -203,8 +205,8 @@ class _Room:
 
     def arrive(self, visitor: object) -> None:
         """Come in, or wait for the rest of what one brings. Raises the refusal where the room is full."""
-        if visitor not in self._arriving and visitor not in self._inside and self._is_full():
-            raise self._refusal()
+        if visitor not in self._arriving and visitor not in self._inside:
+            self.require_place()
         self._inside.discard(visitor)
         self._arriving.add(visitor)
 
@@ -218,8 +220,10 @@ class _Room:
         self._arriving.discard(visitor)
         self._inside.discard(visitor)
 
-    def _is_full(self) -> bool:
-        return len(self._inside) + min(len(self._arriving), self._places_to_arrive) >= self._places
+    def require_place(self) -> None:
+        """Raises the refusal where the room is full."""
+        if len(self._inside) + min(len(self._arriving), self._places_to_arrive) >= self._places:
+            raise self._refusal()
 
 
 class Deadline:

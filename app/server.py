@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import signal
 import socket
 import threading
@@ -26,8 +27,19 @@ def serve(settings: Settings, on_start: Callable[[str, bool], None]) -> None:
     Raises:
         SchemaError, StartError, CheckpointError: the service cannot start; the message says what to do.
     """
+
+    def announce(server: uvicorn.Server, is_open: bool) -> None:
+        # What is here now stays. Else Python would look through all of it (torch, OpenVINO, SQLAlchemy ...) for garbage
+        # again and again while callers come, and let them wait for a quarter of a second each time.
+        gc.collect()
+        gc.freeze()
+        on_start(_address(settings, server), is_open)
+
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(settings, None, None, lambda server, is_open: on_start(_address(settings, server), is_open)))
+        try:
+            runner.run(_serve(settings, None, None, announce))
+        finally:
+            gc.unfreeze()  # OpenVINO complains about what is left at the end
 
 
 @contextlib.contextmanager

@@ -5,7 +5,6 @@ import contextlib
 import os
 import secrets
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -24,6 +23,7 @@ from app.embedding.ray_cluster import environment
 from app.metrics import Metrics
 from benchmarks import report, timing
 from benchmarks.report import Section, verdict
+from benchmarks.service import free_ports
 from models.engines import probes
 
 CALLERS = 32
@@ -106,8 +106,7 @@ async def _block(embedder: Embedder, photos: NDArray[np.uint8], seconds: float) 
 @contextlib.contextmanager
 def workers(batch: int, replicas: int) -> Iterator[tuple[str, int]]:
     """`haja worker` with so many replicas, its token in the environment; gives its address and its process id."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        address = f"127.0.0.1:{free.getsockname()[1]}"
+    address = f"127.0.0.1:{free_ports(1)[0]}"
     os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(20)
     folder = tempfile.mkdtemp(prefix="ray")  # short: Ray puts sockets into it, whose paths may not be long
     environ = {

@@ -122,10 +122,7 @@ def for_seconds(service: Service, bases: Sequence[bytes], callers: int, seconds:
     end = begin + seconds
     notes = _Notes()
     threads = _start(service, bases, callers, notes, lambda: time.perf_counter() < end)
-    time.sleep(max(begin - time.perf_counter(), 0))
-    generator, server = time.process_time(), service.cpu_s()
-    time.sleep(max(end - time.perf_counter(), 0))
-    generator, server = time.process_time() - generator, service.cpu_s() - server
+    generator, server = _cpu_s_between(service, begin, end)
     for thread in threads:
         thread.join()
     inside = [latency for finished, latency in notes.good if begin <= finished < end]
@@ -156,6 +153,8 @@ class Offered:
     refused_ms: list[float]
     errors: Counter[str]
     latest_ms: float
+    generator_cpu_s: float
+    service_cpu_s: float
 
     @property
     def goodput(self) -> float:
@@ -170,13 +169,13 @@ def at_rate(service: Service, bases: Sequence[bytes], rate: float, connections: 
     """
     begin = time.perf_counter() + RAMP_S
     end = begin + seconds
-    arrivals = (begin - RAMP_S + number / rate for number in itertools.count())
+    numbers = itertools.count()  # several threads may ask it for the next at once; not so a generator
     sent: list[tuple[float, float, str]] = []
     late_ms: list[float] = []
 
     def call(number: int) -> None:
         connection = Connection(service)
-        while (arrival := next(arrivals)) < end:
+        while (arrival := begin - RAMP_S + next(numbers) / rate) < end:
             time.sleep(max(arrival - time.perf_counter(), 0))
             started = time.perf_counter()
             late_ms.append(1000 * (started - arrival))
@@ -190,6 +189,7 @@ def at_rate(service: Service, bases: Sequence[bytes], rate: float, connections: 
     threads = [threading.Thread(target=call, args=(number,), name=f"caller-{number}") for number in range(connections)]
     for thread in threads:
         thread.start()
+    generator, server = _cpu_s_between(service, begin, end)
     for thread in threads:
         thread.join()
     inside = [(1000 * (finished - started), outcome) for started, finished, outcome in sent if begin <= finished < end]
@@ -201,7 +201,17 @@ def at_rate(service: Service, bases: Sequence[bytes], rate: float, connections: 
         [ms for ms, outcome in inside if outcome == "HTTP 429"],
         Counter(outcome for *_, outcome in sent if outcome not in {"HTTP 201", "HTTP 429"}),
         max(late_ms),
+        generator,
+        server,
     )
+
+
+def _cpu_s_between(service: Service, begin: float, end: float) -> tuple[float, float]:
+    """Processor seconds that the load and the service take between two times of `time.perf_counter`."""
+    time.sleep(max(begin - time.perf_counter(), 0))
+    generator, server = time.process_time(), service.cpu_s()
+    time.sleep(max(end - time.perf_counter(), 0))
+    return time.process_time() - generator, service.cpu_s() - server
 
 
 @dataclass

@@ -37,7 +37,8 @@ def measure(quick: bool) -> Section:
         rows.append(_row(section, kind, pairs, memory))
     section.table(
         ["photos", "peak/s", "offered/s", "classified/s", "p50 ms", "refused/s", "p50 ms of 429", "p99 ms of 429",
-         "errors", "MiB after the peak", "after the overload", "most ever"],
+         "errors", "MiB after the peak", "after the overload", "most ever", "cores of the load at the peak",
+         "in the overload", "cores of the service at the peak", "in the overload"],
         rows,
     )  # fmt: skip
     return section
@@ -82,6 +83,11 @@ def _row(
         f"{before:.0f}",
         f"{after:.0f}",
         f"{most:.0f}",
+        *(
+            f"{statistics.median(getattr(each, taker) / each.seconds for each in runs):.2f}"
+            for taker in ("generator_cpu_s", "service_cpu_s")
+            for runs in ([peak for peak, *_ in rounds], offered)
+        ),
     ]
 
 

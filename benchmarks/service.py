@@ -92,7 +92,7 @@ def started(command: Sequence[str], ready: str, path: str, environment: Mapping[
         RuntimeError: the server did not become ready; its log is in the message.
     """
     with tempfile.TemporaryDirectory(prefix="haja-benchmark-") as folder:
-        port = _free_port()
+        port = free_ports(1)[0]
         with (Path(folder) / "log").open("wb") as log:
             begin = time.perf_counter()
             process = subprocess.Popen(
@@ -156,10 +156,13 @@ def _files(photos: Sequence[bytes]) -> list[tuple[str, tuple[str, bytes, str]]]:
     return [("photos", (f"{number}.jpg", photo, "image/jpeg")) for number, photo in enumerate(photos)]
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def free_ports(count: int) -> list[int]:
+    """Different ports that nobody listens on."""
+    with contextlib.ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [int(probe.getsockname()[1]) for probe in probes]
 
 
 def _wait_ready(process: subprocess.Popen[bytes], port: int, path: str, begin: float, log: Path) -> None:

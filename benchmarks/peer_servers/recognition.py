@@ -72,7 +72,7 @@ class HajasEyes:
     def __init__(self, threads: int) -> None:
         self._settings = Settings()
         settings = self._settings
-        self._backbone = load_backbone(DEFAULT, settings.engine, settings.precision, threads)
+        self._backbone = load_backbone(DEFAULT, settings.engine, settings.precision, threads, pinned=False)
 
     def decode(self, data: bytes) -> NDArray[np.uint8]:
         """The bytes of a photo -> uint8 [H, W, 3]."""

@@ -43,6 +43,8 @@ class House:
             await send(
                 {"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/event-stream")]}
             )
+        if scope["path"] == "/late":
+            await _settle()
         more = bool(scope["headers"])
         while more:
             message = await receive()
@@ -61,13 +63,24 @@ async def test_a_full_house_turns_forms_away_unread_and_lets_them_in_again_later
     inside = [asyncio.create_task(house.come([b"photo"])) for _ in range(2)]
     await _settle()
     for _ in range(3):
-        with pytest.raises(QueueFull):
-            await house.come([b"photo"])
+        await house.come([b"photo"])
+    assert house.statuses == [429] * 3
     assert house.bytes_read == 2 * len(b"photo")
     house.served.set()
     await asyncio.gather(*inside)
     for _ in range(3):
         await house.come([b"photo"])
+    assert house.statuses == [429] * 3
+
+
+async def test_a_place_may_be_gone_when_the_form_is_read() -> None:
+    house = House(1)
+    inside = asyncio.create_task(house.come([b"photo"]))
+    with pytest.raises(QueueFull):
+        await house.come([b"another"], path="/late")
+    assert house.bytes_read == len(b"photo")
+    house.served.set()
+    await inside
 
 
 async def test_other_requests_come_in_whatever_forms_the_house_holds() -> None:
@@ -88,8 +101,8 @@ async def test_who_arrives_slowly_keeps_few_others_out() -> None:
     quick = [asyncio.create_task(house.come([b"photo"])) for _ in range(3)]
     await _settle()
     assert house.bytes_read == 20 * len(b"p") + 3 * len(b"photo")
-    with pytest.raises(QueueFull):
-        await house.come([b"photo"])
+    await house.come([b"photo"])
+    assert house.statuses == [429]
     for task in slow:
         task.cancel()
     await asyncio.wait(slow)
