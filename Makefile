@@ -11,8 +11,9 @@ demo: $(VENV)/installed
 serve: $(VENV)/installed
 	$(BIN)/haja serve
 
+# Two at a time, a file each: the fixtures of a file are made once, and a test that waits leaves its core to the other.
 test: $(VENV)/installed-dev chromium
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" --numprocesses 2 --dist loadfile
 
 # For the tests of the pages, which say so and skip where it cannot be had.
 chromium:
@@ -23,9 +24,9 @@ chromium:
 test-slow: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -m slow
 
-# The long form of the tests that break things: more runs, more faults, more files.
+# The long form of the tests that break things: more runs, more faults, more files; prints the figures of each.
 torture: $(VENV)/installed-dev
-	$(BIN)/python -m pytest -m torture --torture
+	$(BIN)/python -m pytest -m torture --torture --numprocesses 2 --dist worksteal -rfEsP --durations 0
 
 # The interface as it is committed; a test says when it has changed.
 openapi: $(VENV)/installed

@@ -239,6 +239,7 @@ def cluster() -> Iterator[ray_cluster.RayCluster]:
 @pytest.fixture
 def haja(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
     """Call the command `haja` in this process: exit code, output, errors."""
+    monkeypatch.setattr("app.logs.configure", lambda _level: None)  # pytest's own capture stays in place
     monkeypatch.setattr(backup_commands, "out", Console(width=200))
     for module in (cli, blobs_commands, key_commands, learning, jobs_commands, reembedding_commands):
         monkeypatch.setattr(module, "out", Console(width=200))

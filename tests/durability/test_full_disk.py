@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sqlite3
+import stat
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
@@ -69,8 +70,8 @@ def on_small_disk(
     owner = server.folder.stat()
     for path in (small_disk, space):
         os.chown(path, owner.st_uid, owner.st_gid)
-    for parent in small_disk.parents[:3]:
-        parent.chmod(0o755)
+    for parent in small_disk.parents:  # pytest's own folders are private, and the server is another user
+        parent.chmod(parent.stat().st_mode | stat.S_IXGRP | stat.S_IXOTH)
     server.execute(f"CREATE TABLESPACE small LOCATION '{space}'")
     name = server.create(migrated=True)
     server.execute(f"ALTER DATABASE {name} SET TABLESPACE small")
