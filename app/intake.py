@@ -16,6 +16,7 @@ from app.decoding.decoders import Decoders
 from app.embedding import Embedder
 from app.errors import QueueFull
 from app.metrics import Metrics
+from app.parallel import together
 from models.manifest import Transform
 
 
@@ -151,12 +152,7 @@ class Intake:
                 except photos.PhotoError as error:
                     return Refused(display_name(upload.filename), error)
 
-        try:
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(one(upload)) for upload in uploads]
-        except ExceptionGroup as failures:
-            raise failures.exceptions[0] from None
-        return [task.result() for task in tasks]
+        return await together(map(one, uploads))
 
     async def thumbnail(self, data: bytes, side: int) -> bytes:
         """Re-encode a kept photo as a small JPEG.
