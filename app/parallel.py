@@ -11,8 +11,8 @@ Result = TypeVar("Result")
 async def together(works: Iterable[Coroutine[Any, Any, Result]]) -> list[Result]:
     """What all of them come to; the first error ends all and is raised as it is.
 
-    Not a `TaskGroup`, because in Python 3.11 one that failed leaves its task marked as cancelled, and in Debian's 3.11.2
-    the next `asyncio.timeout` that runs out in such a task ends it.
+    Not a `TaskGroup`: in Python 3.11 one that failed leaves its task marked as cancelled, and with Debian's 3.11.2 the
+    next `asyncio.timeout` that runs out in such a task ends it.
     """
     tasks = [asyncio.create_task(work) for work in works]
     try:

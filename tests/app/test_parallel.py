@@ -40,19 +40,19 @@ async def test_one_that_fails_ends_the_others_and_leaves_no_mark_on_who_asked() 
 
 
 async def test_who_is_cancelled_takes_all_of_it_along() -> None:
-    begun: list[int] = []
+    begun = asyncio.Semaphore(0)
     ended: list[int] = []
 
     async def action(item: int) -> None:
-        begun.append(item)
+        begun.release()
         try:
             await asyncio.sleep(60)
         finally:
             ended.append(item)
 
     asking = asyncio.create_task(for_each(range(9), action, 3))
-    while len(begun) < 3:
-        await asyncio.sleep(0)
+    for _ in range(3):
+        await begun.acquire()
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asking
