@@ -1,5 +1,9 @@
 """Choosing an engine: what is asked for is what runs, and bf16 only where it changes nothing."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,6 +17,7 @@ from models.engines import OpenVinoEngine, TorchEngine, create_engine, probes
 from models.manifest import Transform
 from models.network import EmbeddingNetwork
 
+ROOT = Path(__file__).parents[2]
 SIDE = 32
 
 
@@ -30,6 +35,22 @@ def test_an_engine_can_be_forced(network: EmbeddingNetwork, name: Any) -> None:
     assert (made.name, made.precision) == (name, "f32")
     assert isinstance(made, {"torch": TorchEngine, "openvino": OpenVinoEngine}[name])
     assert made.run(probes(SIDE, SIDE, 3)).shape == (3, 15 * 15 * 8)
+
+
+CONVERT = """
+import torch
+from models.engines import create_engine
+from models.manifest import Transform
+from models.network import EmbeddingNetwork
+create_engine(EmbeddingNetwork(torch.nn.Flatten(), Transform(8, 8, (0.5,) * 3, (0.25,) * 3)), 8, 8, "openvino", "f32")
+"""
+
+
+def test_openvino_tells_nobody_of_what_it_converts(tmp_path: Path) -> None:
+    # It keeps still by itself where it takes itself to be in a CI job.
+    told = {name: value for name, value in os.environ.items() if name not in {"CI", "TF_BUILD", "JENKINS_URL"}}
+    subprocess.run([sys.executable, "-c", CONVERT], cwd=ROOT, env=told | {"HOME": str(tmp_path)}, check=True)
+    assert not (tmp_path / "intel").exists()
 
 
 def test_auto_takes_torch_with_a_gpu_and_openvino_without(network: EmbeddingNetwork) -> None:

@@ -41,11 +41,10 @@ def photos(backbone: Backbone) -> NDArray[np.uint8]:
     return probes(backbone.transform.height, backbone.transform.width, 8)
 
 
-async def _load(embedder: RayEmbedder, photos: NDArray[np.uint8], stop: asyncio.Event) -> list[object]:
-    """Callers who ask until they are stopped; what each was given."""
+async def _load(embedder: RayEmbedder, photos: NDArray[np.uint8], given: list[object], stop: asyncio.Event) -> None:
+    """Callers who ask until they are stopped; what they were `given`."""
 
-    async def caller(number: int) -> list[object]:
-        given: list[object] = []
+    async def caller(number: int) -> None:
         while not stop.is_set():
             async with asyncio.timeout(30):  # none hangs
                 try:
@@ -53,9 +52,8 @@ async def _load(embedder: RayEmbedder, photos: NDArray[np.uint8], stop: asyncio.
                 except (EmbedderUnavailable, QueueFull) as refused:
                     given.append(refused)
                     await asyncio.sleep(0.2)
-        return given
 
-    return [answer for given in await asyncio.gather(*map(caller, range(CALLERS))) for answer in given]
+    await asyncio.gather(*map(caller, range(CALLERS)))
 
 
 async def _heal(embedder: RayEmbedder, photos: NDArray[np.uint8], expected: NDArray[np.float32]) -> None:
@@ -71,17 +69,17 @@ async def _heal(embedder: RayEmbedder, photos: NDArray[np.uint8], expected: NDAr
 async def test_workers_killed_under_load_leave_nobody_hanging_and_the_pool_heals(
     cluster: RayCluster, embedder: RayEmbedder, backbone: Backbone, photos: NDArray[np.uint8], killed: int
 ) -> None:
+    given: list[object] = []
     stop = asyncio.Event()
-    load = asyncio.create_task(_load(embedder, photos, stop))
-    await asyncio.sleep(1)
+    load = asyncio.create_task(_load(embedder, photos, given, stop))
+    await asyncio.to_thread(until, lambda: any(isinstance(answer, np.ndarray) for answer in given))
     await asyncio.to_thread(until, lambda: len(cluster.replicas()) == 2)  # one that starts has children for a moment
     before = cluster.replicas()
     for pid in before[:killed]:
         os.kill(pid, signal.SIGKILL)
     await asyncio.sleep(2)
     stop.set()
-    given = await load
-    assert any(isinstance(answer, np.ndarray) for answer in given)
+    await load
     # Those of a lone dead worker may all have been answered, if it had nothing in work.
     assert killed == 1 or any(isinstance(answer, EmbedderUnavailable) for answer in given)
     await _heal(embedder, photos, backbone.embed(photos[:1])[0])
