@@ -70,12 +70,21 @@ def decode_cursor(cursor: str | None) -> UUID | None:
 
 
 async def every(fetch: Callable[[UUID | None, int], Awaitable[Page[Item]]]) -> AsyncIterator[Item]:
-    """Every item of a list, by its function that takes the last id of the page before and the size of a page."""
+    """Every item of a list; `fetch` as for `pages`."""
+    async for items in pages(fetch):
+        for item in items:
+            yield item
+
+
+async def pages(fetch: Callable[[UUID | None, int], Awaitable[Page[Item]]]) -> AsyncIterator[list[Item]]:
+    """A list, a page at a time; one empty page where there is nothing.
+
+    `fetch` takes the last id of the page before and the most items of a page.
+    """
     after = None
     while True:
         page = await fetch(after, MOST)
-        for item in page.items:
-            yield item
+        yield page.items
         if page.next_cursor is None:
             return
         after = decode_cursor(page.next_cursor)

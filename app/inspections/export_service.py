@@ -13,13 +13,10 @@ from app.inspections.filters import ClassificationFilter
 from app.inspections.schemas import ClassificationOut
 from app.inspections.service import InspectionService
 from app.language import Language
-from app.pagination import decode_cursor
+from app.pagination import pages
 
 if TYPE_CHECKING:
     from app.inspections.export_xlsx import Spreadsheet
-
-PAGE = 200
-"""Classifications in memory at a time."""
 
 MOST_ROWS = 10_000
 """Of an XLSX file, which cannot be sent before it is complete: about 7 seconds of one core."""
@@ -59,14 +56,9 @@ class ExportService:
             file = await asyncio.to_thread(sheet.end)
         return file
 
-    async def pages(self, wanted: ClassificationFilter) -> AsyncIterator[list[ClassificationOut]]:
+    def pages(self, wanted: ClassificationFilter) -> AsyncIterator[list[ClassificationOut]]:
         """All that is filtered, a page at a time; one empty page where there is nothing."""
-        cursor: str | None = ""
-        while cursor is not None:
-            before = decode_cursor(cursor or None)
-            page = await self._inspections.list_classifications(wanted, before=before, limit=PAGE)
-            yield page.items
-            cursor = page.next_cursor
+        return pages(lambda before, limit: self._inspections.list_classifications(wanted, before=before, limit=limit))
 
     async def refuse_more_than(self, most: int, wanted: ClassificationFilter, file: str, else_: str) -> None:
         """Raise `ExportTooLarge` where more is filtered."""

@@ -10,6 +10,7 @@ import httpx
 import openpyxl
 import pytest
 
+from app import pagination
 from app.config import Settings
 from app.inspections import export_service
 from tests.drawn import photo
@@ -129,7 +130,7 @@ async def test_signs_that_xml_lacks_do_not_spoil_the_file(client: httpx.AsyncCli
 
 @pytest.mark.usefixtures("rust")
 async def test_all_pages_and_only_what_is_filtered(client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(export_service, "PAGE", 2)
+    monkeypatch.setattr(pagination, "MOST", 2)
     sent = [await _send(client, place=f"{number % 2}층") for number in range(7)][::-1]
     place = 17
     for query in ({}, {"place": "1층"}, {"until": sent[2]["created_at"]}, {"catalog": "other"}):
