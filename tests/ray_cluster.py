@@ -33,17 +33,7 @@ class RayCluster:
     def start(self) -> None:
         """Bring it up, with an embedder on each node."""
         os.environ["RAY_AUTH_TOKEN"] = self.token
-        environ = {
-            **environment("127.0.0.1"),
-            "RAY_TMPDIR": str(self.folder),
-            "OMP_NUM_THREADS": "1",
-            "HAJA_RAY_ADDRESS": self.address,
-            "HAJA_RAY_MIN_REPLICAS": "2",
-            "HAJA_RAY_MAX_REPLICAS": "2",
-            "HAJA_RAY_STORE_BYTES": "100000000",
-            "HAJA_EMBED_THREADS": "1",
-            "HAJA_PRECISION": "f32",  # saves each embedder a comparison
-        }
+        environ = self._environ()
         log = self.folder / "worker.log"
         with log.open("wb") as output:
             self._run("-c", "from app.cli import main; main()", "worker", "--cpus", "1", environ=environ, output=output)
@@ -71,6 +61,11 @@ class RayCluster:
             process.wait()
         return code
 
+    def deploy(self) -> str:
+        """What a machine that joins does for the embedder, and says of it."""
+        command = [sys.executable, "-m", "app.embedding.ray_deploy", self.address]
+        return subprocess.run(command, env=self._environ(), capture_output=True, text=True, check=True).stdout
+
     def replicas(self) -> list[int]:
         """The process ids of its embedders."""
         return list(self._pids(b"ray::ServeReplica"))
@@ -92,6 +87,19 @@ class RayCluster:
         finally:
             for pid in pids:
                 os.kill(pid, signal.SIGCONT)
+
+    def _environ(self) -> dict[str, str]:
+        return {
+            **environment("127.0.0.1"),
+            "RAY_TMPDIR": str(self.folder),
+            "OMP_NUM_THREADS": "1",
+            "HAJA_RAY_ADDRESS": self.address,
+            "HAJA_RAY_MIN_REPLICAS": "2",
+            "HAJA_RAY_MAX_REPLICAS": "2",
+            "HAJA_RAY_STORE_BYTES": "100000000",
+            "HAJA_EMBED_THREADS": "1",
+            "HAJA_PRECISION": "f32",  # saves each embedder a comparison
+        }
 
     def _run(self, *arguments: str, environ: dict[str, str], output: object) -> None:
         self._processes.append(

@@ -40,7 +40,7 @@ class RayConnection:
         self,
         process: asyncio.subprocess.Process,
         streams: tuple[asyncio.StreamReader, asyncio.StreamWriter],
-        listening: "asyncio.Task[None]",
+        listening: "asyncio.Task[str]",
         identity: tuple[str, Manifest],
         timeout_s: float,
     ) -> None:
@@ -153,7 +153,7 @@ async def open_connection(settings: Settings) -> RayConnection:
     listening = asyncio.create_task(_listen(process, refused))
     try:
         async with asyncio.timeout(START_S):
-            identity = await _introduction(streams[0], refused)
+            identity = await _introduction(streams[0], refused, listening)
     except BaseException as error:
         if process.returncode is None:
             process.kill()
@@ -176,7 +176,9 @@ def gone() -> EmbedderUnavailable:
     )
 
 
-async def _introduction(reader: asyncio.StreamReader, refused: asyncio.Event) -> tuple[str, Manifest]:
+async def _introduction(
+    reader: asyncio.StreamReader, refused: asyncio.Event, listening: "asyncio.Task[str]"
+) -> tuple[str, Manifest]:
     """What the child says first."""
     first = asyncio.create_task(frames.receive(reader))
     token = asyncio.create_task(refused.wait())
@@ -190,7 +192,7 @@ async def _introduction(reader: asyncio.StreamReader, refused: asyncio.Event) ->
         try:
             (kind, said), _ = await first
         except (asyncio.IncompleteReadError, OSError):
-            raise StartError("The process that speaks to Ray ended before it had said anything.") from None
+            raise StartError(f"The process that speaks to Ray ended at once: {await listening}") from None
     finally:
         first.cancel()
         token.cancel()
@@ -200,10 +202,16 @@ async def _introduction(reader: asyncio.StreamReader, refused: asyncio.Event) ->
     return backbone_id, _MANIFEST.validate_python(manifest)
 
 
-async def _listen(process: asyncio.subprocess.Process, refused: asyncio.Event) -> None:
-    """Read what Ray writes to the child's stderr, for it comes from C++ and nobody else hears it."""
+async def _listen(process: asyncio.subprocess.Process, refused: asyncio.Event) -> str:
+    """Read what the child writes to stderr, until it ends; Ray's part comes from C++ and nobody else hears it.
+
+    Gives the last line, which says of a child that failed why.
+    """
     assert process.stderr  # noqa: S101 - it is a pipe
+    last = "it said nothing"
     while line := await process.stderr.readline():
-        _log.debug("Ray", line=line.decode(errors="replace").rstrip())
+        last = line.decode(errors="replace").rstrip() or last
+        _log.debug("Ray", line=last)
         if b"InvalidAuthToken" in line:
             refused.set()
+    return last

@@ -22,6 +22,9 @@ Embeddings = list[NDArray[np.float32] | None]
 
 QUIET = {"enable_access_log": False}
 
+ALIVE = (ApplicationStatus.RUNNING, ApplicationStatus.DEPLOYING, ApplicationStatus.UNHEALTHY)
+"""Ray heals an unhealthy one itself; deployed anew, it would lose the replicas that work too."""
+
 CALLS = 2
 """Calls of a replica that is busy enough: one in the forward pass, one on its way. More ask for more replicas."""
 
@@ -80,7 +83,7 @@ def deploy(settings: Settings) -> bool:
     serve.start(proxy_location=ProxyLocation.Disabled, logging_config=QUIET)
     name = application_name(settings.backbone, settings.views)
     found = serve.status().applications.get(name)
-    if found is not None and found.status in (ApplicationStatus.RUNNING, ApplicationStatus.DEPLOYING):
+    if found is not None and found.status in ALIVE:
         return False
     deployment = serve.deployment(
         name="embedder",

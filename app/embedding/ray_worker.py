@@ -105,6 +105,7 @@ def _ray(*arguments: str, environ: Mapping[str, str]) -> "subprocess.Popen[bytes
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,  # Ctrl+C is for us, who end it when it is time
+        umask=0o077,  # else every user of this machine could read the token that it makes
     )
 
 
@@ -165,4 +166,4 @@ def _ip(host: str) -> str:
 
 
 def _last_line(text: str) -> str:
-    return (text.strip().splitlines() or ["it said nothing"])[-1]
+    return (text.strip().splitlines() or ["Ray ended it, and /tmp/ray/session_latest/logs says why."])[-1]

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -136,6 +137,17 @@ async def test_the_whole_service_answers_as_with_the_local_embedder(
             assert given["similarity"] == pytest.approx(expected["similarity"], abs=1e-3)
 
 
+async def test_an_embedder_that_ray_heals_is_not_started_anew_by_a_machine_that_joins(cluster: RayCluster) -> None:
+    await asyncio.to_thread(until, lambda: len(cluster.replicas()) == 2)
+    killed, spared = cluster.replicas()
+    os.kill(killed, signal.SIGKILL)
+    said: list[str] = []
+    while len(cluster.replicas()) < 2 or len(said) < 2:
+        said.append(await asyncio.to_thread(cluster.deploy))
+    assert all("runs already" in line for line in said), said
+    assert spared in cluster.replicas()
+
+
 @pytest.mark.slow
 async def test_a_cluster_that_goes_away_means_503_until_it_is_back(
     cluster: RayCluster, embedder: RayEmbedder, backbone: Backbone, photos: NDArray[np.uint8]
@@ -165,6 +177,17 @@ async def test_no_token_is_told_at_start(cluster: RayCluster, monkeypatch: pytes
     monkeypatch.setenv("HOME", str(tmp_path))
     with pytest.raises(StartError, match="token"):
         await open_ray_embedder(ray_cluster.settings(cluster), Metrics())
+
+
+async def test_what_the_process_for_ray_died_of_is_told_at_start(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "ray.py").write_text("raise OSError('the disk is full')", "utf-8")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with socket.create_server(("127.0.0.1", 0)) as head:
+        address = f"127.0.0.1:{head.getsockname()[1]}"
+        with pytest.raises(StartError, match="ended at once: OSError: the disk is full"):
+            await open_ray_embedder(Settings(embedder="ray", ray_address=address), Metrics())
 
 
 async def test_workers_of_another_backbone_are_told_at_start(cluster: RayCluster) -> None:

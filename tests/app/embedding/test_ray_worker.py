@@ -71,8 +71,12 @@ def _in_session_of_child(parent: int) -> set[int]:
     return {pid for pid, session in sessions.items() if session in leaders}
 
 
-def test_nothing_of_it_stays_behind(short_path: Path) -> None:
-    environ = {**os.environ, "HAJA_RAY_ADDRESS": f"127.0.0.1:{free_port()}", "RAY_TMPDIR": str(short_path)}
+def test_its_token_is_its_users_own_and_nothing_of_it_stays_behind(short_path: Path) -> None:
+    environ = {
+        **os.environ, "HAJA_RAY_ADDRESS": f"127.0.0.1:{free_port()}", "RAY_TMPDIR": str(short_path),
+        "HOME": str(short_path),
+    }  # fmt: skip
+    environ.pop("RAY_AUTH_TOKEN", None)
     log = short_path / "worker.log"
     with log.open("wb") as output:
         worker = subprocess.Popen(
@@ -84,6 +88,7 @@ def test_nothing_of_it_stays_behind(short_path: Path) -> None:
         # Its agents are the last to come.
         until(lambda: len(_in_session_of_child(worker.pid)) >= 8, 60)
         started = _in_session_of_child(worker.pid)
+        assert (short_path / ".ray/auth_token").stat().st_mode & 0o777 == 0o600
     finally:
         worker.terminate()
     assert worker.wait(60) == 0, log.read_text("utf-8")
