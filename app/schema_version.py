@@ -8,9 +8,10 @@ from pathlib import Path
 
 import alembic.command
 import alembic.config
+import psycopg
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, inspect, text
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
 
@@ -86,10 +87,22 @@ def sync_engine(url: str) -> Engine:
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite":
         patience = {"connect_timeout": str(WAIT_S)}
-        return create_engine(parsed.set(query=patience | dict(parsed.query)))
+        engine = create_engine(parsed.set(query=patience | dict(parsed.query)))
+        # Before SQLAlchemy's own first look, which finds bytes in the place of text where there is no encoding.
+        event.listen(engine, "connect", _require_unicode, insert=True)
+        return engine
     engine = create_engine(parsed.set(drivername="sqlite"), execution_options={"begin": "BEGIN IMMEDIATE"})
     prepare_sqlite(engine, parsed)
     return engine
+
+
+def _require_unicode(connection: psycopg.Connection, _record: object) -> None:
+    encoding = connection.info.parameter_status("server_encoding")
+    if encoding != "UTF8":
+        raise SchemaError(
+            f"The database has the encoding {encoding}, which cannot hold every name: make another one with "
+            "CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0."
+        )
 
 
 def known_revision(url: str) -> str | None:

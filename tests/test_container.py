@@ -40,7 +40,15 @@ def test_a_process_of_ours_can_write_nowhere_but_in_memory_and_gain_nothing(name
 
 
 def test_all_services_of_the_composition_are_known() -> None:
-    assert OURS == ["api-1", "api-2", "worker"]
+    assert OURS == ["api-1", "api-2", "pod", "worker"]
+
+
+def test_what_services_share_with_the_worker_outlives_it() -> None:
+    services = COMPOSITION["services"]
+    for name in OURS:
+        if name != "pod":
+            assert {services[name][shared] for shared in ("network_mode", "ipc", "pid")} == {"service:pod"}
+    assert services["pod"]["command"] == ["sleep", "infinity"]
 
 
 def test_no_secret_has_a_default() -> None:

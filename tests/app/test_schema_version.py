@@ -29,6 +29,7 @@ from app.metrics import Metrics
 from app.schema_version import SchemaError
 from models.backbones import Backbone
 from tests.drawn import photo, photos
+from tests.postgresql import PostgresServer
 
 
 @pytest.fixture
@@ -222,6 +223,17 @@ def test_an_older_database_is_told_to_migrate(
     schema_version.prepare(url)
     with engine.connect() as connection:
         assert connection.execute(text("SELECT version_num FROM alembic_version")).scalar() == "next"
+
+
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
+def test_a_database_that_cannot_hold_every_name_says_so(postgresql: PostgresServer, encoding: str) -> None:
+    name = f"haja_{encoding.lower()}"
+    postgresql.execute(f"CREATE DATABASE {name} ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
+    try:
+        with pytest.raises(SchemaError, match=f"the encoding {encoding}.*ENCODING 'UTF8'"):
+            schema_version.prepare(postgresql.url(name))
+    finally:
+        postgresql.drop(name)
 
 
 def test_a_database_that_cannot_be_opened_says_so(tmp_path: Path) -> None:
