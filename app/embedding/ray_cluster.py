@@ -34,6 +34,8 @@ def environment(host: str) -> Mapping[str, str]:
         # Each of our calls is a whole batch and waits on no user code: one event loop is cheaper than three.
         "RAY_SERVE_RUN_ROUTER_IN_SEPARATE_LOOP": "0",
         "RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD": "0",
+        # Five times as seldom as by default, Serve's controller looks what there is to do: it takes 2 % of a core less.
+        "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.5",
         # Replicas import this very code.
         "PYTHONPATH": os.pathsep.join(filter(None, [str(_home()), os.environ.get("PYTHONPATH")])),
     }
