@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
 
+import structlog
 import uuid_utils.compat
 from sqlalchemy import DateTime, Dialect, MetaData, Row, TypeDecorator, inspect, text
 from sqlalchemy.dialects import postgresql, sqlite
@@ -25,9 +26,11 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 
-from app.errors import DatabaseUnavailable, HajaError, OutcomeUnknown, SchemaChanged, StorageFull
+from app.errors import DatabaseUnavailable, OutcomeUnknown, SchemaChanged, StorageFull
 from app.postgresql import Connector
 from app.sqlite import connect, existing_file, prepare_sqlite
+
+_log = structlog.get_logger(__name__)
 
 new_id = uuid_utils.compat.uuid7
 """Ids are UUIDs of version 7: they sort by the time they were made, so lists page by id alone."""
@@ -230,20 +233,28 @@ async def lock_tables(session: AsyncSession, *tables: type[Base]) -> None:
 async def _translated() -> AsyncIterator[None]:
     try:
         yield
-    except HajaError:
-        raise
-    except DBAPIError as error:
-        raise _translate(error) from error
-    except (PoolTimeout, DisconnectionError, sqlite3.OperationalError) as error:
+    except Exception as error:
+        translated = _translate(error)
+        if isinstance(translated, DatabaseUnavailable):
+            # The caller is told what to do; what it was, only the operator can use.
+            _log.warning("database failed", error=repr(getattr(error, "orig", None) or error.__cause__ or error))
+        if translated is error:
+            raise
+        raise translated from error
+
+
+def _translate(error: Exception) -> Exception:
+    if isinstance(error, DBAPIError):
+        return _translate_of_driver(error)
+    if isinstance(error, PoolTimeout | DisconnectionError | sqlite3.OperationalError):
         # sqlite3's own: raised while a new connection gets its settings, where SQLAlchemy does not wrap it.
-        raise DatabaseUnavailable from error
-    except OSError as error:
-        if error.errno == errno.ENOSPC:
-            raise StorageFull from error
-        raise
+        return DatabaseUnavailable()
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return StorageFull()
+    return error
 
 
-def _translate(error: DBAPIError) -> Exception:
+def _translate_of_driver(error: DBAPIError) -> Exception:
     cause = error.orig
     full = (isinstance(cause, sqlite3.Error) and getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL) or (
         getattr(cause, "sqlstate", None) == "53100"  # PostgreSQL: disk_full

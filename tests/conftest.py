@@ -151,7 +151,7 @@ def make_settings(database_url: str) -> MakeSettings:
     """Settings with a database of this test's own; keyword arguments change single settings."""
 
     def make(**changes: object) -> Settings:
-        return Settings(**{"port": 0, "database_url": database_url, "database_timeout_s": 2.0} | changes)  # type: ignore[arg-type]
+        return Settings(**{"port": 0, "database_url": database_url} | changes)  # type: ignore[arg-type]
 
     return make
 

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import httpx
+import pytest
 from sqlalchemy import Executable, text
 
 from app import schema_version
@@ -53,6 +54,11 @@ def problem(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
     assert body["detail"].endswith(".")
     assert body["request_id"] == answer.headers["x-request-id"]
     return body
+
+
+def database_failures(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """What the log says of the database's failures."""
+    return [str(vars(record)["error"]) for record in caplog.records if record.message == "database failed"]
 
 
 def execute(url: str, statement: str | Executable, **values: object) -> list[tuple[Any, ...]]:

@@ -25,6 +25,7 @@ from tests.rest import (
     CLASSIFICATIONS,
     classify,
     created,
+    database_failures,
     files,
     nothing_stored,
     problem,
@@ -57,7 +58,7 @@ class TestLocked:
         return make_settings(database_timeout_s=0.3)
 
     async def test_writes_answer_503_until_the_lock_is_gone(
-        self, remote: httpx.AsyncClient, settings: Settings
+        self, remote: httpx.AsyncClient, settings: Settings, caplog: pytest.LogCaptureFixture
     ) -> None:
         made = await register(remote, "crack", [photo()])
         headers = {"Idempotency-Key": "after-the-lock"}
@@ -72,6 +73,7 @@ class TestLocked:
             ):
                 problem(answer, 503, "database-unavailable")
                 assert int(answer.headers["retry-after"]) >= 1
+            assert set(database_failures(caplog)) == {"OperationalError('database is locked')"}
             # Reading goes on: in WAL a writer keeps nobody from it.
             assert (await remote.get("/v1/classifications")).json()["items"] == []
             other.execute("ROLLBACK")

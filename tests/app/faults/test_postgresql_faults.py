@@ -18,7 +18,18 @@ from app.database import Database
 from tests.conftest import MakeSettings
 from tests.drawn import photo
 from tests.postgresql import PostgresServer
-from tests.rest import CLASSES, CLASSIFICATIONS, classify, created, execute, files, nothing_stored, problem, register
+from tests.rest import (
+    CLASSES,
+    CLASSIFICATIONS,
+    classify,
+    created,
+    database_failures,
+    execute,
+    files,
+    nothing_stored,
+    problem,
+    register,
+)
 
 pytestmark = pytest.mark.only_on("postgresql", "a file has no server that could stop or refuse")
 
@@ -248,7 +259,11 @@ class TestLocked:
         return make_settings(database_timeout_s=0.3)
 
     async def test_nobody_waits_for_ever_behind_another_program(
-        self, remote: httpx.AsyncClient, settings: Settings, postgresql: PostgresServer
+        self,
+        remote: httpx.AsyncClient,
+        settings: Settings,
+        postgresql: PostgresServer,
+        caplog: pytest.LogCaptureFixture,
     ) -> None:
         await register(remote, "crack", [photo()])
         with postgresql.transaction(_name(settings)) as other:
@@ -256,6 +271,8 @@ class TestLocked:
             with nothing_stored(settings):
                 answer = await remote.post(CLASSES, data={"name": "rust"}, files=files([photo("rust")]))
                 problem(answer, 503, "database-unavailable")
+                (failure,) = database_failures(caplog)
+                assert "lock timeout" in failure
                 assert (await remote.get("/v1/classifications")).status_code == 200
         await register(remote, "rust", [photo("rust")])
 

@@ -24,7 +24,8 @@ Run = Callable[..., tuple[int, str, str]]
 class TestAway:
     @pytest.fixture
     def settings(self, make_settings: MakeSettings, bucket: str) -> Settings:
-        return make_settings(blobs=bucket, blobs_timeout_s=2)
+        # It is about the storage: thirty photos that wait for a connection on a busy machine are another matter.
+        return make_settings(blobs=bucket, blobs_timeout_s=2, database_timeout_s=60)
 
     async def _refused(self, client: httpx.AsyncClient, settings: Settings, kept: str, reason: str) -> None:
         headers = {"Idempotency-Key": "later"}
