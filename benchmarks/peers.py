@@ -22,6 +22,7 @@ import numpy as np
 from app import photos
 from app.config import Settings
 from app.drawing import DRAWN_DEFECTS
+from app.embedding.ray_cluster import PER_CALL
 from benchmarks import ceiling, embedders, load, pictures, report, service
 from benchmarks.peer_servers import recognition
 from benchmarks.report import Section, counted, verdict
@@ -34,7 +35,6 @@ CALLERS = (1, 8, 32)
 JUDGED = (8, 32)
 HAJA = "Haja, storing photo and answer"
 HAJA_ON_RAY = "Haja, storing, its embedder on Ray"
-RAY_BATCH = 16
 """What `docs/ray.md` advises."""
 MAKES = {"usual": "as documented", "haja": "Haja's decode and engine"}
 QUIET = {"BENTOML_DO_NOT_TRACK": "true", "RAY_USAGE_STATS_ENABLED": "0"}
@@ -113,8 +113,8 @@ def _servers(network: Backbone, folder: Path) -> dict[str, Start]:
 
 @contextmanager
 def _haja_on_ray() -> Iterator[Service]:
-    with embedders.workers(RAY_BATCH, 1) as (address, worker):
-        environment = {"HAJA_EMBEDDER": "ray", "HAJA_RAY_ADDRESS": address, "HAJA_BATCH_SIZE": str(RAY_BATCH)}
+    with embedders.workers(1) as (address, worker):
+        environment = {"HAJA_EMBEDDER": "ray", "HAJA_RAY_ADDRESS": address}
         with service.running(environment=environment) as running:
             yield replace(running, helper=worker)
 
@@ -183,7 +183,7 @@ def _introduce(section: Section, network: Backbone, rounds: int, seconds: float)
         "torchvision resizes it, torch runs the network on the CPU. *Haja's decode and engine*: "
         f"`app.photos.decode` and {network.engine.name} {network.engine.precision}, so that only the serving differs. "
         f"LitServe, BentoML and Ray Serve batch up to {recognition.BATCH} photos by their own means. {arrangements}; "
-        f"Haja's embedder on Ray: one replica, batches of up to {RAY_BATCH}."
+        f"Haja's embedder on Ray: one replica, batches of up to {PER_CALL}."
     )
     section.text(
         f"Rounds: {rounds}. In each, every server in turn is started, answers {2 * max(CALLERS)} photos to warm up, "

@@ -61,7 +61,8 @@ class Backbone:
             raise ValueError(
                 f"Photos must be uint8 [N, {expected[0]}, {expected[1]}, 3], not {photos.dtype} {photos.shape}."
             )
-        return self.engine.run(photos)
+        size = self.engine.batch_size
+        return np.concatenate([self.engine.run(photos[start : start + size]) for start in range(0, len(photos), size)])
 
     def feature_map(self, photos: NDArray[np.uint8]) -> NDArray[np.float32]:
         """The network's features before they are pooled; their mean over places, at length 1, is the embedding.

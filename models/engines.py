@@ -1,6 +1,7 @@
 """What runs the embedding network: torch (on CUDA where there is one), or OpenVINO on the CPU."""
 
 import logging
+import os
 import threading
 import warnings
 from collections.abc import Callable
@@ -28,6 +29,8 @@ class Engine(Protocol):
 
     name: str
     precision: Float
+    batch_size: int
+    """So many photos at a time it is quickest with: more of them gain nothing, or lose."""
 
     def run(self, photos: NDArray[np.uint8]) -> NDArray[np.float32]:
         """uint8 [N, H, W, 3] -> float32 [N, D]."""
@@ -43,6 +46,8 @@ class TorchEngine:
         self.precision: Float = precision
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._network = network.to(self._device).to(memory_format=torch.channels_last)
+        # Measured on a CPU (4 to 8 photos take 18 ms each, 16 take 25, 32 take 34); on a GPU not yet.
+        self.batch_size = 64 if self._device.type == "cuda" else 8
 
     @staticmethod
     def has_bf16() -> bool:
@@ -66,6 +71,9 @@ class OpenVinoEngine:
 
     def __init__(self, model: openvino.Model, precision: Float, threads: int, *, pinned: bool) -> None:
         self.precision: Float = precision
+        # What a thread leaves between two layers fits its cache with two photos. On one thread 2 take 9.7 ms each, 8
+        # take 11.3; on two threads 4 or more make no difference.
+        self.batch_size = 2 * (threads or os.cpu_count() or 1)
         self._compiled = openvino.Core().compile_model(
             model,
             "CPU",

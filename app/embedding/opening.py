@@ -29,4 +29,4 @@ async def open_embedder(settings: Settings, metrics: Metrics, backbone: Backbone
             settings.embed_threads,
             settings.views,
         )
-    return LocalEmbedder(backbone, metrics, settings.batch_size, settings.queue_size)
+    return LocalEmbedder(backbone, metrics, settings.batch_size or backbone.engine.batch_size, settings.queue_size)

@@ -11,6 +11,7 @@ import structlog
 from numpy.typing import NDArray
 
 from app.config import Settings
+from app.embedding.ray_cluster import PER_CALL
 from app.embedding.ray_connection import RayConnection, gone, open_connection
 from app.embedding.refusals import MAPS, closing, failed, no_features
 from app.errors import EmbedderUnavailable, QueueFull, StartError
@@ -105,7 +106,7 @@ class RayEmbedder:
 
     def _send(self) -> None:
         """Let calls leave: those that are full, and others while few are under way."""
-        size = self._settings.batch_size
+        size = self._settings.batch_size or PER_CALL
         while self._waiting and (len(self._calls) < ALWAYS or len(self._waiting) >= size):
             batch = [self._waiting.popleft() for _ in range(min(size, len(self._waiting)))]
             call = asyncio.create_task(self._serve(batch))

@@ -10,6 +10,12 @@ from pathlib import Path
 import app
 from app.errors import StartError
 
+PER_CALL = 16
+"""Photos that a call carries at most, unless HAJA_BATCH_SIZE says another number: a call costs as much as one photo.
+
+Larger ones would be cheaper still, but what one call holds, no second embedder can help with.
+"""
+
 
 def require_ray() -> None:
     """Raise `StartError` where the extra `scale` is not installed."""

@@ -13,7 +13,7 @@ from ray.serve.schema import ApplicationStatus
 
 from app.config import Settings
 from app.embedding.batch import embed_each
-from app.embedding.ray_cluster import application_name
+from app.embedding.ray_cluster import PER_CALL, application_name
 from models.backbones import NoFeatureMapError, load_backbone
 from models.manifest import Manifest
 
@@ -32,11 +32,11 @@ CALLS = 2
 class Replica:
     """One backbone in a process of its own, on the engine of its machine."""
 
-    def __init__(self, loading: Sequence[Any], batch_size: int) -> None:
+    def __init__(self, loading: Sequence[Any], batch_size: int | None) -> None:
         # A node may run several: pinned, they would share its first cores.
         self._backbone = load_backbone(*loading, pinned=False)
-        self._batch_size = batch_size
-        self._together.set_max_batch_size(batch_size)  # type: ignore[attr-defined]
+        self._batch_size = batch_size or max(PER_CALL, self._backbone.engine.batch_size)
+        self._together.set_max_batch_size(self._batch_size)  # type: ignore[attr-defined]
         self._forward = ThreadPoolExecutor(1, "embedder")
         # One thread: one enlarged photo in memory at a time.
         self._beside = ThreadPoolExecutor(1, "feature-map")

@@ -104,3 +104,8 @@ def test_openvino_takes_any_batch_size_after_it_was_compiled(network: EmbeddingN
     for count in (1, 3, 8, 2):
         np.testing.assert_allclose(engine.run(photos[:count]), whole[:count], atol=1e-5)
     assert whole is not engine.run(photos)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_the_photos_at_a_time_follow_the_threads(network: EmbeddingNetwork, threads: int) -> None:
+    assert create_engine(network, SIDE, SIDE, "openvino", "f32", threads).batch_size == 2 * threads
