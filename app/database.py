@@ -1,18 +1,18 @@
 """The database: engine and sessions. With `postgresql` and `sqlite`, all that knows which database it is."""
 
-import asyncio
 import errno
 import sqlite3
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
+import sqlalchemy
 import structlog
 import uuid_utils.compat
-from sqlalchemy import DateTime, Dialect, MetaData, Row, TypeDecorator, inspect, text
+from sqlalchemy import DateTime, Dialect, MetaData, TypeDecorator, inspect, select, text
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import (
     ArgumentError,
     DatabaseError,
@@ -23,12 +23,13 @@ from sqlalchemy.exc import (
     OperationalError,
 )
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 
 from app.errors import DatabaseUnavailable, OutcomeUnknown, SchemaChanged, StorageFull
 from app.postgresql import Connector
-from app.sqlite import connect, existing_file, prepare_sqlite
+from app.sqlite import PUT_OFF, connect, existing_file, prepare_sqlite
+from app.sqlite_writer import NoTurnError, SqliteWriter, Work
 
 _log = structlog.get_logger(__name__)
 
@@ -38,10 +39,12 @@ new_id = uuid_utils.compat.uuid7
 DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+psycopg"}
 
 CONNECTIONS = 10
-"""So many connections a process keeps to PostgreSQL; what finds all of them busy waits for one."""
+"""So many connections a process keeps; what finds all of them busy waits for one."""
 
 
 Session = AsyncSession
+
+Result = TypeVar("Result")
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -80,27 +83,19 @@ class Database:
         parsed = make_url(url)
         self._is_sqlite = parsed.get_backend_name() == "sqlite"
         self._connector = Connector(timeout_s)
+        self._writer: SqliteWriter | None = None
         if self._is_sqlite:
-            arguments: dict[str, Any] = {"timeout": timeout_s, "async_creator_fn": connect}
-            self._engine = create_async_engine(
-                existing_file(parsed), connect_args=arguments, pool_timeout=timeout_s, hide_parameters=True
-            )
-            prepare_sqlite(self._engine.sync_engine, parsed)
+            self._engine = _sqlite(parsed, timeout_s, CONNECTIONS)
+            # A connection of its own: what it keeps in memory of the file stays true, because nobody else writes.
+            self._writer = SqliteWriter(_sqlite(parsed, timeout_s, 1), timeout_s)
         else:
-            # Not one connection more: an operator plans max_connections by the number of processes.
             self._engine = create_async_engine(
                 parsed,
                 connect_args=self._connector.arguments(parsed),
-                pool_timeout=timeout_s,
                 pool_pre_ping=True,
                 use_native_hstore=False,  # there is none, and asking for it costs each connection a query
-                pool_size=CONNECTIONS,
-                max_overflow=0,
-                hide_parameters=True,
+                **_limits(CONNECTIONS, timeout_s),
             )
-        # SQLite lets one writer in and makes the others poll; here they queue instead, in order.
-        self._writer = asyncio.Lock()
-        self._timeout_s = timeout_s
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:
@@ -116,7 +111,7 @@ class Database:
         Raises:
             OutcomeUnknown: PostgreSQL went away between COMMIT and its answer.
         """
-        if not self._is_sqlite:
+        if self._writer is None:
             async with _translated(), AsyncSession(self._engine, expire_on_commit=False) as session:
                 yield session
                 await session.flush()
@@ -125,15 +120,31 @@ class Database:
                 except (OperationalError, InterfaceError, InternalError) as error:
                     raise OutcomeUnknown from error
             return
-        immediate = self._engine.execution_options(begin="BEGIN IMMEDIATE")
+        async with (
+            self._room_in_log(),
+            _translated(),
+            self._writer.turn(),
+            AsyncSession(self._writer.engine, expire_on_commit=False) as session,
+            session.begin(),
+        ):
+            yield session
+
+    async def write(self, work: Work[Result]) -> Result:
+        """Do `work` in one transaction: as a block of `writing`, and several together where one at a time may write.
+
+        Raises:
+            OutcomeUnknown: see `writing`.
+        """
+        if self._writer is None:
+            async with self.writing() as session:
+                return await work(session)
+        async with self._room_in_log(), _translated():
+            return await self._writer.write(work)
+
+    @asynccontextmanager
+    async def _room_in_log(self) -> AsyncIterator[None]:
         try:
-            async with (
-                _translated(),
-                self._turn_to_write(),
-                AsyncSession(immediate, expire_on_commit=False) as session,
-                session.begin(),
-            ):
-                yield session
+            yield
         except StorageFull:
             with suppress(DatabaseUnavailable):
                 await self._empty_log()
@@ -145,19 +156,6 @@ class Database:
             raw = await connection.get_raw_connection()
             assert raw.driver_connection is not None  # noqa: S101 - it is checked out
             await (await raw.driver_connection.execute("PRAGMA wal_checkpoint(PASSIVE)")).close()
-
-    @asynccontextmanager
-    async def _turn_to_write(self) -> AsyncIterator[None]:
-        try:
-            # Bounded, or those behind a writer that waits for another program would wait for all before them.
-            async with asyncio.timeout(self._timeout_s):
-                await self._writer.acquire()
-        except TimeoutError as error:
-            raise DatabaseUnavailable from error
-        try:
-            yield
-        finally:
-            self._writer.release()
 
     async def unsafe_settings(self) -> list[str]:
         """Settings of the database's server with which a power cut may destroy what was answered with 201."""
@@ -187,8 +185,22 @@ class Database:
 
     async def close(self) -> None:
         """Close every connection."""
+        if self._writer is not None:
+            await self._writer.close()
         await self._connector.close()
         await self._engine.dispose()
+
+
+def _sqlite(url: URL, timeout_s: float, connections: int) -> AsyncEngine:
+    arguments: dict[str, Any] = {"timeout": timeout_s, "async_creator_fn": connect}
+    engine = create_async_engine(existing_file(url), connect_args=arguments, **_limits(connections, timeout_s))
+    prepare_sqlite(engine.sync_engine, url)
+    return engine
+
+
+def _limits(connections: int, timeout_s: float) -> dict[str, Any]:
+    # Not one more: an operator of PostgreSQL plans max_connections by the number of processes.
+    return {"pool_size": connections, "max_overflow": 0, "pool_timeout": timeout_s, "hide_parameters": True}
 
 
 def checked_url(value: str) -> str:
@@ -209,14 +221,45 @@ def checked_url(value: str) -> str:
     return url.set(drivername=DRIVERS[kind]).render_as_string(hide_password=False)
 
 
-async def insert_absent(session: AsyncSession, table: type[Base], rows: Sequence[dict[str, Any]]) -> Sequence[Row[Any]]:
-    """Insert the rows whose primary key is not there yet; gives the keys of those."""
+async def insert(session: AsyncSession, row: Base) -> None:
+    """Insert a row that has all of its values; a conflict may show as late as at the end of the transaction."""
+    table: Any = row.__table__
+    values = {column.name: getattr(row, column.name) for column in table.columns}
+    await session.execute(sqlalchemy.insert(table), [values], execution_options={PUT_OFF: True})
+
+
+async def insert_absent(session: AsyncSession, table: type[Base], rows: Sequence[dict[str, Any]]) -> None:
+    """Insert the rows whose primary key is not there yet."""
+    await session.execute(_absent(session, table), _in_order(table, rows), execution_options={PUT_OFF: True})
+
+
+async def insert_absent_and_hold(session: AsyncSession, table: type[Base], rows: Sequence[dict[str, Any]]) -> None:
+    """As `insert_absent`; and until the end of the transaction, nobody deletes any of these rows."""
+    if session.get_bind().dialect.name == "sqlite":  # where nobody else writes meanwhile
+        await insert_absent(session, table, rows)
+        return
+    (key,) = inspect(table).primary_key
+    absent = {row[key.name]: row for row in rows}
+    while absent:  # again where one was there and has just been deleted by somebody else
+        statement = _absent(session, table).returning(key)
+        inserted = await session.scalars(statement, _in_order(table, list(absent.values())))
+        for value in inserted:
+            del absent[value]
+        if not absent:
+            return
+        held = select(key).where(key.in_(absent)).order_by(key).with_for_update(read=True, key_share=True)
+        for value in await session.scalars(held):
+            del absent[value]
+
+
+def _absent(session: AsyncSession, table: type[Base]) -> Any:
     dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-    key = inspect(table).primary_key
-    # In one order always: two who insert the same rows would otherwise wait for each other.
-    ordered = sorted(rows, key=lambda row: [row[column.name] for column in key])
-    statement = dialect.insert(table.__table__).on_conflict_do_nothing().returning(*key)
-    return (await session.execute(statement, ordered)).all()
+    return dialect.insert(table.__table__).on_conflict_do_nothing()
+
+
+def _in_order(table: type[Base], rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """By their keys: two who insert the same rows in two orders would wait for each other."""
+    return sorted(rows, key=lambda row: [row[column.name] for column in inspect(table).primary_key])
 
 
 async def lock_tables(session: AsyncSession, *tables: type[Base]) -> None:
@@ -246,7 +289,7 @@ async def _translated() -> AsyncIterator[None]:
 def _translate(error: Exception) -> Exception:
     if isinstance(error, DBAPIError):
         return _translate_of_driver(error)
-    if isinstance(error, PoolTimeout | DisconnectionError | sqlite3.OperationalError):
+    if isinstance(error, PoolTimeout | NoTurnError | DisconnectionError | sqlite3.OperationalError):
         # sqlite3's own: raised while a new connection gets its settings, where SQLAlchemy does not wrap it.
         return DatabaseUnavailable()
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:

@@ -1,7 +1,7 @@
 """What a connection to SQLite is made with, and cursors that change threads once for a statement."""
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,13 @@ PAGE_BYTES = 16_384
 
 AT_ONCE = 8
 """Rows that are read with a statement's execution: all that most have, and few photos."""
+
+
+PUT_OFF = "put_off"
+"""The execution option of statements of which nobody awaits rows: they spare a visit."""
+
+Statement = tuple[str, Any]
+Statements = tuple[Statement, ...]
 
 
 class BriefCursor(aiosqlite.Cursor):
@@ -34,12 +41,12 @@ class BriefCursor(aiosqlite.Cursor):
 
     async def execute(self, sql: str, parameters: Any = ()) -> "BriefCursor":
         """Execute a statement, and read the first rows."""
-        await self._visit(self._run, self._conn.take_begin(), partial(self._cursor.execute, sql, parameters))
+        await self._visit(self._run, self._conn.take_put_off(), partial(self._cursor.execute, sql, parameters))
         return self
 
     async def executemany(self, sql: str, parameters: Any) -> "BriefCursor":
         """Execute a statement once for each of the parameters."""
-        await self._visit(self._run, self._conn.take_begin(), partial(self._cursor.executemany, sql, parameters))
+        await self._visit(self._run, self._conn.take_put_off(), partial(self._cursor.executemany, sql, parameters))
         return self
 
     async def fetchall(self) -> list[Any]:
@@ -72,10 +79,9 @@ class BriefCursor(aiosqlite.Cursor):
     async def _visit(self, function: Callable[..., Any], *arguments: Any) -> Any:
         return await self._execute(function, *arguments)  # type: ignore[no-untyped-call]
 
-    def _run(self, begin: str, execute: Callable[[], object]) -> None:
+    def _run(self, before: Statements, execute: Callable[[], object]) -> None:
         self._ahead, self._is_exhausted = [], True
-        if begin:
-            self._cursor.execute(begin)
+        _run_all(self._cursor.connection, before)
         execute()
         if self._cursor.description:
             self._ahead = self._cursor.fetchmany(AT_ONCE)
@@ -83,33 +89,57 @@ class BriefCursor(aiosqlite.Cursor):
 
 
 class BriefConnection(aiosqlite.Connection):
-    """A connection with such cursors, whose transactions begin in the same visit as their first statement."""
+    """A connection with such cursors, where statements of which nobody awaits rows are executed by the next visit."""
 
-    begin = ""
-    """The statement that begins the transaction, where it has not begun yet."""
+    _begin: Statements = ()
+    _put_off: Statements = ()
 
-    def take_begin(self) -> str:
-        """What the next visit must begin with.
+    def begin(self, sql: str) -> None:
+        """Let the next statement begin a transaction; where none comes, there was nothing to begin."""
+        self._begin, self._put_off = ((sql, ()),), ()
+
+    def put_off(self, *statements: Statement) -> None:
+        """Execute statements with the next one or with the commit, which fails where they do."""
+        self._put_off = (*self._put_off, *statements)
+
+    def take_put_off(self) -> Statements:
+        """What the next visit must execute first.
 
         Not to be asked in the thread: a caller who leaves before his visit ends the transaction here, and his statement
         would then be executed outside of any.
         """
-        begin, self.begin = self.begin, ""
-        return begin
+        taken = (*self._begin, *self._put_off)
+        self._begin = self._put_off = ()
+        return taken
 
     async def commit(self) -> None:
-        """End the transaction, if it has begun."""
-        self.begin = ""
-        await super().commit()
+        """End the transaction, if it has begun; where that fails, undo it."""
+        taken = self.take_put_off() if self._put_off else ()
+        self._begin = ()
+        await self._execute(self._run_and_commit, taken)  # type: ignore[no-untyped-call]
 
     async def rollback(self) -> None:
         """Undo the transaction, if it has begun."""
-        self.begin = ""
+        self._begin = self._put_off = ()
         await super().rollback()
+
+    def _run_and_commit(self, statements: Statements) -> None:
+        try:
+            _run_all(self._conn, statements)
+            self._conn.commit()
+        except BaseException:
+            # SQLAlchemy takes the transaction for ended, and would begin the next one within it.
+            self._conn.rollback()
+            raise
 
     def cursor(self) -> BriefCursor:  # type: ignore[override]  # SQLAlchemy enters what it is given, and that is all
         """A new cursor."""
         return BriefCursor(self, self._conn.cursor())
+
+
+def _run_all(connection: sqlite3.Connection, statements: Statements) -> None:
+    for sql, parameters in statements:
+        connection.execute(sql, parameters)
 
 
 def connect(database: str, **arguments: Any) -> BriefConnection:
@@ -144,15 +174,32 @@ def prepare_sqlite(engine: Any, url: URL) -> None:
         statement = connection.get_execution_options().get("begin", "BEGIN")
         driver = connection.connection.driver_connection
         if isinstance(driver, BriefConnection):
-            driver.begin = statement
+            driver.begin(statement)
         else:
             connection.exec_driver_sql(statement)
+
+    @event.listens_for(engine, "do_execute")
+    def put_off(_cursor: Any, sql: str, parameters: Any, context: Any) -> bool:
+        return _put_off(context, [(sql, parameters)])
+
+    @event.listens_for(engine, "do_executemany")
+    def put_off_many(_cursor: Any, sql: str, parameters: Any, context: Any) -> bool:
+        return _put_off(context, [(sql, each) for each in parameters])
 
     @event.listens_for(engine, "checkout")
     def checkout(_connection: Any, record: Any, _proxy: Any) -> None:
         # A connection to a file that was moved away or replaced would go on writing where nobody reads.
         if record.info.get("file") != _file_identity(url):
             raise DisconnectionError
+
+
+def _put_off(context: Any, statements: Sequence[Statement]) -> bool:
+    """Whether this can wait for the next visit, and does."""
+    driver = context.root_connection.connection.driver_connection
+    if not (context.execution_options.get(PUT_OFF) and isinstance(driver, BriefConnection)):
+        return False
+    driver.put_off(*statements)
+    return True
 
 
 def _file_identity(url: URL) -> tuple[int, int] | None:

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.archive.errors import PhotoNotFound
 from app.archive.tables import Embedding, Photo
 from app.blobs import Blobs
-from app.database import Base, insert_absent
+from app.database import Base, insert_absent, insert_absent_and_hold
 from app.intake import CheckedPhoto, ReceivedPhoto
 
 
@@ -36,13 +36,7 @@ class ArchiveRepository:
         """
         now = datetime.now(UTC)
         rows = {photo.decoded.sha256: _row(photo, now) for photo in photos}
-        absent = set(rows)
-        while absent:  # again where one was there and has just been deleted by somebody else
-            absent -= {sha256 for (sha256,) in await insert_absent(session, Photo, [rows[sha256] for sha256 in absent])}
-            if not absent:
-                break
-            held = select(Photo.sha256).where(Photo.sha256.in_(absent)).order_by(Photo.sha256)
-            absent -= set(await session.scalars(held.with_for_update(read=True, key_share=True)))
+        await insert_absent_and_hold(session, Photo, list(rows.values()))
         await self._blobs.keep(session, {photo.decoded.sha256: photo.data for photo in photos})
         return {sha256: Photo(**row) for sha256, row in rows.items()}
 

@@ -11,6 +11,7 @@ from sqlalchemy.orm import aliased
 
 from app.archive.tables import Photo
 from app.catalogs.tables import Catalog
+from app.database import insert, new_id
 from app.inspections.filters import ClassificationFilter
 from app.inspections.tables import Classification, Feedback
 
@@ -22,9 +23,8 @@ class InspectionRepository:
 
     async def add_classification(self, session: AsyncSession, fields: dict[str, Any]) -> Classification:
         """Insert a classification."""
-        row = Classification(created_at=datetime.now(UTC), **fields)
-        session.add(row)
-        await session.flush()
+        row = Classification(id=new_id(), created_at=datetime.now(UTC), **fields)
+        await insert(session, row)
         return row
 
     async def classification(

@@ -112,31 +112,33 @@ class InspectionService:
         scored = time.perf_counter()
         self._metrics.stage("score").observe(scored - started)
         await self._archive.store([received])
-        async with self._database.writing() as session:
+        fields = {
+            "catalog_id": catalog_id,
+            "catalog_version": index.version,
+            "backbone_id": index.backbone_id,
+            "head": judgement.head,
+            "photo_sha256": received.decoded.sha256,
+            "filename": received.filename,
+            "predictions": [prediction.model_dump(mode="json") for prediction in judgement.predictions],
+            "unknown": judgement.unknown,
+            "threshold": judgement.threshold,
+            "prediction_set": judgement.prediction_set and judgement.prediction_set.model_dump(mode="json"),
+            "nearest": [each.model_dump(mode="json") for each in nearest],
+            "first_class_id": judgement.predictions[0].defect_class.id,
+            **notes.model_dump(),
+        }
+
+        async def keep(session: Session) -> ClassificationOut:
             await once.claim(session)
             if not await self._catalog_rows.hold(session, catalog_id):
                 raise CatalogNotFound(f"The catalog {catalog_name!r} was deleted while the photo was judged.")
             kept = await self._archive.keep(session, [received])
-            row = await self._inspections.add_classification(
-                session,
-                {
-                    "catalog_id": catalog_id,
-                    "catalog_version": index.version,
-                    "backbone_id": index.backbone_id,
-                    "head": judgement.head,
-                    "photo_sha256": received.decoded.sha256,
-                    "filename": received.filename,
-                    "predictions": [prediction.model_dump(mode="json") for prediction in judgement.predictions],
-                    "unknown": judgement.unknown,
-                    "threshold": judgement.threshold,
-                    "prediction_set": judgement.prediction_set and judgement.prediction_set.model_dump(mode="json"),
-                    "nearest": [each.model_dump(mode="json") for each in nearest],
-                    "first_class_id": judgement.predictions[0].defect_class.id,
-                    **notes.model_dump(),
-                },
-            )
+            row = await self._inspections.add_classification(session, fields)
             answer = _out(row, catalog_name, kept[received.decoded.sha256], None)
             await once.keep(session, answer)
+            return answer
+
+        answer = await self._database.write(keep)
         self._metrics.stage("store").observe(time.perf_counter() - scored)
         return answer
 

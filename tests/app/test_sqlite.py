@@ -89,7 +89,7 @@ async def test_closing_ends_what_was_not_read_to_its_end(connection: Counting, t
 
 @pytest.mark.parametrize("ending", ["commit", "rollback"])
 async def test_a_transaction_begins_in_the_same_visit_as_its_first_statement(connection: Counting, ending: str) -> None:
-    connection.begin = "BEGIN IMMEDIATE"
+    connection.begin("BEGIN IMMEDIATE")
     assert not connection.in_transaction
     await connection.cursor().execute("DELETE FROM numbers")
     assert connection.in_transaction
@@ -104,7 +104,7 @@ async def test_a_transaction_begins_in_the_same_visit_as_its_first_statement(con
 async def test_a_transaction_that_ends_before_its_first_statement_never_begins(
     connection: Counting, ending: str
 ) -> None:
-    connection.begin = "BEGIN IMMEDIATE"
+    connection.begin("BEGIN IMMEDIATE")
     await getattr(connection, ending)()
     await connection.cursor().execute("DELETE FROM numbers")
     assert not connection.in_transaction
@@ -113,7 +113,7 @@ async def test_a_transaction_that_ends_before_its_first_statement_never_begins(
 async def test_what_a_caller_asked_for_who_left_before_his_visit_is_undone(connection: Counting) -> None:
     busy = threading.Event()
     visiting = asyncio.create_task(connection._execute(busy.wait))
-    connection.begin = "BEGIN IMMEDIATE"
+    connection.begin("BEGIN IMMEDIATE")
     leaving = asyncio.create_task(connection.cursor().execute("DELETE FROM numbers"))
     await asyncio.sleep(0)
     leaving.cancel()
@@ -129,11 +129,58 @@ async def test_what_a_caller_asked_for_who_left_before_his_visit_is_undone(conne
 async def test_a_statement_whose_transaction_cannot_begin_is_not_executed(connection: Counting, tmp_path: Path) -> None:
     other = connect(f"{tmp_path}/some.db", check_same_thread=False, isolation_level=None, timeout=0)
     await other
-    connection.begin = "BEGIN IMMEDIATE"
+    connection.begin("BEGIN IMMEDIATE")
     await connection.cursor().execute("DELETE FROM numbers WHERE number = 0")
-    other.begin = "BEGIN IMMEDIATE"
+    other.begin("BEGIN IMMEDIATE")
     with pytest.raises(sqlite3.OperationalError, match="locked"):
         await other.cursor().execute("SELECT 1")
     assert not other.in_transaction
     await other.rollback()
     await other.close()
+
+
+async def _numbers(connection: Counting) -> int:
+    cursor = await connection.cursor().execute("SELECT count(*) FROM numbers")
+    row = await cursor.fetchone()
+    assert isinstance(row[0], int)
+    return row[0]
+
+
+@pytest.mark.parametrize("statements", [1, 3])
+async def test_what_is_put_off_is_executed_in_the_visit_of_the_next_statement(
+    connection: Counting, statements: int
+) -> None:
+    connection.begin("BEGIN IMMEDIATE")
+    for number in range(statements):
+        connection.put_off(("INSERT INTO numbers VALUES (?)", (number,)))
+    assert await _numbers(connection) == 100 + statements
+    assert connection.in_transaction
+    assert connection.visits == 1
+    await connection.rollback()
+    assert await _numbers(connection) == 100
+
+
+async def test_what_is_put_off_is_executed_in_the_visit_of_the_commit(connection: Counting) -> None:
+    connection.begin("BEGIN IMMEDIATE")
+    connection.put_off(("INSERT INTO numbers VALUES (?)", (1,)), ("DELETE FROM numbers WHERE number = ?", (50,)))
+    await connection.commit()
+    assert connection.visits == 1
+    assert not connection.in_transaction
+    cursor = await connection.cursor().execute("SELECT number FROM numbers WHERE number IN (1, 50)")
+    assert await cursor.fetchall() == [(1,), (1,)]
+
+
+async def test_what_is_put_off_is_undone_with_its_transaction(connection: Counting) -> None:
+    connection.begin("BEGIN IMMEDIATE")
+    connection.put_off(("DELETE FROM numbers", ()))
+    await connection.rollback()
+    assert await _numbers(connection) == 100
+
+
+async def test_what_fails_late_undoes_the_transaction(connection: Counting) -> None:
+    connection.begin("BEGIN IMMEDIATE")
+    connection.put_off(("DELETE FROM numbers", ()), ("INSERT INTO absent VALUES (1)", ()))
+    with pytest.raises(sqlite3.OperationalError, match="no such table"):
+        await connection.commit()
+    assert not connection.in_transaction
+    assert await _numbers(connection) == 100
