@@ -57,7 +57,7 @@ class Settings(BaseSettings):
     ray_max_replicas: int = Field(4, ge=1, description="Embedders that it grows to while photos queue up.")
     ray_gpus: float = Field(0.0, ge=0, description="GPUs of one of them, or the share of one.")
     ray_store_bytes: int = Field(
-        200_000_000, ge=80_000_000, description="Shared memory of a worker for photos on their way."
+        200_000_000, ge=80_000_000, description="Shared memory of a worker, for calls of over 10 MB."
     )
     backbone: str = Field(DEFAULT, description="A shipped checkpoint, a manifest's path, or `timm/NAME` (downloads).")
     engine: EngineName = Field(

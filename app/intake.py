@@ -123,7 +123,7 @@ class Intake:
             QueueFull: too many photos are in work.
             DecoderUnavailable, EmbedderUnavailable: see their docstrings.
         """
-        with self._place():
+        with self._place(), embedder.expecting():
             checked = await self._check(upload, embedder.manifest.transform)
             embedding = await embedder.embed(checked.decoded.pixels)
             return ReceivedPhoto(**vars(checked), backbone_id=embedder.backbone_id, embedding=embedding)

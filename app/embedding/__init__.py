@@ -1,5 +1,6 @@
 """Turning decoded photos into embeddings, however many callers there are."""
 
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 import numpy as np
@@ -13,6 +14,10 @@ class Embedder(Protocol):
 
     backbone_id: str
     manifest: Manifest
+
+    def expecting(self) -> AbstractContextManager[object]:
+        """Say that while the block lasts a photo is on its way, for which those who wait may be worth keeping."""
+        ...
 
     async def embed(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """uint8 [H, W, 3] at the transform's size -> float32 [D] of length 1.

@@ -1,9 +1,8 @@
-"""JSON and arrays over a socket between a process and its own child; the arrays travel beside the text, uncopied."""
+"""JSON, each with an array beside it, over a socket between a process and its own child."""
 
 import asyncio
 import json
 import struct
-from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -15,28 +14,27 @@ LIMIT = 1 << 24
 Outcome = Literal["done", "full", "failed"]
 """How a call ended."""
 
-Arrays = Sequence[NDArray[Any] | None]
-
 _HEAD = struct.Struct("<Q")
 
 
-def send(writer: asyncio.StreamWriter, message: Any, arrays: Arrays = ()) -> None:
+def send(writer: asyncio.StreamWriter, message: Any, array: NDArray[Any] | None = None) -> None:
     """Hand a message to the stream, which keeps what the socket does not take yet."""
-    kinds = [None if each is None else (each.dtype.str, each.shape) for each in arrays]
-    text = json.dumps([message, kinds]).encode()
+    kind = None if array is None else (array.dtype.str, array.shape)
+    text = json.dumps([message, kind]).encode()
     writer.write(_HEAD.pack(len(text)) + text)
-    writer.writelines(np.ascontiguousarray(each).data.cast("B") for each in arrays if each is not None and each.size)
+    if array is not None and array.size:
+        writer.write(np.ascontiguousarray(array).data.cast("B"))
 
 
-async def receive(reader: asyncio.StreamReader) -> tuple[Any, list[NDArray[Any] | None]]:
-    """The next message and its arrays, which cannot be written to.
+async def receive(reader: asyncio.StreamReader) -> tuple[Any, NDArray[Any] | None]:
+    """The next message and its array, which cannot be written to.
 
     Raises:
         asyncio.IncompleteReadError, OSError: the other end is gone.
     """
     (size,) = _HEAD.unpack(await reader.readexactly(_HEAD.size))
-    message, kinds = json.loads(await reader.readexactly(size))
-    return message, [None if kind is None else await _array(reader, *kind) for kind in kinds]
+    message, kind = json.loads(await reader.readexactly(size))
+    return message, None if kind is None else await _array(reader, *kind)
 
 
 async def _array(reader: asyncio.StreamReader, kind: str, shape: list[int]) -> NDArray[Any]:

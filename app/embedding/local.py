@@ -5,7 +5,7 @@ import queue
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,7 +13,7 @@ import structlog
 from numpy.typing import NDArray
 
 from app.embedding.batch import embed_each
-from app.embedding.refusals import MAPS, closing, failed, no_features
+from app.embedding.refusals import MAPS, closing, failed, no_features, outcome, require_size
 from app.errors import EmbedderUnavailable, QueueFull
 from app.metrics import Metrics
 from models.backbones import Backbone, NoFeatureMapError
@@ -61,9 +61,14 @@ class LocalEmbedder:
         self._maps = 0
         metrics.queue_depth.set_function(self._waiting.qsize)
 
+    def expecting(self) -> AbstractContextManager[object]:
+        """Nothing: a forward pass waits for nobody; see `Embedder.expecting`."""
+        return nullcontext()
+
     async def embed(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Embed one photo; see `Embedder.embed`."""
         self._refuse_closed()
+        require_size(pixels, self.manifest.transform)
         loop = asyncio.get_running_loop()
         caller = _Caller(pixels, loop.create_future(), loop)
         try:
@@ -142,10 +147,10 @@ class LocalEmbedder:
         started = time.perf_counter()
         for caller in batch:
             self._metrics.stage("queue").observe(started - caller.since)
-        embeddings = embed_each(self._backbone, [caller.pixels for caller in batch])
+        embeddings = embed_each(self._backbone, np.stack([caller.pixels for caller in batch]))
         self._metrics.stage("embed").observe(time.perf_counter() - started)
         for caller, embedding in zip(batch, embeddings, strict=True):
-            caller.answer(failed() if embedding is None else embedding)
+            caller.answer(outcome(embedding))
 
     def _fail_waiting(self) -> None:
         with suppress(queue.Empty):

@@ -3,7 +3,8 @@
 import asyncio
 import time
 from collections import deque
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from app.config import Settings
 from app.embedding.ray_cluster import PER_CALL
 from app.embedding.ray_connection import RayConnection, gone, open_connection
-from app.embedding.refusals import MAPS, closing, failed, no_features
+from app.embedding.refusals import MAPS, closing, failed, no_features, outcome, require_size
 from app.errors import EmbedderUnavailable, QueueFull, StartError
 from app.metrics import Metrics
 
@@ -21,6 +22,8 @@ RETRY_S = 2.0
 """Between two attempts to find a cluster again that went away."""
 ALWAYS = 2
 """Calls that may leave with less than a full batch: one in the forward pass, one on its way there."""
+LINGER_S = 0.1
+"""So long a photo waits at most for others on their way: a call costs the processor time of two photos' networks."""
 
 _log = structlog.get_logger(__name__)
 
@@ -42,15 +45,26 @@ class RayEmbedder:
         self._settings = settings
         self._metrics = metrics
         self._waiting: deque[_Caller] = deque()
-        self._callers = self._maps = 0
+        self._expected = self._callers = self._maps = 0
         self._calls: set[asyncio.Task[None]] = set()
         self._closed = False
         self._keeping = asyncio.create_task(self._keep())
         metrics.queue_depth.set_function(lambda: len(self._waiting))
 
+    @contextmanager
+    def expecting(self) -> Iterator[None]:
+        """Keep those who wait for this photo, a little; see `Embedder.expecting`."""
+        self._expected += 1
+        try:
+            yield
+        finally:
+            self._expected -= 1
+            self._send()
+
     async def embed(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Embed one photo; see `Embedder.embed`."""
         self._find_connection()
+        require_size(pixels, self.manifest.transform)
         if self._callers >= self._settings.queue_size:
             raise QueueFull
         loop = asyncio.get_running_loop()
@@ -58,6 +72,7 @@ class RayEmbedder:
         self._waiting.append(caller)
         self._callers += 1
         loop.call_soon(self._send)  # after those who come in the same turn of the loop
+        loop.call_later(LINGER_S, self._send)
         try:
             async with asyncio.timeout(self._settings.ray_timeout_s):
                 return await caller.future
@@ -76,7 +91,7 @@ class RayEmbedder:
             raise QueueFull
         self._maps += 1
         try:
-            (features,) = await connection.call("feature_maps", [pixels])
+            features = await connection.call("feature_map", pixels)
         finally:
             self._maps -= 1
         if features is None:
@@ -105,14 +120,20 @@ class RayEmbedder:
         return self._connection
 
     def _send(self) -> None:
-        """Let calls leave: those that are full, and others while few are under way."""
+        """Let calls leave: those that are full, and others when nobody comes along soon and few are under way."""
         size = self._settings.batch_size or PER_CALL
-        while self._waiting and (len(self._calls) < ALWAYS or len(self._waiting) >= size):
+        while len(self._waiting) >= size or (self._waiting and len(self._calls) < ALWAYS and self._is_complete()):
             batch = [self._waiting.popleft() for _ in range(min(size, len(self._waiting)))]
             call = asyncio.create_task(self._serve(batch))
             self._calls.add(call)
             call.add_done_callback(self._calls.discard)
             call.add_done_callback(lambda _: self._send())
+
+    def _is_complete(self) -> bool:
+        """Whether those who wait need not wait for more."""
+        on_their_way = self._expected - self._callers
+        # Waiting for all of them would leave those idle who decode.
+        return len(self._waiting) >= on_their_way or time.perf_counter() - self._waiting[0].since >= LINGER_S
 
     async def _serve(self, batch: list[_Caller]) -> None:
         self._metrics.batch_size.observe(len(batch))
@@ -121,8 +142,10 @@ class RayEmbedder:
             self._metrics.stage("queue").observe(started - caller.since)
         results: list[NDArray[np.float32] | EmbedderUnavailable | QueueFull]
         try:
-            embeddings = await self._find_connection().call("embed", [caller.pixels for caller in batch])
-            results = [failed() if embedding is None else embedding for embedding in embeddings]
+            photos = np.stack([caller.pixels for caller in batch])
+            embeddings = await self._find_connection().call("embed", photos)
+            assert embeddings is not None  # noqa: S101 - the method gives an array
+            results = list(map(outcome, embeddings))
             self._metrics.stage("embed").observe(time.perf_counter() - started)
         except QueueFull:
             results = [QueueFull() for _ in batch]

@@ -4,7 +4,6 @@ import asyncio
 import itertools
 import socket
 import sys
-from collections.abc import Sequence
 
 import numpy as np
 import structlog
@@ -25,7 +24,7 @@ REACH_S = 5.0
 GRACE_S = 6.0
 """By so much a child may be late that was told how long a call may take."""
 
-Answer = tuple[frames.Outcome, str, list[NDArray[np.float32] | None]]
+Answer = tuple[frames.Outcome, str, NDArray[np.float32] | None]
 """How a call ended, why where it failed, and what came of it."""
 
 _MANIFEST = TypeAdapter(Manifest)
@@ -54,8 +53,8 @@ class RayConnection:
         self._gone = False
         self._reading = asyncio.create_task(self._read())
 
-    async def call(self, method: str, photos: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.float32] | None]:
-        """What a replica's method answers to photos, each uint8 [H, W, 3]: an array for each, or None.
+    async def call(self, method: str, pixels: NDArray[np.uint8]) -> NDArray[np.float32] | None:
+        """What a replica's method makes of a photo or of several.
 
         Raises:
             QueueFull: enough calls wait for a replica.
@@ -66,10 +65,10 @@ class RayConnection:
         number = next(self._numbers)
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._answers[number] = answer
-        frames.send(self._writer, (number, method), photos)
+        frames.send(self._writer, (number, method), pixels)
         try:
             async with asyncio.timeout(self._timeout_s + GRACE_S):
-                outcome, reason, results = await answer
+                outcome, reason, result = await answer
         except TimeoutError:
             _log.error("the process that speaks to Ray does not answer; ending it")
             self._kill()
@@ -81,7 +80,7 @@ class RayConnection:
         if outcome == "failed":
             _log.error("call of the Ray embedder failed", method=method, reason=reason)
             raise gone()
-        return results
+        return result
 
     async def ended(self) -> None:
         """Wait until the child is gone; every call has failed by then."""
@@ -98,10 +97,10 @@ class RayConnection:
     async def _read(self) -> None:
         try:
             while True:
-                (number, outcome, reason), results = await frames.receive(self._reader)
+                (number, outcome, reason), result = await frames.receive(self._reader)
                 answer = self._answers.get(number)
                 if answer is not None and not answer.done():
-                    answer.set_result((outcome, reason, results))
+                    answer.set_result((outcome, reason, result))
         except (asyncio.IncompleteReadError, OSError):
             pass
         except Exception:  # noqa: BLE001 - those who wait must hear of it

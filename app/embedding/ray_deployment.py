@@ -18,7 +18,7 @@ from models.backbones import NoFeatureMapError, load_backbone
 from models.manifest import Manifest
 
 Pixels = NDArray[np.uint8]
-Embeddings = list[NDArray[np.float32] | None]
+Embeddings = NDArray[np.float32]
 
 QUIET = {"enable_access_log": False}
 
@@ -45,26 +45,23 @@ class Replica:
         """The id of the backbone, and its manifest."""
         return self._backbone.backbone_id, self._backbone.manifest
 
-    async def embed(self, photos: list[Pixels]) -> Embeddings:
-        """Photos, each uint8 [H, W, 3] -> float32 [D] each, or None where the network failed on it."""
+    async def embed(self, photos: Pixels) -> Embeddings:
+        """uint8 [N, H, W, 3] -> float32 [N, D], NaN where the network failed on a photo."""
         parts = [photos[start : start + self._batch_size] for start in range(0, len(photos), self._batch_size)]
-        return [each for part in parts for each in await self._together(part)]
+        return np.concatenate([await self._together(part) for part in parts])
 
-    async def feature_maps(self, photos: list[Pixels]) -> list[NDArray[np.float32] | None]:
-        """Photos, each uint8 [H, W, 3] -> float32 [h, w, D] each, or None where the network has no such features."""
-        loop = asyncio.get_running_loop()
-        return [await loop.run_in_executor(self._beside, self._features, pixels) for pixels in photos]
+    async def feature_map(self, pixels: Pixels) -> Embeddings | None:
+        """uint8 [H, W, 3] -> float32 [h, w, D], or None where the network has no such features."""
+        return await asyncio.get_running_loop().run_in_executor(self._beside, self._features, pixels)
 
     # Waits for nobody: a forward pass takes what has come in while the one before ran, from all services together.
     @serve.batch(batch_wait_timeout_s=0, batch_size_fn=lambda calls: sum(map(len, calls)))
-    async def _together(self, calls: list[list[Pixels]]) -> list[Embeddings]:
-        photos = [pixels for call in calls for pixels in call]
-        embeddings = iter(
-            await asyncio.get_running_loop().run_in_executor(self._forward, embed_each, self._backbone, photos)
-        )
-        return [[next(embeddings) for _ in call] for call in calls]
+    async def _together(self, calls: list[Pixels]) -> list[Embeddings]:
+        photos = calls[0] if len(calls) == 1 else np.concatenate(calls)
+        embed = asyncio.get_running_loop().run_in_executor(self._forward, embed_each, self._backbone, photos)
+        return np.split(await embed, np.cumsum([len(call) for call in calls[:-1]]))
 
-    def _features(self, pixels: Pixels) -> NDArray[np.float32] | None:
+    def _features(self, pixels: Pixels) -> Embeddings | None:
         try:
             return self._backbone.feature_map(pixels[np.newaxis])[0]  # type: ignore[no-any-return]
         except NoFeatureMapError:

@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import Any
 
 import ray
+import uvloop
 from pydantic_core import to_jsonable_python
 from ray import serve
 from ray.exceptions import RayError
@@ -41,8 +42,8 @@ async def main(descriptor: int, address: str, application: str, timeout_s: float
     calls: set[asyncio.Task[None]] = set()
     with suppress(asyncio.IncompleteReadError, OSError):
         while True:
-            (number, method), photos = await frames.receive(reader)
-            task = asyncio.create_task(_answer(handle, writer, number, method, photos, timeout_s))
+            (number, method), pixels = await frames.receive(reader)
+            task = asyncio.create_task(_answer(handle, writer, number, method, pixels, timeout_s))
             calls.add(task)
             task.add_done_callback(calls.discard)
     for task in calls:
@@ -54,14 +55,14 @@ async def _answer(
     writer: asyncio.StreamWriter,
     number: int,
     method: str,
-    photos: list[Any],
+    pixels: Any,
     timeout_s: float,
 ) -> None:
     outcome: frames.Outcome = "done"
-    reason, results = "", []
+    reason, result = "", None
     try:
         async with asyncio.timeout(timeout_s):
-            results = await getattr(handle, method).remote(photos)
+            result = await getattr(handle, method).remote(pixels)
     except BackPressureError:
         outcome = "full"
     except TimeoutError:
@@ -71,7 +72,7 @@ async def _answer(
             os._exit(1)
     except Exception as error:  # noqa: BLE001 - whatever it was, those who wait must hear of it
         outcome, reason = "failed", repr(error)
-    frames.send(writer, (number, outcome, reason), results)
+    frames.send(writer, (number, outcome, reason), result)
 
 
 async def _is_lost() -> bool:
@@ -91,4 +92,5 @@ async def _refuse(writer: asyncio.StreamWriter, sentence: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1]), sys.argv[2], sys.argv[3], float(sys.argv[4])))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main(int(sys.argv[1]), sys.argv[2], sys.argv[3], float(sys.argv[4])))

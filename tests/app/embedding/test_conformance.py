@@ -51,6 +51,7 @@ class Gated:
     def __init__(self, backbone: Backbone) -> None:
         self.backbone_id = backbone.backbone_id
         self.manifest = backbone.manifest
+        self.dimension = backbone.dimension
         self.feature_map = backbone.feature_map
         self._backbone = backbone
         self._gate = threading.Event()

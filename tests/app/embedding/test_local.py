@@ -26,6 +26,7 @@ class Held:
     def __init__(self, backbone: Backbone) -> None:
         self.backbone_id = backbone.backbone_id
         self.manifest = backbone.manifest
+        self.dimension = backbone.dimension
         self._backbone = backbone
         self.gate = threading.Event()
         self.gate.set()

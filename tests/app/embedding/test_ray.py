@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from app.config import Settings
 from app.embedding.ray import RayEmbedder, open_ray_embedder
+from app.embedding.ray_cluster import MOST_DIRECT_BYTES
 from app.errors import EmbedderUnavailable, QueueFull, StartError
 from app.main import create_app
 from app.metrics import Metrics
@@ -99,6 +100,75 @@ async def test_a_connection_that_dies_is_told_at_once_and_made_again(
         with pytest.raises(EmbedderUnavailable):
             await embedder.feature_map(photos[0])
     await _heal(embedder, photos, backbone.embed(photos[:1])[0])
+
+
+def _calls(embedder: RayEmbedder) -> list[float]:
+    """How many calls have left, and how many photos with them."""
+    samples = [sample for metric in embedder._metrics.batch_size.collect() for sample in metric.samples]
+    return [next(each.value for each in samples if each.name.endswith(end)) for end in ("_count", "_sum")]
+
+
+async def _asked(embedder: RayEmbedder, pixels: NDArray[np.uint8]) -> "asyncio.Task[NDArray[np.float32]]":
+    """Ask for an embedding, and let the loop turn until the call would have left."""
+    asked = asyncio.create_task(embedder.embed(pixels))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    return asked
+
+
+class TestLingering:
+    @pytest.fixture
+    def _forever(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("app.embedding.ray.LINGER_S", 1000.0)
+
+    @pytest.mark.usefixtures("_forever")
+    async def test_a_photo_waits_for_one_that_is_on_its_way(
+        self, embedder: RayEmbedder, photos: NDArray[np.uint8]
+    ) -> None:
+        with embedder.expecting():
+            with embedder.expecting():
+                first = await _asked(embedder, photos[0])
+                assert _calls(embedder) == [0, 0]
+                second = await _asked(embedder, photos[1])
+                assert _calls(embedder) == [1, 2]
+            await asyncio.gather(first, second)
+
+    @pytest.mark.usefixtures("_forever")
+    async def test_a_photo_waits_for_nobody_where_nobody_comes(
+        self, embedder: RayEmbedder, photos: NDArray[np.uint8]
+    ) -> None:
+        with embedder.expecting():
+            await embedder.embed(photos[0])
+        await embedder.embed(photos[1])
+        assert _calls(embedder) == [2, 2]
+
+    @pytest.mark.usefixtures("_forever")
+    async def test_a_photo_waits_no_longer_for_one_that_was_refused(
+        self, embedder: RayEmbedder, photos: NDArray[np.uint8]
+    ) -> None:
+        with embedder.expecting():
+            with embedder.expecting():
+                first = await _asked(embedder, photos[0])
+                assert _calls(embedder) == [0, 0]
+            await first
+
+    async def test_a_photo_waits_for_no_laggard(self, embedder: RayEmbedder, photos: NDArray[np.uint8]) -> None:
+        with embedder.expecting(), embedder.expecting():
+            async with asyncio.timeout(30):
+                await embedder.embed(photos[0])
+
+
+async def test_a_call_that_is_too_large_for_its_photos_to_go_along_is_answered_too(
+    cluster: RayCluster, backbone: Backbone, photos: NDArray[np.uint8]
+) -> None:
+    count = MOST_DIRECT_BYTES // photos[0].nbytes + len(photos)
+    opened = await open_ray_embedder(ray_cluster.settings(cluster, batch_size=count, queue_size=count), Metrics())
+    given = await asyncio.gather(*(opened.embed(photos[number % len(photos)]) for number in range(count)))
+    assert _calls(opened) == [1, count]
+    expected = backbone.embed(photos)
+    for number, embedding in enumerate(given):
+        assert float(embedding @ expected[number % len(photos)]) > 0.9999
+    await opened.close()
 
 
 async def test_the_whole_service_answers_as_with_the_local_embedder(
