@@ -3,13 +3,7 @@
 import asyncio
 import contextlib
 import os
-import secrets
-import shutil
-import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,11 +13,11 @@ from numpy.typing import NDArray
 from app.config import Settings
 from app.embedding import Embedder
 from app.embedding.opening import open_embedder
-from app.embedding.ray_cluster import PER_CALL, environment
+from app.embedding.ray_cluster import PER_CALL
 from app.metrics import Metrics
 from benchmarks import report, timing
+from benchmarks.on_ray import workers
 from benchmarks.report import Section, verdict
-from benchmarks.service import free_ports
 from models.engines import probes
 
 CALLERS = 32
@@ -46,10 +40,10 @@ def measure(quick: bool) -> Section:
     section = Section("embedders", "The embedder in workers on Ray")
     section.text(
         f"`Embedder.embed` alone, {CALLERS} callers, photos already decoded; one OpenVINO thread for each embedder, "
-        f"which takes two photos at a time whatever comes; to Ray go calls of up to `HAJA_BATCH_SIZE` photos ({PER_CALL} "
-        f"if it is not set). {rounds} blocks of {block_s:g} s each in turns; median (10 % to 90 %). Processor time is that "
-        "of all processes with a part in it, Ray's own included. The ratio is photos for the same processor time (per "
-        "core)."
+        f"which takes two photos at a time whatever comes; to Ray go calls of up to `HAJA_BATCH_SIZE` photos "
+        f"({PER_CALL} if it is not set). {rounds} blocks of {block_s:g} s each in turns; median (10 % to 90 %). "
+        "Processor time is that of all processes with a part in it, Ray's own included. The ratio is photos for the "
+        "same processor time (per core)."
     )
     rows: list[list[object]] = []
     for per_call in PER_CALLS[:1] if quick else PER_CALLS:
@@ -109,32 +103,6 @@ async def _block(embedder: Embedder, photos: NDArray[np.uint8], seconds: float) 
         return count
 
     return sum(await asyncio.gather(*map(caller, photos)))
-
-
-@contextlib.contextmanager
-def workers(replicas: int, per_call: int = PER_CALL) -> Iterator[tuple[str, int]]:
-    """`haja worker` with so many replicas, its token in the environment; gives its address and its process id."""
-    address = f"127.0.0.1:{free_ports(1)[0]}"
-    os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(20)
-    folder = tempfile.mkdtemp(prefix="ray")  # short: Ray puts sockets into it, whose paths may not be long
-    environ = {
-        "RAY_TMPDIR": folder, "HAJA_RAY_ADDRESS": address, "HAJA_BATCH_SIZE": str(per_call), "HAJA_EMBED_THREADS": "1",
-        "HAJA_RAY_MIN_REPLICAS": str(replicas), "HAJA_RAY_MAX_REPLICAS": str(replicas),
-    }  # fmt: skip
-    worker = subprocess.Popen(
-        [sys.executable, "-c", "from app.cli import main; main()", "worker", "--cpus", str(replicas)],
-        env={**environment("127.0.0.1"), **environ},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert worker.stdout
-        assert "now runs" in worker.stdout.readline()
-        yield address, worker.pid
-    finally:
-        worker.terminate()
-        worker.wait(60)
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _cpu_s(kind: str) -> float:

@@ -12,7 +12,7 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -23,7 +23,8 @@ from app import photos
 from app.config import Settings
 from app.drawing import DRAWN_DEFECTS
 from app.embedding.ray_cluster import PER_CALL
-from benchmarks import ceiling, embedders, load, pictures, report, service
+from benchmarks import ceiling, load, pictures, report, service
+from benchmarks.on_ray import service_on_ray
 from benchmarks.peer_servers import recognition
 from benchmarks.report import Section, counted, verdict
 from benchmarks.service import Service
@@ -35,8 +36,11 @@ CALLERS = (1, 8, 32)
 JUDGED = (8, 32)
 HAJA = "Haja, storing photo and answer"
 HAJA_ON_RAY = "Haja, storing, its embedder on Ray"
-"""What `docs/ray.md` advises."""
-MAKES = {"usual": "as documented", "haja": "Haja's decode and engine"}
+MAKES = {
+    "usual": "as documented",
+    "storing": "Haja's decode and engine, storing",
+    "haja": "Haja's decode and engine, storing nothing",
+}
 QUIET = {"BENTOML_DO_NOT_TRACK": "true", "RAY_USAGE_STATS_ENABLED": "0"}
 
 
@@ -103,34 +107,30 @@ def _servers(network: Backbone, folder: Path) -> dict[str, Start]:
     recognition.save(prototypes, [defect.name for defect in DRAWN_DEFECTS], _prototypes(network), temperature)
     servers: dict[str, Start] = {HAJA: service.running}
     if importlib.util.find_spec("ray") is not None:
-        servers[HAJA_ON_RAY] = _haja_on_ray
+        servers[HAJA_ON_RAY] = service_on_ray
     for peer in PEERS:
         if importlib.util.find_spec(peer.package) is not None:
-            for eyes, make in MAKES.items():
-                servers[f"{peer.name}, {make}"] = partial(_peer, peer, eyes, prototypes)
+            for kind, make in MAKES.items():
+                servers[f"{peer.name}, {make}"] = partial(_peer, peer, kind, prototypes)
     return servers
 
 
 @contextmanager
-def _haja_on_ray() -> Iterator[Service]:
-    with embedders.workers(1) as (address, worker):
-        environment = {"HAJA_EMBEDDER": "ray", "HAJA_RAY_ADDRESS": address}
-        with service.running(environment=environment) as running:
-            yield replace(running, helper=worker)
-
-
-@contextmanager
-def _peer(peer: Peer, eyes: str, prototypes: Path) -> Iterator[Service]:
+def _peer(peer: Peer, make: str, prototypes: Path) -> Iterator[Service]:
     environment = QUIET | {
-        "PEER_EYES": eyes,
+        "PEER_EYES": "usual" if make == "usual" else "haja",
         "PEER_PROTOTYPES": str(prototypes),
         "RAY_TMPDIR": str(prototypes.parent),
         "PEER_WORKERS": str(peer.processes),
         "PEER_THREADS": str(peer.threads),
     }
     command = ["-m", f"benchmarks.peer_servers.{peer.module}"]
-    with service.started(command, peer.ready, "/classify", environment) as running:
-        yield running
+    with tempfile.TemporaryDirectory(prefix="haja-benchmark-") as folder:
+        if make == "storing":
+            environment["PEER_ARCHIVE"] = f"sqlite:///{folder}/archive.db"
+            recognition.Archive(environment["PEER_ARCHIVE"]).create()
+        with service.started(command, peer.ready, "/classify", environment) as running:
+            yield running
 
 
 def _prototypes(network: Backbone) -> recognition.Embeddings:
@@ -178,10 +178,13 @@ def _introduce(section: Section, network: Backbone, rounds: int, seconds: float)
     section.text(
         f"Every server recognises five classes by the same prototypes, made from five photos each, with the network "
         f"`{network.backbone_id}`; each is asked for the nearest class of every photo before it is measured, and must "
-        "answer as Haja's network does. **The peers answer and forget; Haja also stores the photo and its answer in "
-        "SQLite, and both are on the disk before it answers.** *As documented*: Pillow decodes the whole photo, "
-        "torchvision resizes it, torch runs the network on the CPU. *Haja's decode and engine*: "
-        f"`app.photos.decode` and {network.engine.name} {network.engine.precision}, so that only the serving differs. "
+        "answer as Haja's network does. **Haja stores the photo and its answer in SQLite, and both are on the disk "
+        "before it answers.** Peers *as documented* answer and forget: Pillow decodes the whole photo, torchvision "
+        f"resizes it, torch runs the network on the CPU. *Haja's decode and engine*: `app.photos.decode` and "
+        f"{network.engine.name} {network.engine.precision}, only the serving differs; *storing*, with photo and "
+        "answer in SQLite by SQLAlchemy, as safe as Haja's, a transaction a batch; *storing nothing*, which is half of "
+        "Haja's work. No peer decodes in a process apart, where a hostile photo harms nobody, knows who asks, or "
+        "refuses what is too much. "
         f"LitServe, BentoML and Ray Serve batch up to {recognition.BATCH} photos by their own means. {arrangements}; "
         f"Haja's embedder on Ray: one replica, batches of up to {PER_CALL}."
     )

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import ceiling, load, pictures, report, service
+from benchmarks import ceiling, load, pictures, report, service, timing
 from benchmarks.report import Section, verdict
 from models.backbones import Backbone
 
@@ -74,7 +74,7 @@ def _report(section: Section, kind: str, bases: list[bytes], loops: Rates, serve
         [
             [
                 f"{name}{' (**the ceiling**)' if name == best else ''}",
-                _spread([rate.per_second for rate in rates]),
+                timing.spread([rate.per_second for rate in rates]),
                 f"{_median(rates) / top:.2f}",
                 f"{1000 * sum(rate.cpu_s for rate in rates) / sum(rate.photos for rate in rates):.1f}",
             ]
@@ -102,7 +102,7 @@ def _row(callers: int, rounds: list[load.Answers], top: float) -> list[object]:
     whole = load.together(rounds)
     return [
         callers,
-        _spread(rates),
+        timing.spread(rates),
         f"{statistics.median(rates) / top:.2f}",
         *(f"{whole.percentile(percent):.0f}" for percent in (50, 95, 99)),
         whole.errors.total(),
@@ -113,10 +113,6 @@ def _row(callers: int, rounds: list[load.Answers], top: float) -> list[object]:
 
 def _median(rates: list[ceiling.Rate]) -> float:
     return statistics.median(rate.per_second for rate in rates)
-
-
-def _spread(values: list[float]) -> str:
-    return f"{statistics.median(values):.1f} ({min(values):.1f} to {max(values):.1f})"
 
 
 if __name__ == "__main__":

@@ -48,6 +48,11 @@ def shown(times: list[float]) -> str:
     return f"{median(times):.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
 
 
+def spread(values: list[float]) -> str:
+    """Median, lowest and highest."""
+    return f"{median(values):.1f} ({min(values):.1f} to {max(values):.1f})"
+
+
 def _block(work: Work, block_s: float) -> list[float]:
     times: list[float] = []
     end = time.perf_counter() + block_s

@@ -1,8 +1,10 @@
-"""The job that every peer does with a photo, in two makes: the usual one, and Haja's decode and engine."""
+"""The job that every peer does with a photo: made as usual, or of the decode and engine of Haja; perhaps stored too."""
 
+import hashlib
 import io
 import os
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -10,17 +12,24 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from sqlalchemy import JSON, DateTime, ForeignKey, LargeBinary, String, create_engine, event
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from torch import Tensor, nn
 from torchvision import transforms  # type: ignore[import-untyped]
 
 from app import photos
 from app.config import Settings
+from app.sqlite import PAGE_BYTES
 from models.backbones import DEFAULT, load_backbone, load_features
 from models.prototypes import probabilities, similarities
 
 BATCH = 8
 
 Embeddings = NDArray[np.float32]
+
+Decoded = tuple[bytes, Any]
+"""The bytes of a photo, and what its decoder made of them."""
 
 
 class Eyes(Protocol):
@@ -86,22 +95,80 @@ class HajasEyes:
 EYES: dict[str, type[UsualEyes] | type[HajasEyes]] = {"usual": UsualEyes, "haja": HajasEyes}
 
 
-class Recognition:
-    """Photos in, answers out; nothing is stored. Called from one thread at a time."""
+class Base(DeclarativeBase):
+    pass
 
-    def __init__(self, eyes: Eyes, names: Sequence[str], prototypes: Embeddings, temperature: float) -> None:
-        self.eyes = eyes
+
+class Photo(Base):
+    __tablename__ = "photos"
+
+    sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
+    data: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class Classification(Base):
+    __tablename__ = "classifications"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    photo_sha256: Mapped[str] = mapped_column(ForeignKey(Photo.sha256), index=True)
+    answer: Mapped[dict[str, Any]] = mapped_column(JSON)
+    created_at: Mapped[datetime] = mapped_column(DateTime)
+
+
+class Archive:
+    """Photos and their answers in SQLite, as safe on the disk as Haja's, a transaction a batch."""
+
+    def __init__(self, url: str) -> None:
+        self._engine = create_engine(url)
+        event.listen(self._engine, "connect", self._set_up)
+
+    def create(self) -> None:
+        """Make the tables; one process does."""
+        Base.metadata.create_all(self._engine)
+
+    def keep(self, photos: Sequence[bytes], answers: Sequence[dict[str, Any]]) -> None:
+        """Write photos and answers, each photo once."""
+        with Session(self._engine) as session, session.begin():
+            for data, answer in zip(photos, answers, strict=True):
+                sha256 = hashlib.sha256(data).hexdigest()
+                session.execute(insert(Photo).values(sha256=sha256, data=data).on_conflict_do_nothing())
+                session.add(Classification(photo_sha256=sha256, answer=answer, created_at=datetime.now(UTC)))
+
+    @staticmethod
+    def _set_up(connection: Any, _: Any) -> None:
+        for pragma in (f"page_size={PAGE_BYTES}", "journal_mode=WAL", "synchronous=FULL"):
+            connection.execute(f"PRAGMA {pragma}")
+
+
+class Recognition:
+    """Photos in, answers out, and into the archive where there is one. Called from one thread at a time."""
+
+    def __init__(
+        self, eyes: Eyes, names: Sequence[str], prototypes: Embeddings, temperature: float, archive: Archive | None
+    ) -> None:
+        self._eyes = eyes
         self._names = names
         self._prototypes = prototypes
         self._temperature = temperature
+        self._archive = archive
+
+    def decode(self, data: bytes) -> Decoded:
+        """The bytes of a photo, and what `judge` looks at."""
+        return data, self._eyes.decode(data)
 
     def recognise(self, batch: Sequence[bytes]) -> list[dict[str, Any]]:
         """Judge photos, given as the bytes of their files."""
-        return self.judge([self.eyes.decode(data) for data in batch])
+        return self.judge([self.decode(data) for data in batch])
 
-    def judge(self, decoded: Sequence[Any]) -> list[dict[str, Any]]:
-        """Judge photos that `eyes` decoded: the classes of each, best first."""
-        similarity = similarities(self.eyes.embed(decoded), self._prototypes)
+    def judge(self, decoded: Sequence[Decoded]) -> list[dict[str, Any]]:
+        """Judge decoded photos: the classes of each, best first."""
+        answers = self._answers([picture for _, picture in decoded])
+        if self._archive is not None:
+            self._archive.keep([data for data, _ in decoded], answers)
+        return answers
+
+    def _answers(self, pictures: Sequence[Any]) -> list[dict[str, Any]]:
+        similarity = similarities(self._eyes.embed(pictures), self._prototypes)
         probability = probabilities(similarity, self._temperature)
         return [
             {
@@ -114,7 +181,7 @@ class Recognition:
                     for place in np.argsort(-similarity[row])
                 ]
             }
-            for row in range(len(decoded))
+            for row in range(len(pictures))
         ]
 
 
@@ -125,11 +192,12 @@ def save(path: Path, names: Sequence[str], prototypes: Embeddings, temperature: 
 
 
 def from_environment() -> Recognition:
-    """The recognition that `benchmarks.peers` asks for: PEER_EYES, PEER_THREADS, and PEER_PROTOTYPES, a file."""
+    """What `benchmarks.peers` asks for: PEER_EYES, PEER_THREADS, PEER_PROTOTYPES, a file, and perhaps PEER_ARCHIVE."""
     with np.load(os.environ["PEER_PROTOTYPES"]) as kept:
         names, prototypes, temperature = kept["names"].tolist(), kept["prototypes"], float(kept["temperature"])
     eyes = EYES[os.environ["PEER_EYES"]](int(os.environ["PEER_THREADS"]))
-    return Recognition(eyes, names, prototypes, temperature)
+    archive = os.environ.get("PEER_ARCHIVE")
+    return Recognition(eyes, names, prototypes, temperature, Archive(archive) if archive else None)
 
 
 def workers() -> int:

@@ -15,7 +15,7 @@ class Api(litserve.LitAPI):
         self._recognition = recognition.from_environment()
 
     def decode_request(self, request: Request) -> Any:
-        return self._recognition.eyes.decode(request["photo"].file.read())
+        return self._recognition.decode(request["photo"].file.read())
 
     def batch(self, inputs: Sequence[Any]) -> Sequence[Any]:
         return inputs
