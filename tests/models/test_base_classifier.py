@@ -19,5 +19,5 @@ def test_training_compares_with_the_classes_of_the_data_set() -> None:
 
 def test_it_learns_classes_that_it_never_saw(learned_accuracy: Callable[[TrainingConfig], float]) -> None:
     options = {"channels": 16, "classes": 544, "temperature": 0.1}
-    config = TrainingConfig("base_classifier", 5, 1, 9, updates=500, learning_rate=3e-3, options=options)
+    config = TrainingConfig("base_classifier", 5, 1, 9, updates=800, learning_rate=3e-3, options=options)
     assert learned_accuracy(config) > 0.4

@@ -239,8 +239,7 @@ async def test_a_process_that_a_photo_has_taken_over_answers_what_it_likes(
     assert process is not None
     first = _pids(one)
     ours, theirs = socket.socketpair()
-    process._end.close()
-    process._end = ours
+    kept, process._end = process._end, ours  # a process that reads no more would end, and be replaced
     told: dict[str, Any] = {
         "quality": {"brightness": 1.0, "sharpness": 1.0, "fingerprint": "0" * 64},
         "media_type": "image/jpeg", "width": 1, "height": 1, "taken_at": None, "latitude": None, "longitude": None,
@@ -256,7 +255,7 @@ async def test_a_process_that_a_photo_has_taken_over_answers_what_it_likes(
         with theirs, contextlib.suppress(BrokenPipeError, ConnectionResetError):  # ended before it has said all
             theirs.sendall(wire._HEAD.pack(len(evil), len(body)) + evil + body)
 
-    with pytest.raises(photos.PhotoDamaged):
+    with kept, pytest.raises(photos.PhotoDamaged):
         await asyncio.gather(one.decode(photo(), TRANSFORM), asyncio.to_thread(answer))
     assert (await one.decode(photo(), TRANSFORM)).width == 240
     assert _pids(one) != first

@@ -122,15 +122,14 @@ class TestLingering:
         monkeypatch.setattr("app.embedding.ray.LINGER_S", 1000.0)
 
     @pytest.mark.usefixtures("_forever")
-    async def test_a_photo_waits_for_one_that_is_on_its_way(
+    async def test_a_photo_waits_while_more_are_on_their_way(
         self, embedder: RayEmbedder, photos: NDArray[np.uint8]
     ) -> None:
-        with embedder.expecting():
-            with embedder.expecting():
-                first = await _asked(embedder, photos[0])
-                assert _calls(embedder) == [0, 0]
-                second = await _asked(embedder, photos[1])
-                assert _calls(embedder) == [1, 2]
+        with embedder.expecting(), embedder.expecting(), embedder.expecting():
+            first = await _asked(embedder, photos[0])
+            assert _calls(embedder) == [0, 0]
+            second = await _asked(embedder, photos[1])
+            assert _calls(embedder) == [1, 2]
             await asyncio.gather(first, second)
 
     @pytest.mark.usefixtures("_forever")
@@ -146,14 +145,14 @@ class TestLingering:
     async def test_a_photo_waits_no_longer_for_one_that_was_refused(
         self, embedder: RayEmbedder, photos: NDArray[np.uint8]
     ) -> None:
-        with embedder.expecting():
+        with embedder.expecting(), embedder.expecting():
             with embedder.expecting():
                 first = await _asked(embedder, photos[0])
                 assert _calls(embedder) == [0, 0]
             await first
 
     async def test_a_photo_waits_for_no_laggard(self, embedder: RayEmbedder, photos: NDArray[np.uint8]) -> None:
-        with embedder.expecting(), embedder.expecting():
+        with embedder.expecting(), embedder.expecting(), embedder.expecting():
             async with asyncio.timeout(30):
                 await embedder.embed(photos[0])
 

@@ -141,7 +141,7 @@ class TestFull:
         self, app: FastAPI, client: httpx.AsyncClient, settings: Settings
     ) -> None:
         """SQLite's own limit of pages stands for a disk without room."""
-        engine = app.state.database._engine
+        engine = app.state.database._writer.engine
         await register(client, "crack", [photo()])
         with closing(connect(settings)) as connection:
             pages = connection.execute("PRAGMA page_count").fetchone()[0]
