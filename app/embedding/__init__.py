@@ -16,7 +16,7 @@ class Embedder(Protocol):
     manifest: Manifest
 
     def expecting(self) -> AbstractContextManager[object]:
-        """Say that while the block lasts a photo is on its way, for which those who wait may be worth keeping."""
+        """Say that a photo is on its way while the block lasts: those who wait may be kept for it, to go together."""
         ...
 
     async def embed(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
