@@ -80,12 +80,13 @@ class BriefCursor(aiosqlite.Cursor):
         return await self._execute(function, *arguments)  # type: ignore[no-untyped-call]
 
     def _run(self, before: Statements, execute: Callable[[], object]) -> None:
-        self._ahead, self._is_exhausted = [], True
+        # A statement that fails has not ended either: while its cursor is open, so is the file of a closed connection.
+        self._ahead, self._is_exhausted = [], False
         _run_all(self._cursor.connection, before)
         execute()
         if self._cursor.description:
             self._ahead = self._cursor.fetchmany(AT_ONCE)
-            self._is_exhausted = len(self._ahead) < AT_ONCE
+        self._is_exhausted = len(self._ahead) < AT_ONCE
 
 
 class BriefConnection(aiosqlite.Connection):

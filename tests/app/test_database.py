@@ -2,9 +2,11 @@
 
 import asyncio
 import contextvars
+import os
 import time
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -166,6 +168,21 @@ async def test_closing_finishes_what_was_asked_for(database_url: str, database: 
     await closing.close()
     await asyncio.gather(*asked)
     assert len(await _keys(database)) == 2 * TOGETHER
+
+
+@on_sqlite
+@pytest.mark.parametrize("late", [False, True])
+async def test_an_error_that_somebody_keeps_keeps_no_file_open(database_url: str, late: bool) -> None:
+    closing = Database(checked_url(database_url), TIMEOUT_S)
+    await closing.write(Adding("there"))
+    with pytest.raises(sqlalchemy.exc.IntegrityError) as kept:
+        await closing.write(Adding("there", late=late))
+    await closing.close()
+    file = sqlalchemy.make_url(database_url).database
+    assert file
+    opened = [os.readlink(each) for each in Path("/proc/self/fd").iterdir() if each.is_symlink()]
+    assert not [each for each in opened if each.startswith(file)]
+    assert kept.tb
 
 
 async def test_rows_that_are_there_stay_as_they_are(database: Database) -> None:
