@@ -280,7 +280,7 @@ def answer(
         status=status,
         code=code,
         detail=detail,
-        request_id=_request_id(),
+        request_id=request_id(),
         errors=errors,
     )
     return JSONResponse(
@@ -324,7 +324,7 @@ def install(app: FastAPI) -> None:
             "internal-error",
             "The service failed in a way that it did not expect. Tell its operator the request_id.",
             # Starlette sends this one from outside of our middleware, which puts the id on all others.
-            {"X-Request-ID": _request_id() or ""},
+            {"X-Request-ID": request_id() or ""},
         )
 
     app.add_exception_handler(HTTPException, http_error)
@@ -349,9 +349,10 @@ def _methods(request: Request) -> set[str]:
     return methods
 
 
-def _request_id() -> str | None:
-    request_id: str | None = structlog.contextvars.get_contextvars().get("request_id")
-    return request_id
+def request_id() -> str | None:
+    """The id of the request that is worked on."""
+    found: str | None = structlog.contextvars.get_contextvars().get("request_id")
+    return found
 
 
 EVERYWHERE: tuple[type[HajaError], ...] = (

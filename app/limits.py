@@ -1,21 +1,18 @@
-"""What a request may take: bytes, time to arrive, a place in the house, time to be worked on."""
+"""What a request may take: bytes, time to arrive, time to be worked on."""
 
 import asyncio
-from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import (
     BodyTooSlow,
     DeadlineExceeded,
-    HajaError,
     QueueFull,
     RequestTooLarge,
-    ServiceBusy,
     answer_error,
 )
+from app.heads import declared_bytes, has_body, is_form
 
 MAX_TEXT_BYTES = 100_000
 """Largest body that is no form with photos: several times the longest description in any encoding."""
@@ -28,8 +25,6 @@ MAX_BATCH_HELD_BYTES = 64_000_000
 
 LINGER_S = 5
 """How long the rest of a refused body is read and thrown away, for its sender to find the answer."""
-
-_OPERATIONS = {"/livez", "/readyz", "/metrics"}
 
 
 class LimitBody:
@@ -60,16 +55,15 @@ class LimitBody:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one ASGI call."""
-        if not _has_body(scope):
+        if not has_body(scope):
             await self._app(scope, receive, send)
             return
-        headers = dict(scope["headers"])
-        declared = headers.get(b"content-length", b"")
+        declared = declared_bytes(scope)
         max_bytes, max_held = self._bounds(scope)
         pace = _Pace(self._pause_s, self._min_rate)
         held = 0
-        too_large = declared.isdigit() and int(declared) > max_bytes
-        ends = declared.isdigit() and not too_large
+        too_large = declared is not None and declared > max_bytes
+        ends = declared is not None and not too_large
 
         async def counted() -> Message:
             nonlocal held, ends
@@ -109,7 +103,7 @@ class LimitBody:
         """Most bytes of this body, and most of them that are in memory."""
         if scope["path"].endswith("/classifications/batch"):
             return self._max_batch_bytes, MAX_BATCH_HELD_BYTES
-        most = self._max_bytes if _is_form(scope) else min(self._max_bytes, MAX_TEXT_BYTES)
+        most = self._max_bytes if is_form(scope) else min(self._max_bytes, MAX_TEXT_BYTES)
         return most, most
 
 
@@ -138,92 +132,6 @@ class _Pace:
         self._waited += clock() - began
         self.received += len(message.get("body", b""))
         return message
-
-
-class Door:
-    """Turns requests away, forms before their photos are read, when as many as can be served are in the house.
-
-    Read first and refused later, they would cost under a rush what those inside need.
-    """
-
-    def __init__(self, app: ASGIApp, photo_places: int, other_places: int) -> None:
-        self._app = app
-        self._photos = _Room(photo_places, QueueFull)
-        self._others = _Room(other_places, ServiceBusy)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one ASGI call."""
-        if scope["type"] != "http" or scope["path"] in _OPERATIONS:
-            await self._app(scope, receive, send)
-            return
-        is_form = _is_form(scope)
-        room = self._photos if is_form else self._others
-        visitor = object()
-        whole = not _has_body(scope)
-
-        async def admitted() -> Message:
-            nonlocal whole
-            if whole:
-                return await receive()
-            room.arrive(visitor)
-            message = await receive()
-            whole = not message.get("more_body", False)
-            if whole:
-                room.settle(visitor)
-            return message
-
-        async def answer(message: Message) -> None:
-            # Who follows a job may do so for hours, and has places of their own.
-            if message["type"] == "http.response.start" and _is_event_stream(message):
-                room.leave(visitor)
-            await send(message)
-
-        try:
-            # A form takes its place when it is read, if ever; anything else may be work whatever it says of a body.
-            if is_form:
-                room.require_place()
-            else:
-                room.arrive(visitor)
-                room.settle(visitor)
-        except HajaError as refusal:
-            await answer_error(refusal)(scope, receive, send)
-            return
-        try:
-            await self._app(scope, admitted, answer)
-        finally:
-            room.leave(visitor)
-
-
-class _Room:
-    def __init__(self, places: int, refusal: Callable[[], HajaError]) -> None:
-        self._places = places
-        # Who arrives slowly, over a bad line, must not keep the others out while nothing is in work.
-        self._places_to_arrive = places // 4
-        self._refusal = refusal
-        self._arriving: set[object] = set()
-        self._inside: set[object] = set()
-
-    def arrive(self, visitor: object) -> None:
-        """Come in, or wait for the rest of what one brings. Raises the refusal where the room is full."""
-        if visitor not in self._arriving and visitor not in self._inside:
-            self.require_place()
-        self._inside.discard(visitor)
-        self._arriving.add(visitor)
-
-    def settle(self, visitor: object) -> None:
-        """Have arrived whole."""
-        self._arriving.discard(visitor)
-        self._inside.add(visitor)
-
-    def leave(self, visitor: object) -> None:
-        """Be in the room no more, or never have been."""
-        self._arriving.discard(visitor)
-        self._inside.discard(visitor)
-
-    def require_place(self) -> None:
-        """Raises the refusal where the room is full."""
-        if len(self._inside) + min(len(self._arriving), self._places_to_arrive) >= self._places:
-            raise self._refusal()
 
 
 class Deadline:
@@ -270,25 +178,6 @@ class Deadline:
             if answered or not limit.expired():
                 raise
             await answer_error(DeadlineExceeded())(scope, receive, send)
-
-
-def _has_body(scope: Scope) -> bool:
-    return scope["type"] == "http" and any(
-        name in {b"content-length", b"transfer-encoding"} for name, _ in scope["headers"]
-    )
-
-
-def _is_form(scope: Scope) -> bool:
-    return _media_type(scope).startswith(b"multipart/form-data")
-
-
-def _is_event_stream(message: Message) -> bool:
-    return _media_type(message).startswith(b"text/event-stream")
-
-
-def _media_type(message: Mapping[str, Any]) -> bytes:
-    media_type: bytes = dict(message["headers"]).get(b"content-type", b"")
-    return media_type.lower()
 
 
 def _too_large(max_bytes: int) -> RequestTooLarge:

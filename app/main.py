@@ -38,10 +38,11 @@ from app.catalogs.service import CatalogService
 from app.config import Settings
 from app.database import Database, Session
 from app.decoding.decoders import Decoders
+from app.door import Door, FullHouse, Room
 from app.embedding import Embedder
 from app.embedding.opening import open_embedder
 from app.embedding.several import Embedders
-from app.errors import EmbedderUnavailable, StartError, StorageUnavailable
+from app.errors import EmbedderUnavailable, QueueFull, ServiceBusy, StartError, StorageUnavailable
 from app.evaluation.service import EvaluationService
 from app.idempotency.repository import forget_old
 from app.inspections.export_report import ReportService
@@ -54,7 +55,7 @@ from app.intake import Intake
 from app.jobs.repository import JobRepository
 from app.jobs.service import JobService
 from app.jobs.worker import BatchWorker
-from app.limits import MAX_FORM_FIELD_BYTES, MAX_FORM_FIELDS, Deadline, Door, LimitBody
+from app.limits import MAX_FORM_FIELD_BYTES, MAX_FORM_FIELDS, Deadline, LimitBody
 from app.metrics import Metrics
 from app.middleware import Observe, Protect
 from app.reembedding.other_backbones import OtherBackbones
@@ -245,7 +246,8 @@ def create_app(settings: Settings, backbone: Backbone | None = None, decoders: D
     service.state.sign_in_provider = SignInProvider.of(settings)
     errors.install(service)
     service.add_middleware(Deadline, seconds=settings.request_timeout_s)
-    service.add_middleware(Door, photo_places=settings.queue_size, other_places=settings.max_requests)
+    photos = Room(settings.queue_size, QueueFull)
+    service.add_middleware(Door, photos=photos, others=Room(settings.max_requests, ServiceBusy))
     service.add_middleware(Authenticate, cookies=cookies, per_minute=settings.requests_per_minute)
     service.add_middleware(
         LimitBody,
@@ -255,6 +257,7 @@ def create_app(settings: Settings, backbone: Backbone | None = None, decoders: D
         pause_s=settings.body_pause_s,
         min_rate=settings.min_body_rate,
     )
+    service.add_middleware(FullHouse, photos=photos, max_bytes=settings.max_request_bytes)
     service.add_middleware(Protect, docs_url=DOCS_URL, is_https=settings.is_https)
     service.add_middleware(Observe, metrics=metrics)
     service.include_router(app.inspections.export_endpoints.router)

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextvars
-import os
 import time
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
@@ -58,6 +57,14 @@ class Adding:
 async def _keys(database: Database) -> Sequence[str]:
     async with database.reading() as session:
         return sorted(await session.scalars(select(IdempotencyKey.key)))
+
+
+def _opened(url: str) -> list[Path]:
+    """What this process has open of a SQLite database."""
+    file = sqlalchemy.make_url(url).database
+    assert file
+    opened = [each.readlink() for each in Path("/proc/self/fd").iterdir() if each.is_symlink()]
+    return [each for each in opened if str(each).startswith(file)]
 
 
 async def _ask(database: Database, *changes: Adding) -> "list[asyncio.Task[str]]":
@@ -178,10 +185,7 @@ async def test_an_error_that_somebody_keeps_keeps_no_file_open(database_url: str
     with pytest.raises(sqlalchemy.exc.IntegrityError) as kept:
         await closing.write(Adding("there", late=late))
     await closing.close()
-    file = sqlalchemy.make_url(database_url).database
-    assert file
-    opened = [os.readlink(each) for each in Path("/proc/self/fd").iterdir() if each.is_symlink()]
-    assert not [each for each in opened if each.startswith(file)]
+    assert not _opened(database_url)
     assert kept.tb
 
 

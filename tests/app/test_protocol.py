@@ -228,6 +228,43 @@ def test_the_rest_of_a_body_that_was_answered_is_not_awaited_for_ever(
     assert caller.is_cut_while_sending(b"a") is not None
 
 
+@pytest.mark.parametrize("size", [1, 1000, 300_000, 5_000_000])
+@pytest.mark.parametrize("pieces", [1, 2, 7])
+def test_the_rest_of_a_body_that_was_answered_is_read_over_to_the_byte(call: Call, size: int, pieces: int) -> None:
+    caller = call()
+    for _ in range(3):
+        caller.send(POST % b"" + b"Content-Length: %d\r\n\r\n" % size)
+        assert caller.receive().startswith(b"HTTP/1.1 200")
+        # What looks like a request is none, and behind the last byte another one begins.
+        body = (GET + b"\r\n") * (size // len(GET) + 1)
+        sent = body[:size] + GET + b"\r\n"
+        step = -(-len(sent) // pieces)
+        for start in range(0, len(sent), step):
+            caller.send(sent[start : start + step])
+            time.sleep(0.01)
+        assert caller.receive().count(b"HTTP/1.1 200") == 1
+    caller.socket.shutdown(socket.SHUT_WR)
+    assert caller.rest() == b""
+
+
+@pytest.mark.parametrize("sent", [0, 10, 999])
+def test_who_leaves_within_the_rest_of_a_body_is_forgotten(call: Call, server: uvicorn.Server, sent: int) -> None:
+    caller = call()
+    caller.send(POST % b"" + b"Content-Length: 1000\r\n\r\n")
+    assert caller.receive().startswith(b"HTTP/1.1 200")
+    caller.send(bytes(sent))
+    caller.socket.close()
+    _until(lambda: not server.server_state.connections)
+
+
+def test_a_connection_on_which_nothing_is_said_after_the_rest_of_a_body_is_closed(call: Call) -> None:
+    caller = call()
+    caller.send(POST % b"" + b"Content-Length: 1000\r\n\r\n")
+    assert caller.receive().startswith(b"HTTP/1.1 200")
+    caller.send(bytes(1000))
+    assert caller.rest() == b""
+
+
 @pytest.mark.parametrize("end", [b"", b"Connection: close\r\n"])
 def test_an_answer_that_nobody_reads_is_given_up(
     call: Call, server: uvicorn.Server, monkeypatch: pytest.MonkeyPatch, end: bytes
