@@ -24,6 +24,7 @@ def start(empty_database_url: str, tmp_path: Path) -> Iterator[Callable[[], Proc
         yield lambda: stack.enter_context(started(tmp_path, empty_database_url))
 
 
+@pytest.mark.only_on("sqlite", "what is logged does not depend on the database")
 def test_every_request_is_a_line_of_json_with_the_id_that_the_caller_got(start: Callable[[], Process]) -> None:
     process = start()
     process.wait_until_ready()

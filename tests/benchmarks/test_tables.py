@@ -20,6 +20,7 @@ def reports_stay() -> Iterator[None]:
 
 
 @needs_photos
+@pytest.mark.slow
 def test_calibration(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(sys, "argv", ["calibration", "--quick"])
     calibration.main()
@@ -37,6 +38,7 @@ def test_support(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
 
 
 @needs_photos
+@pytest.mark.slow
 def test_heatmap(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(sys, "argv", ["heatmap", "--quick"])
     heatmap.main()

@@ -81,7 +81,7 @@ class Site:
         self.service = Killable(folder, environment)
         self.service.start()
         self.client = httpx.Client(timeout=60)
-        self._passed: list[str] = []
+        self.passed: list[str] = []
         self.class_ids: dict[tuple[str, str], str] = {}
         self.support_ids: dict[tuple[str, str, str], str] = {}
         self.answer_ids: dict[str, str] = {}
@@ -96,7 +96,21 @@ class Site:
     def points(self, request: Request) -> list[str]:
         """Do a request well; the points that it passed."""
         self.do(request)
-        return self._passed
+        return self.passed
+
+    def kill_at(self, make: Callable[[], Request], point: int) -> None:
+        """Do a request until it dies at its point, or at its last one where it passes fewer.
+
+        Photos of a batch share a transaction where they are ready together, and each transaction has points of its own.
+        """
+        killed = self.tally.kills.total()
+        for _ in range(5):
+            self.do(make(), Fate(point=point))
+            if self.tally.kills.total() > killed:
+                return
+            assert len(self.passed) < point
+            point = len(self.passed)
+        raise AssertionError(f"point {point} was not reached")
 
     def do(self, request: Request, fate: Fate = WELL) -> None:
         """Send a request to its fate, and compare what is there then; one with a key is repeated until it is answered.
@@ -133,7 +147,7 @@ class Site:
         try:
             answer = self._send(request)
             self._finish_jobs()
-            self._passed = self.service.arm(0)
+            self.passed = self.service.arm(0)
         except (httpx.TransportError, EOFError, OSError):
             dies = True
         if timer is not None:
