@@ -13,7 +13,7 @@ def has_body(scope: Scope) -> bool:
     )
 
 
-def declared_bytes(scope: Scope) -> int | None:
+def declared_bytes(scope: Mapping[str, Any]) -> int | None:
     """The length of the body, or None where it comes in chunks; the server lets nobody send more than he says."""
     declared = dict(scope["headers"]).get(b"content-length", b"")
     return int(declared) if declared.isdigit() else None

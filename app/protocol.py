@@ -17,6 +17,7 @@ from app.errors import (
     TooManyConnections,
     answer_error,
 )
+from app.heads import declared_bytes
 
 MAX_ADDRESS_BYTES = 8_192
 MAX_HEADERS = 100
@@ -106,7 +107,6 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_message_begin()
         self._in_head = True
         self._header_bytes = 0
-        self._missing = 0
 
     def on_url(self, url: bytes) -> None:
         """A piece of the address."""
@@ -120,8 +120,6 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_header(name, value)
         self._incomplete_bytes = 0
         self._header_bytes += len(name) + len(value)
-        if name.lower() == b"content-length":
-            self._missing = int(value)  # the parser has looked at it
         if len(self.headers) > MAX_HEADERS or self._header_bytes > MAX_HEADER_BYTES:
             self._stop(HeadersTooLarge())
 
@@ -130,6 +128,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._stop_timer()
         self._incomplete_bytes = 0
         self._in_head, self._in_body = False, True
+        self._missing = declared_bytes(self.scope) or 0
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:

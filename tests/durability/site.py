@@ -81,7 +81,7 @@ class Site:
         self.service = Killable(folder, environment)
         self.service.start()
         self.client = httpx.Client(timeout=60)
-        self.passed: list[str] = []
+        self._passed: list[str] = []
         self.class_ids: dict[tuple[str, str], str] = {}
         self.support_ids: dict[tuple[str, str, str], str] = {}
         self.answer_ids: dict[str, str] = {}
@@ -96,7 +96,7 @@ class Site:
     def points(self, request: Request) -> list[str]:
         """Do a request well; the points that it passed."""
         self.do(request)
-        return self.passed
+        return self._passed
 
     def kill_at(self, make: Callable[[], Request], point: int) -> None:
         """Do a request until it dies at its point, or at its last one where it passes fewer.
@@ -108,8 +108,8 @@ class Site:
             self.do(make(), Fate(point=point))
             if self.tally.kills.total() > killed:
                 return
-            assert len(self.passed) < point
-            point = len(self.passed)
+            assert len(self._passed) < point
+            point = len(self._passed)
         raise AssertionError(f"point {point} was not reached")
 
     def do(self, request: Request, fate: Fate = WELL) -> None:
@@ -147,7 +147,7 @@ class Site:
         try:
             answer = self._send(request)
             self._finish_jobs()
-            self.passed = self.service.arm(0)
+            self._passed = self.service.arm(0)
         except (httpx.TransportError, EOFError, OSError):
             dies = True
         if timer is not None:
