@@ -62,7 +62,9 @@ class DecodingProcess:
                         "PYTHONPATH": os.pathsep.join(str(Path(entry).absolute()) for entry in sys.path),
                         "OPENBLAS_NUM_THREADS": "1",
                     },
-                    start_new_session=True,
+                    # Ctrl+C is the service's to hear. No session of its own: Linux would give it as much of the machine
+                    # as all of the service, however it is reniced.
+                    process_group=0,
                 )
         except OSError as error:
             self._end.close()

@@ -1,6 +1,7 @@
 """A process that decodes: `python -m app.decoding.worker MEMORY_BYTES MAX_PIXELS`, with a socket as its stdin."""
 
 import json
+import os
 import socket
 import sys
 import traceback
@@ -16,10 +17,14 @@ from app.decoding import sandbox, wire
 MOST_BYTES = 1 << 32
 """Of a photo on the wire. How many it may have is settled before it comes here."""
 
+NICE = 10
+"""Photos are decoded when the service has nothing else to do, or whoever wants an answer waits for it behind them."""
+
 
 def main() -> None:
     """Answer until the service is gone."""
     sandbox.bind_to_parent()
+    os.nice(NICE)
     memory_bytes, max_pixels = map(int, sys.argv[1:])
     photos.prepare()
     with socket.socket(fileno=0) as service, suppress(wire.BrokenOffError):
