@@ -107,20 +107,38 @@ class Door:
 
 
 class FullHouse:
-    """Says that there is no place for more photos, before anything else is done for those who bring them.
+    """Which requests are turned away before anything else is done for them: those that bring photos, and soon end.
 
-    Under a rush they are most of all requests, and what they cost is taken from those inside. So the answer is ready
-    but for the request's id, and the log has one line for all of a second. It is for bodies of a length that is known
-    and allowed, which the server reads over and keeps the connection; the others are turned away later.
+    Under a rush they are most of all requests, and what they cost is taken from those inside. It is for bodies of a
+    length that is known and allowed, which the server throws away and keeps the connection; the others are turned away
+    later.
+    """
+
+    def __init__(self, photos: Room, max_bytes: int) -> None:
+        self._photos = photos
+        self._max_bytes = max_bytes
+
+    def turns_away(self, scope: Scope) -> bool:
+        """Whether there is no place for what this request brings. Then it is answered at once."""
+        return scope["type"] == "http" and self._photos.is_full() and is_form(scope) and self._is_known(scope)
+
+    def _is_known(self, scope: Scope) -> bool:
+        length = declared_bytes(scope)
+        return length is not None and length <= self._max_bytes
+
+
+class TurnAway:
+    """Says that there is no place for more photos. It awaits nothing but the sending, see `FullHouse`.
+
+    The answer is ready but for the request's id, and the log has one line for all of a second.
     """
 
     TURNED_AWAY = "haja.turned_away"
     """In the scope of a request that was, for which the line of that second stands."""
 
-    def __init__(self, app: ASGIApp, photos: Room, max_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, full_house: FullHouse) -> None:
         self._app = app
-        self._photos = photos
-        self._max_bytes = max_bytes
+        self._full_house = full_house
         self._count = 0
         answer = answer_error(QueueFull())
         self._status = answer.status_code
@@ -129,16 +147,12 @@ class FullHouse:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one ASGI call."""
-        if scope["type"] == "http" and self._photos.is_full() and is_form(scope) and self._is_known(scope):
+        if self._full_house.turns_away(scope):
             scope[self.TURNED_AWAY] = True
             self._note()
             await self._answer(send)
         else:
             await self._app(scope, receive, send)
-
-    def _is_known(self, scope: Scope) -> bool:
-        length = declared_bytes(scope)
-        return length is not None and length <= self._max_bytes
 
     async def _answer(self, send: Send) -> None:
         body = b'%s,"request_id":"%s"}' % (self._problem, str(request_id()).encode())

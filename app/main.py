@@ -38,7 +38,7 @@ from app.catalogs.service import CatalogService
 from app.config import Settings
 from app.database import Database, Session
 from app.decoding.decoders import Decoders
-from app.door import Door, FullHouse, Room
+from app.door import Door, FullHouse, Room, TurnAway
 from app.embedding import Embedder
 from app.embedding.opening import open_embedder
 from app.embedding.several import Embedders
@@ -257,7 +257,8 @@ def create_app(settings: Settings, backbone: Backbone | None = None, decoders: D
         pause_s=settings.body_pause_s,
         min_rate=settings.min_body_rate,
     )
-    service.add_middleware(FullHouse, photos=photos, max_bytes=settings.max_request_bytes)
+    service.state.full_house = FullHouse(photos, settings.max_request_bytes)
+    service.add_middleware(TurnAway, full_house=service.state.full_house)
     service.add_middleware(Protect, docs_url=DOCS_URL, is_https=settings.is_https)
     service.add_middleware(Observe, metrics=metrics)
     service.include_router(app.inspections.export_endpoints.router)

@@ -6,7 +6,7 @@ import uuid
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.door import FullHouse
+from app.door import TurnAway
 from app.errors import ForeignPage, answer_error
 from app.metrics import Metrics
 
@@ -50,7 +50,7 @@ class Observe:
         route = getattr(scope.get("route"), "path", "none")
         self._metrics.requests.labels(scope["method"], route, status).inc()
         self._metrics.request_seconds.labels(scope["method"], route).observe(seconds)
-        if FullHouse.TURNED_AWAY in scope:
+        if TurnAway.TURNED_AWAY in scope:
             return
         log = _log.debug if scope["path"] in _QUIET else _log.info
         log("request", method=scope["method"], path=scope["path"], status=status, ms=round(seconds * 1000, 1))

@@ -1,14 +1,18 @@
 """HTTP/1.1 at the socket, bounded where uvicorn trusts its callers: connections, headers, silence, answers not read."""
 
 import asyncio
+import contextvars
 import socket
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, ClassVar, NoReturn
 
 import httptools
 import structlog
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from starlette.types import Scope
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from app.errors import (
     AddressTooLong,
@@ -156,6 +160,20 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_body = False
         super().on_message_complete()
 
+    # What uvicorn does when a request's turn has come
+
+    def answers_at_once(self, scope: Scope) -> bool:
+        """Whether the app will answer this request without waiting for anything, its body included."""
+        raise NotImplementedError
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        if self.flow.write_paused or not self.answers_at_once(cycle.scope):  # type: ignore[arg-type]
+            super()._start_asgi_task(cycle, app)
+            return
+        # No task, and nothing that comes with the head is kept for a reader who does not exist.
+        with suppress(StopIteration):
+            contextvars.copy_context().run(cycle.run_asgi(app).send, None)
+
     # What the app and uvicorn's timer tell
 
     def on_response_complete(self) -> None:
@@ -165,8 +183,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._start_unread_timer()
         elif self._in_body and self.cycle.response_complete:
             self._start_timer(REST_S, self.transport.abort)
-            if self._missing > 0:
-                self._throw_rest_away()
+            self.loop.call_soon(self._throw_rest_away)  # when what came with the head is parsed
 
     def timeout_keep_alive_handler(self) -> None:
         """Nothing has come since the last answer."""
@@ -180,6 +197,9 @@ class BoundedProtocol(HttpToolsProtocol):
     # The rest of a body that was answered before it had come
 
     def _throw_rest_away(self) -> None:
+        is_due = self._in_body and self.cycle.response_complete and self._missing > 0 and self._rest is None
+        if not is_due or self.transport.is_closing():
+            return
         try:
             self._rest = _Rest(self.loop, self.transport, self._missing, self._rest_is_whole)
         except OSError:

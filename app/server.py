@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 
 import uvicorn
 import uvloop
+from starlette.types import Scope
 
 from app.config import Settings
 from app.decoding.decoders import Decoders
@@ -131,6 +132,9 @@ async def _serve(
     class Protocol(BoundedProtocol):
         max_connections = settings.max_connections
         head_timeout_s = settings.head_timeout_s
+
+        def answers_at_once(self, scope: Scope) -> bool:
+            return app.state.full_house.turns_away(scope)  # type: ignore[no-any-return]
 
     # Entered here and not by uvicorn, which would turn a clear error of ours into a traceback in its log.
     async with app.router.lifespan_context(app):

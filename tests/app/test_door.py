@@ -7,7 +7,7 @@ import pytest
 from starlette.types import Message, Receive, Scope, Send
 from structlog.testing import capture_logs
 
-from app.door import Door, FullHouse, Room
+from app.door import Door, FullHouse, Room, TurnAway
 from app.errors import QueueFull, ServiceBusy
 
 FORM = b"multipart/form-data; boundary=b"
@@ -20,7 +20,7 @@ class House:
 
     def __init__(self, places: int, other_places: int = 4) -> None:
         photos = Room(places, QueueFull)
-        self.entrance = FullHouse(self._between, photos, MAX_BYTES)
+        self.entrance = TurnAway(self._between, FullHouse(photos, MAX_BYTES))
         self._door = Door(self._app, photos, Room(other_places, ServiceBusy))
         self.served = asyncio.Event()
         self.bytes_read = 0
