@@ -1,13 +1,14 @@
 """Who is let into the house, and how those are turned away for whom there is no place."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.errors import HajaError, QueueFull, answer_error, request_id
+from app.errors import HajaError, QueueFull, answer_error, new_request_id
 from app.heads import declared_bytes, has_body, is_form, media_type
+from app.metrics import Metrics
 
 _OPERATIONS = {"/livez", "/readyz", "/metrics"}
 
@@ -107,58 +108,42 @@ class Door:
 
 
 class FullHouse:
-    """Which requests are turned away before anything else is done for them: those that bring photos, and soon end.
+    """Answers in the app's place those who bring photos for which there is no place.
 
-    Under a rush they are most of all requests, and what they cost is taken from those inside. It is for bodies of a
+    Under a rush they are most of all requests, and what they cost is taken from those inside. So nothing else is done
+    for them: the answer is ready but for its id, and the log has one line for all of a second. It is for bodies of a
     length that is known and allowed, which the server throws away and keeps the connection; the others are turned away
-    later.
+    at the door.
     """
 
-    def __init__(self, photos: Room, max_bytes: int) -> None:
+    def __init__(self, photos: Room, max_bytes: int, headers: Sequence[tuple[bytes, bytes]], metrics: Metrics) -> None:
+        """`headers` are those that every answer has."""
         self._photos = photos
         self._max_bytes = max_bytes
+        self._count = 0
+        answer = answer_error(QueueFull())
+        self._status = answer.status_code
+        self._headers = [*((name, value) for name, value in answer.raw_headers if name != b"content-length"), *headers]
+        self._problem = bytes(answer.body).removesuffix(b"}")
+        self._requests = metrics.requests.labels("POST", "none", self._status)
 
     def turns_away(self, scope: Scope) -> bool:
-        """Whether there is no place for what this request brings. Then it is answered at once."""
-        return scope["type"] == "http" and self._photos.is_full() and is_form(scope) and self._is_known(scope)
+        """Whether there is no place for what this request brings."""
+        return self._photos.is_full() and scope["method"] == "POST" and is_form(scope) and self._is_known(scope)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - an ASGI app
+        """Say so. Awaits nothing but the sending."""
+        request_id = new_request_id().encode()
+        body = b'%s,"request_id":"%s"}' % (self._problem, request_id)
+        own = [(b"content-length", b"%d" % len(body)), (b"x-request-id", request_id)]
+        await send({"type": "http.response.start", "status": self._status, "headers": [*self._headers, *own]})
+        await send({"type": "http.response.body", "body": body})
+        self._requests.inc()
+        self._note()
 
     def _is_known(self, scope: Scope) -> bool:
         length = declared_bytes(scope)
         return length is not None and length <= self._max_bytes
-
-
-class TurnAway:
-    """Says that there is no place for more photos. It awaits nothing but the sending, see `FullHouse`.
-
-    The answer is ready but for the request's id, and the log has one line for all of a second.
-    """
-
-    TURNED_AWAY = "haja.turned_away"
-    """In the scope of a request that was, for which the line of that second stands."""
-
-    def __init__(self, app: ASGIApp, full_house: FullHouse) -> None:
-        self._app = app
-        self._full_house = full_house
-        self._count = 0
-        answer = answer_error(QueueFull())
-        self._status = answer.status_code
-        self._headers = [header for header in answer.raw_headers if header[0] != b"content-length"]
-        self._problem = bytes(answer.body).removesuffix(b"}")
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one ASGI call."""
-        if self._full_house.turns_away(scope):
-            scope[self.TURNED_AWAY] = True
-            self._note()
-            await self._answer(send)
-        else:
-            await self._app(scope, receive, send)
-
-    async def _answer(self, send: Send) -> None:
-        body = b'%s,"request_id":"%s"}' % (self._problem, str(request_id()).encode())
-        headers = [*self._headers, (b"content-length", str(len(body)).encode())]
-        await send({"type": "http.response.start", "status": self._status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
 
     def _note(self) -> None:
         if not self._count:

@@ -1,6 +1,7 @@
 """Errors that a caller can act on: one base class, one shape of answer (RFC 9457, application/problem+json)."""
 
 import errno
+import uuid
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -347,6 +348,11 @@ def _methods(request: Request) -> set[str]:
         if match is not Match.NONE:
             methods |= getattr(route, "methods", None) or set()
     return methods
+
+
+def new_request_id() -> str:
+    """An id for a request."""
+    return uuid.uuid4().hex[:16]
 
 
 def request_id() -> str | None:

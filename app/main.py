@@ -38,7 +38,7 @@ from app.catalogs.service import CatalogService
 from app.config import Settings
 from app.database import Database, Session
 from app.decoding.decoders import Decoders
-from app.door import Door, FullHouse, Room, TurnAway
+from app.door import Door, FullHouse, Room
 from app.embedding import Embedder
 from app.embedding.opening import open_embedder
 from app.embedding.several import Embedders
@@ -57,7 +57,7 @@ from app.jobs.service import JobService
 from app.jobs.worker import BatchWorker
 from app.limits import MAX_FORM_FIELD_BYTES, MAX_FORM_FIELDS, Deadline, LimitBody
 from app.metrics import Metrics
-from app.middleware import Observe, Protect
+from app.middleware import Observe, Protect, Protective
 from app.reembedding.other_backbones import OtherBackbones
 from app.reembedding.preloading import Preloader
 from app.reembedding.repository import BackboneRepository
@@ -257,9 +257,9 @@ def create_app(settings: Settings, backbone: Backbone | None = None, decoders: D
         pause_s=settings.body_pause_s,
         min_rate=settings.min_body_rate,
     )
-    service.state.full_house = FullHouse(photos, settings.max_request_bytes)
-    service.add_middleware(TurnAway, full_house=service.state.full_house)
-    service.add_middleware(Protect, docs_url=DOCS_URL, is_https=settings.is_https)
+    protect = Protective(is_https=settings.is_https)
+    service.state.full_house = FullHouse(photos, settings.max_request_bytes, protect.of_pages, metrics)
+    service.add_middleware(Protect, headers=protect, docs_url=DOCS_URL)
     service.add_middleware(Observe, metrics=metrics)
     service.include_router(app.inspections.export_endpoints.router)
     service.include_router(app.web.sign_in.router)

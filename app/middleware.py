@@ -1,13 +1,11 @@
 """What happens to every request: an id, a log line, metrics, and what a browser may do with it."""
 
 import time
-import uuid
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.door import TurnAway
-from app.errors import ForeignPage, answer_error
+from app.errors import ForeignPage, answer_error, new_request_id
 from app.metrics import Metrics
 
 _log = structlog.get_logger("app.requests")
@@ -26,7 +24,7 @@ class Observe:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = uuid.uuid4().hex[:16]
+        request_id = new_request_id()
         # Never unbound: each request is a task with a context of its own, and what Starlette answers to an unexpected
         # error it answers after this has ended.
         structlog.contextvars.bind_contextvars(request_id=request_id)
@@ -50,17 +48,12 @@ class Observe:
         route = getattr(scope.get("route"), "path", "none")
         self._metrics.requests.labels(scope["method"], route, status).inc()
         self._metrics.request_seconds.labels(scope["method"], route).observe(seconds)
-        if TurnAway.TURNED_AWAY in scope:
-            return
         log = _log.debug if scope["path"] in _QUIET else _log.info
         log("request", method=scope["method"], path=scope["path"], status=status, ms=round(seconds * 1000, 1))
 
 
-class Protect:
-    """Tells browsers what the answers may do: load nothing from elsewhere, run nothing that stands in a page.
-
-    And refuses what a page of another site sends through a visitor's browser.
-    """
+class Protective:
+    """Headers that tell browsers what an answer may do: load nothing from elsewhere, run nothing that stands in it."""
 
     _PAGES = (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
@@ -72,10 +65,8 @@ class Protect:
         "img-src 'self' data:; base-uri 'none'; frame-ancestors 'none'"
     )
 
-    def __init__(self, app: ASGIApp, docs_url: str, *, is_https: bool) -> None:
-        self._app = app
-        self._docs_url = docs_url
-        self._always = [
+    def __init__(self, *, is_https: bool) -> None:
+        always = [
             (b"x-content-type-options", b"nosniff"),
             (b"referrer-policy", b"no-referrer"),
             (b"permissions-policy", b"geolocation=(self), camera=(self), microphone=()"),
@@ -83,7 +74,18 @@ class Protect:
             (b"cross-origin-resource-policy", b"same-origin"),
         ]
         if is_https:
-            self._always.append((b"strict-transport-security", b"max-age=31536000"))
+            always.append((b"strict-transport-security", b"max-age=31536000"))
+        self.of_pages = [(b"content-security-policy", self._PAGES.encode()), *always]
+        self.of_docs = [(b"content-security-policy", self._DOCS.encode()), *always]
+
+
+class Protect:
+    """Gives every answer its protective headers, and refuses what a page of another site sends through a browser."""
+
+    def __init__(self, app: ASGIApp, headers: Protective, docs_url: str) -> None:
+        self._app = app
+        self._headers = headers
+        self._docs_url = docs_url
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one ASGI call."""
@@ -100,7 +102,7 @@ class Protect:
             return
         path = scope["path"]
         is_docs = path == self._docs_url or path.startswith(f"{self._docs_url}/")
-        headers = [(b"content-security-policy", (self._DOCS if is_docs else self._PAGES).encode()), *self._always]
+        headers = self._headers.of_docs if is_docs else self._headers.of_pages
 
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":

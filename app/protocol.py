@@ -1,7 +1,6 @@
 """HTTP/1.1 at the socket, bounded where uvicorn trusts its callers: connections, headers, silence, answers not read."""
 
 import asyncio
-import contextvars
 import socket
 import sys
 from collections.abc import Callable
@@ -10,7 +9,7 @@ from typing import Any, ClassVar, NoReturn
 
 import httptools
 import structlog
-from starlette.types import Scope
+from starlette.types import ASGIApp, Scope
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
@@ -41,6 +40,12 @@ LINGER_S = 2
 
 _log = structlog.get_logger("app.requests")
 
+_ROOM = memoryview(bytearray(1 << 18))
+"""Where what comes is parsed, on all connections one after the other."""
+
+_HEAD_BYTES = 1 << 14
+"""Read at a time where a head is due. What comes with it of a body that nobody wants is left in the kernel."""
+
 _NOWHERE = bytearray(1 << 20)
 """Where bytes go that nobody reads, those of all connections."""
 
@@ -59,6 +64,7 @@ class BoundedProtocol(HttpToolsProtocol):
         # One at a time: who is late with a head, has no body to come.
         self._timer: asyncio.TimerHandle | None = None
         self._unread_timer: asyncio.TimerHandle | None = None
+        self._in_parser = False
         self._in_head = False
         self._in_body = False
         self._refusal: HajaError | None = None
@@ -68,11 +74,16 @@ class BoundedProtocol(HttpToolsProtocol):
         """Bytes of the body that have not come, where its length was said."""
         self._rest: _Rest | None = None
 
+    def wanted(self) -> int:
+        """How many bytes to read next, at most."""
+        return len(_ROOM) if self._in_body else _HEAD_BYTES
+
     # What the transport tells
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Await a head, or refuse a connection too many."""
         super().connection_made(transport)
+        transport.set_protocol(_Reading(self))
         if len(self.connections) > 2 * self.max_connections:
             transport.abort()  # not even places to refuse are left
         elif len(self.connections) > self.max_connections:
@@ -93,7 +104,9 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._refusal is not None:
             return
         self._incomplete_bytes += len(data)
+        self._in_parser = True
         super().data_received(data)
+        self._in_parser = False
         if self._refusal is not None or self.transport.is_closing():
             return
         if self._incomplete_bytes > MAX_HEADER_BYTES:
@@ -101,6 +114,8 @@ class BoundedProtocol(HttpToolsProtocol):
         elif self._timer is None and not self._in_body and (self.cycle is None or self.cycle.response_complete):
             # The first bytes of the next request; from here on uvicorn's time for idle connections does not run.
             self._start_timer(self.head_timeout_s, self._head_is_late)
+        elif self._in_body and self.cycle.response_complete and self._rest is None:
+            self._throw_rest_away()
 
     def pause_writing(self) -> None:
         """The reader is slower than we are."""
@@ -162,17 +177,18 @@ class BoundedProtocol(HttpToolsProtocol):
 
     # What uvicorn does when a request's turn has come
 
-    def answers_at_once(self, scope: Scope) -> bool:
-        """Whether the app will answer this request without waiting for anything, its body included."""
+    def at_once(self, scope: Scope) -> ASGIApp | None:
+        """What answers this request in the app's place, without waiting for anything, its body included."""
         raise NotImplementedError
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
-        if self.flow.write_paused or not self.answers_at_once(cycle.scope):  # type: ignore[arg-type]
+        brief = None if self.flow.write_paused else self.at_once(cycle.scope)  # type: ignore[arg-type]
+        if brief is None:
             super()._start_asgi_task(cycle, app)
             return
         # No task, and nothing that comes with the head is kept for a reader who does not exist.
         with suppress(StopIteration):
-            contextvars.copy_context().run(cycle.run_asgi(app).send, None)
+            cycle.run_asgi(brief).send(None)  # type: ignore[arg-type]
 
     # What the app and uvicorn's timer tell
 
@@ -183,7 +199,8 @@ class BoundedProtocol(HttpToolsProtocol):
             self._start_unread_timer()
         elif self._in_body and self.cycle.response_complete:
             self._start_timer(REST_S, self.transport.abort)
-            self.loop.call_soon(self._throw_rest_away)  # when what came with the head is parsed
+            if not self._in_parser:
+                self._throw_rest_away()
 
     def timeout_keep_alive_handler(self) -> None:
         """Nothing has come since the last answer."""
@@ -197,9 +214,8 @@ class BoundedProtocol(HttpToolsProtocol):
     # The rest of a body that was answered before it had come
 
     def _throw_rest_away(self) -> None:
-        is_due = self._in_body and self.cycle.response_complete and self._missing > 0 and self._rest is None
-        if not is_due or self.transport.is_closing():
-            return
+        if self._missing <= 0:
+            return  # in chunks: nobody knows how much it is
         try:
             self._rest = _Rest(self.loop, self.transport, self._missing, self._rest_is_whole)
         except OSError:
@@ -257,6 +273,25 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._unread_timer is not None:
             self._unread_timer.cancel()
             self._unread_timer = None
+
+
+class _Reading(asyncio.BufferedProtocol):
+    """Reads for a connection, without a copy of its own and no more at a time than is wanted."""
+
+    def __init__(self, connection: BoundedProtocol) -> None:
+        self._connection = connection
+        self.eof_received = connection.eof_received  # type: ignore[method-assign]
+        self.connection_lost = connection.connection_lost  # type: ignore[method-assign]
+        self.pause_writing = connection.pause_writing  # type: ignore[method-assign]
+        self.resume_writing = connection.resume_writing  # type: ignore[method-assign]
+
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - a wish of the transport
+        """Where to."""
+        return _ROOM[: self._connection.wanted()]
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Something has come."""
+        self._connection.data_received(_ROOM[:nbytes])  # type: ignore[arg-type]
 
 
 class _Rest:

@@ -14,6 +14,7 @@ from starlette.types import Scope
 
 from app.config import Settings
 from app.decoding.decoders import Decoders
+from app.door import FullHouse
 from app.main import create_app
 from app.protocol import BoundedProtocol
 from models.backbones import Backbone
@@ -129,12 +130,14 @@ async def _serve(
 ) -> None:
     app = create_app(settings, backbone, decoders)
 
+    full_house: FullHouse = app.state.full_house
+
     class Protocol(BoundedProtocol):
         max_connections = settings.max_connections
         head_timeout_s = settings.head_timeout_s
 
-        def answers_at_once(self, scope: Scope) -> bool:
-            return app.state.full_house.turns_away(scope)  # type: ignore[no-any-return]
+        def at_once(self, scope: Scope) -> FullHouse | None:
+            return full_house if full_house.turns_away(scope) else None
 
     # Entered here and not by uvicorn, which would turn a clear error of ours into a traceback in its log.
     async with app.router.lifespan_context(app):

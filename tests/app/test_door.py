@@ -7,8 +7,9 @@ import pytest
 from starlette.types import Message, Receive, Scope, Send
 from structlog.testing import capture_logs
 
-from app.door import Door, FullHouse, Room, TurnAway
+from app.door import Door, FullHouse, Room
 from app.errors import QueueFull, ServiceBusy
+from app.metrics import Metrics
 
 FORM = b"multipart/form-data; boundary=b"
 CHUNKED = (b"transfer-encoding", b"chunked")
@@ -20,7 +21,7 @@ class House:
 
     def __init__(self, places: int, other_places: int = 4) -> None:
         photos = Room(places, QueueFull)
-        self.entrance = TurnAway(self._between, FullHouse(photos, MAX_BYTES))
+        self._full_house = FullHouse(photos, MAX_BYTES, [], Metrics())
         self._door = Door(self._app, photos, Room(other_places, ServiceBusy))
         self.served = asyncio.Event()
         self.bytes_read = 0
@@ -44,7 +45,9 @@ class House:
                 await asyncio.Event().wait()
             return {"type": "http.request", "body": part, "more_body": bool(waiting)}
 
-        await self.entrance({"type": "http", "path": path, "headers": headers}, receive, self._send)
+        scope = {"type": "http", "method": "POST", "path": path, "headers": headers}
+        entrance = self._full_house if self._full_house.turns_away(scope) else self._between
+        await entrance(scope, receive, self._send)
 
     async def _send(self, message: Message) -> None:
         if message["type"] == "http.response.start":

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import uvicorn
 import uvloop
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app import protocol
 from app.protocol import BoundedProtocol
@@ -26,8 +26,8 @@ class Bounded(BoundedProtocol):
     max_connections = MAX_CONNECTIONS
     head_timeout_s = HEAD_S
 
-    def answers_at_once(self, scope: Scope) -> bool:
-        return bool(scope["path"] == "/at-once")
+    def at_once(self, scope: Scope) -> ASGIApp | None:
+        return answer if scope["path"] == "/at-once" else None
 
 
 async def answer(scope: Scope, receive: Receive, send: Send) -> None:
