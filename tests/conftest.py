@@ -9,6 +9,7 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
+import fastapi.dependencies.models
 import httpx
 import pytest
 import structlog
@@ -67,6 +68,15 @@ def _plain_logs() -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
     )
+
+
+@pytest.fixture(autouse=True)
+def _forgotten_apps() -> Iterator[None]:
+    """FastAPI remembers of each endpoint what kind of function it is, and with it all apps that there ever were."""
+    yield
+    for remembering in vars(fastapi.dependencies.models).values():
+        if hasattr(remembering, "cache_clear"):
+            remembering.cache_clear()
 
 
 @pytest.fixture(scope="session")
