@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import sys
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, ClassVar, NoReturn
@@ -40,8 +41,8 @@ LINGER_S = 2
 
 _log = structlog.get_logger("app.requests")
 
-_ROOM = memoryview(bytearray(1 << 18))
-"""Where what comes is parsed, on all connections one after the other."""
+_BODY_BYTES = 1 << 18
+"""Read at a time of a body."""
 
 _HEAD_BYTES = 1 << 14
 """Read at a time where a head is due. What comes with it of a body that nobody wants is left in the kernel."""
@@ -51,6 +52,16 @@ _NOWHERE = bytearray(1 << 20)
 
 _UNREAD = socket.MSG_TRUNC if sys.platform == "linux" else 0
 """With it Linux forgets them where they are, in the kernel, at a fifth of what it costs to copy them out."""
+
+
+class _Desk(threading.local):
+    """Where what comes is parsed, on all connections of an event loop one after the other."""
+
+    def __init__(self) -> None:
+        self.view = memoryview(bytearray(_BODY_BYTES))
+
+
+_DESK = _Desk()
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -76,7 +87,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def wanted(self) -> int:
         """How many bytes to read next, at most."""
-        return len(_ROOM) if self._in_body else _HEAD_BYTES
+        return _BODY_BYTES if self._in_body else _HEAD_BYTES
 
     # What the transport tells
 
@@ -287,11 +298,11 @@ class _Reading(asyncio.BufferedProtocol):
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - a wish of the transport
         """Where to."""
-        return _ROOM[: self._connection.wanted()]
+        return _DESK.view[: self._connection.wanted()]
 
     def buffer_updated(self, nbytes: int) -> None:
         """Something has come."""
-        self._connection.data_received(_ROOM[:nbytes])  # type: ignore[arg-type]
+        self._connection.data_received(_DESK.view[:nbytes])  # type: ignore[arg-type]
 
 
 class _Rest:
@@ -321,6 +332,7 @@ class _Rest:
     def stop(self) -> None:
         """Read no more."""
         if self._socket.fileno() >= 0:
+            self._await(1)  # what the next reader of this connection awaits
             self._loop.remove_reader(self._socket)
             self._socket.close()
 
@@ -337,8 +349,8 @@ class _Rest:
         except OSError:
             size = 0
         self._missing -= size
-        self._await(self._missing or 1)
         if size and self._missing:
+            self._await(self._missing)
             return
         self.stop()
         if size:
