@@ -110,7 +110,7 @@ async def test_connections_cut_anywhere(
 
     await asyncio.gather(*(call(range(first, count + 1, 4)) for first in range(1, 5)))
     proxy.budgets = iter(())
-    assert proxy.cuts > count / 4
+    assert proxy.cuts > count / 8
     for table, rest in (("classifications", 0), ("feedback", 1), ("catalogs", 2)):
         effects = len([number for number in range(1, count + 1) if number % 3 == rest])
         others = 0 if table == "feedback" else 1
