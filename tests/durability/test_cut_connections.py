@@ -85,7 +85,8 @@ async def test_connections_cut_anywhere(
     await register(remote, "crack", [photo()])
     told = await classify(remote, photo(seed=1))
     chance = random.Random(7)  # noqa: S311
-    proxy.budgets = iter(lambda: int(10 ** chance.uniform(3, 6)), 0)
+    most = runs(5, 6)  # digits of bytes: with few requests, connections that live long would leave few cuts
+    proxy.budgets = iter(lambda: int(10 ** chance.uniform(3, most)), 0)
     # Connections of the time before live as long as they like: what holds them lets them go now.
     execute(database_url, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE client_port > 0")
     count = runs(40, 1000)
@@ -110,7 +111,7 @@ async def test_connections_cut_anywhere(
 
     await asyncio.gather(*(call(range(first, count + 1, 4)) for first in range(1, 5)))
     proxy.budgets = iter(())
-    assert proxy.cuts > count / 8
+    assert proxy.cuts > count / 4
     for table, rest in (("classifications", 0), ("feedback", 1), ("catalogs", 2)):
         effects = len([number for number in range(1, count + 1) if number % 3 == rest])
         others = 0 if table == "feedback" else 1
