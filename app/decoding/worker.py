@@ -18,7 +18,7 @@ MOST_BYTES = 1 << 32
 """Of a photo on the wire. How many it may have is settled before it comes here."""
 
 NICE = 10
-"""Photos are decoded when the service has nothing else to do, or whoever wants an answer waits for it behind them."""
+"""Photos are decoded when the service has nothing else to do: else even who is refused would wait behind them."""
 
 
 def main() -> None:
