@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Column, Table
 
 from app import demo as demonstration
-from app import integrity, logs, schema_version, server
+from app import integrity, logs, server
 from app.access.commands import key_commands
 from app.backup.commands import backup, restore
 from app.backup.file import BackupError
@@ -27,7 +27,6 @@ from app.catalogs.schemas import DefectClassCreate
 from app.catalogs.service import MAX_PHOTOS
 from app.commands import quiet_settings
 from app.config import Settings
-from app.database import Database
 from app.embedding import ray_worker
 from app.errors import HajaError, StartError
 from app.idempotency.service import Once
@@ -40,7 +39,9 @@ from app.metrics import Metrics
 from app.pagination import every
 from app.photos import PhotoError
 from app.reembedding.commands import reembed
-from app.schema_version import SchemaError
+from app.storage import schema
+from app.storage.database import Database
+from app.storage.schema import SchemaError
 from models.manifest import CheckpointError
 
 cli = typer.Typer(
@@ -137,7 +138,7 @@ def openapi() -> None:
 def migrate() -> None:
     """Bring the database to the schema of this version. Back it up first."""
     settings = quiet_settings()
-    schema_version.upgrade(settings.database_url)
+    schema.upgrade(settings.database_url)
     out.print("The database has the schema of this version.")
 
 
@@ -195,7 +196,7 @@ def check(
 ) -> None:
     """Check that database, photos and prototypes agree; exit code 1 where they do not."""
     settings = quiet_settings()
-    schema_version.prepare(settings.database_url)
+    schema.prepare(settings.database_url)
 
     async def find() -> tuple[int, list[str]]:
         database = Database(settings.database_url, settings.database_timeout_s)

@@ -9,7 +9,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.blobs import checked_place
-from app.database import checked_url
+from app.storage.database import checked_url
 from models.backbones import DEFAULT
 from models.engines import EngineName, Precision
 from models.views import Views

@@ -12,8 +12,8 @@ from app.archive.tables import Embedding, Photo
 from app.blobs import Blobs
 from app.catalogs.repository import unpack
 from app.catalogs.tables import Catalog, DefectClass, PastDefectClass, PastSupportPhoto, Prototype, SupportPhoto
-from app.database import Database
 from app.parallel import for_each
+from app.storage.database import Database
 from models.prototypes import embedding_sum
 
 PARALLEL = 4

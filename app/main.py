@@ -23,7 +23,7 @@ import app.jobs.endpoints
 import app.operations
 import app.web.endpoints
 import app.web.sign_in
-from app import errors, schema_version
+from app import errors
 from app.access.cookies import Cookies
 from app.access.middleware import Authenticate
 from app.access.provider import SignInProvider
@@ -36,7 +36,6 @@ from app.catalogs.history import HistoryRepository
 from app.catalogs.repository import CatalogRepository
 from app.catalogs.service import CatalogService
 from app.config import Settings
-from app.database import Database, Session
 from app.decoding.decoders import Decoders
 from app.door import Door, FullHouse, Room
 from app.embedding import Embedder
@@ -62,6 +61,8 @@ from app.reembedding.other_backbones import OtherBackbones
 from app.reembedding.preloading import Preloader
 from app.reembedding.repository import BackboneRepository
 from app.reembedding.service import ReembeddingService
+from app.storage import schema
+from app.storage.database import Database, Session
 from app.web.pages import Pages, VersionedFiles
 from models.backbones import Backbone
 
@@ -178,7 +179,7 @@ async def any_services(
     Raises:
         SchemaError, StartError, CheckpointError: the message says what to do.
     """
-    schema_version.prepare(settings.database_url)
+    schema.prepare(settings.database_url)
     # The products here are small: threads of BLAS would spin against those that decode and embed.
     threadpool_limits(1, "blas")
     own = decoders or Decoders(
@@ -206,7 +207,7 @@ def create_app(settings: Settings, backbone: Backbone | None = None, decoders: D
             await services.access.refuse_open(settings.host)
             app.state.access_service = services.access
             app.state.audit_service = AuditService(services.database)
-            app.state.schema_revision = schema_version.head()
+            app.state.schema_revision = schema.head()
             app.state.database = services.database
             app.state.blobs = services.blobs
             app.state.embedder = services.embedders.own

@@ -7,9 +7,7 @@ import numpy as np
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
-from app import schema_version
 from app.blobs import Blobs
-from app.database import Database
 from app.embedding import Embedder
 from app.errors import (
     DatabaseUnavailable,
@@ -20,6 +18,8 @@ from app.errors import (
     documented,
 )
 from app.metrics import Metrics
+from app.storage import schema
+from app.storage.database import Database
 from models.engines import probes
 
 router = APIRouter(tags=["operations"])
@@ -56,7 +56,7 @@ async def get_readiness(request: Request) -> Readiness:
     database: Database = request.app.state.database
     embedder: Embedder = request.app.state.embedder
     blobs: Blobs = request.app.state.blobs
-    await schema_version.check(database, request.app.state.schema_revision)
+    await schema.check(database, request.app.state.schema_revision)
     await blobs.ping()
     size = embedder.manifest.transform
     pattern = (await asyncio.to_thread(probes, size.height, size.width, 1))[0]

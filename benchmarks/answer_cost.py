@@ -14,8 +14,8 @@ from app.catalogs.past import index_of
 from app.catalogs.prototype_cache import Candidate
 from app.catalogs.schemas import DefectClassName
 from app.catalogs.support_cache import Supports
-from app.database import new_id
 from app.inspections.service import judge, nearest_examples
+from app.storage.database import new_id
 from benchmarks import ceiling, pictures, report, service, timing
 from benchmarks.report import Section, verdict
 from models.backbones import Backbone

@@ -10,13 +10,13 @@ import httpx
 import numpy as np
 from numpy.typing import NDArray
 
-from app import schema_version
 from app.catalogs.prototype_cache import Candidate, PrototypeIndex
 from app.catalogs.repository import CatalogRepository
 from app.catalogs.schemas import DefectClassName
 from app.config import Settings
-from app.database import Database, new_id
 from app.inspections.service import judge
+from app.storage import schema
+from app.storage.database import Database, new_id
 from benchmarks import ceiling, pictures, report, service, timing
 from benchmarks.report import Section, verdict
 from benchmarks.service import Service
@@ -131,7 +131,7 @@ def _after_add(section: Section, running: Service, size: int, rounds: int) -> No
 async def _fill(url: str, backbone: Backbone, sizes: tuple[int, ...]) -> None:
     """Catalogs of synthetic classes, by the repository's own statements, each in one transaction."""
     url = Settings(database_url=url).database_url
-    schema_version.prepare(url)
+    schema.prepare(url)
     database, rows = Database(url), CatalogRepository()
     for size in sizes:
         vectors = _vectors(size, backbone.dimension)

@@ -20,7 +20,7 @@ import numpy as np
 
 from app import photos
 from app.config import Settings
-from app.sqlite import PAGE_BYTES
+from app.storage.sqlite import PAGE_BYTES
 from benchmarks import pictures
 from models.backbones import Backbone, load_backbone
 

@@ -19,9 +19,9 @@ from app.catalogs.schemas import DefectClassName
 from app.catalogs.support_cache import Supports
 from app.catalogs.support_report import Example
 from app.catalogs.support_report import report as support_report
-from app.database import new_id
 from app.inspections.service import nearest_examples
 from app.photo_quality import copies
+from app.storage.database import new_id
 from benchmarks import ceiling, draws, report, sources
 from benchmarks.heads import Episode, Photos
 from benchmarks.report import Section

@@ -6,8 +6,8 @@ import app.archive.tables
 import app.catalogs.tables
 import app.idempotency.tables
 import app.inspections.tables  # noqa: F401 - each import brings its tables into the metadata
-from app.database import Base
-from app.schema_version import sync_engine
+from app.storage.database import Base
+from app.storage.schema import sync_engine
 
 engine = sync_engine(context.config.attributes["url"])
 try:

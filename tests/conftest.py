@@ -17,7 +17,7 @@ from fastapi import FastAPI
 from hypothesis import settings as hypothesis_settings
 from rich.console import Console
 
-from app import cli, learning, schema_version
+from app import cli, learning
 from app.access import commands as key_commands
 from app.backup import commands as backup_commands
 from app.blobs import commands as blobs_commands
@@ -27,6 +27,7 @@ from app.jobs import commands as jobs_commands
 from app.main import create_app
 from app.reembedding import commands as reembedding_commands
 from app.server import running
+from app.storage import schema
 from models.backbones import Backbone, load_backbone
 from tests import ray_cluster
 from tests.postgresql import PostgresServer
@@ -97,7 +98,7 @@ def decoders() -> Iterator[Decoders]:
 def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A SQLite file that the migrations have made, to be copied: cheaper than migrating for each test."""
     path = tmp_path_factory.mktemp("migrated") / "haja.db"
-    schema_version.prepare(f"sqlite:///{path}")
+    schema.prepare(f"sqlite:///{path}")
     return path
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import psycopg
 
-from app import schema_version
+from app.storage import schema
 
 
 class PostgresServer:
@@ -26,7 +26,7 @@ class PostgresServer:
             self.execute(f"ALTER SYSTEM SET {setting} = off")
         self.execute("SELECT pg_reload_conf()")
         self._migrated = self.create()
-        schema_version.prepare(self.url(self._migrated))
+        schema.prepare(self.url(self._migrated))
 
     def url(self, name: str) -> str:
         """The address of a database, as the settings take it after their check."""

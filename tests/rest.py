@@ -8,9 +8,9 @@ import httpx
 import pytest
 from sqlalchemy import Executable, text
 
-from app import schema_version
 from app.config import Settings
-from app.database import Base
+from app.storage import schema
+from app.storage.database import Base
 
 CLASSES = "/v1/catalogs/default/defect-classes"
 CLASSIFICATIONS = "/v1/catalogs/default/classifications"
@@ -63,7 +63,7 @@ def database_failures(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 def execute(url: str, statement: str | Executable, **values: object) -> list[tuple[Any, ...]]:
     """Run a statement on a service's database as another program could; its rows."""
-    engine = schema_version.sync_engine(url)
+    engine = schema.sync_engine(url)
     try:
         with engine.begin() as connection:
             result = connection.execute(text(statement) if isinstance(statement, str) else statement, values)

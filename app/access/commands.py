@@ -12,13 +12,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from app import schema_version
 from app.access.roles import COMMAND_LINE, Principal, Role, acting_as
 from app.access.schemas import KeyCreate, KeyCreated, KeyOut
 from app.access.service import AccessService
 from app.commands import quiet_settings
-from app.database import Database
 from app.pagination import every
+from app.storage import schema
+from app.storage.database import Database
 
 key_commands = typer.Typer(help="API keys: who may do what.", no_args_is_help=True)
 out = Console()
@@ -96,7 +96,7 @@ def revoke(key: Annotated[str, typer.Argument(metavar="KEY", help="As `list` sho
 @asynccontextmanager
 async def _access() -> AsyncIterator[AccessService]:
     settings = quiet_settings()
-    schema_version.prepare(settings.database_url)
+    schema.prepare(settings.database_url)
     who = Principal(None, f"{COMMAND_LINE.name} ({getpass.getuser()})", COMMAND_LINE.everywhere)
     database = Database(settings.database_url, settings.database_timeout_s)
     try:

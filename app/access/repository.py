@@ -13,9 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.access.roles import Role
 from app.access.tables import ApiKey, ApiKeyGrant, SignIn
 from app.catalogs.tables import Catalog, DefectClass, SupportPhoto
-from app.database import new_id
 from app.inspections.tables import Classification
 from app.jobs.tables import Job
+from app.storage.database import new_id
 
 
 class Scope(StrEnum):

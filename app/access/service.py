@@ -21,9 +21,9 @@ from app.access.secrets import digest, new_key, new_token, parse_key
 from app.access.tables import ApiKey
 from app.audit.repository import record
 from app.catalogs.errors import catalog_not_found
-from app.database import Database, Session
 from app.errors import DatabaseUnavailable, StartError
 from app.pagination import Page, cut
+from app.storage.database import Database, Session
 
 TRUSTED_S = 2.0
 """So long a process goes by what it has read of a key or session: a key that another process revokes ends within it."""

@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.archive.errors import PhotoNotFound
 from app.archive.tables import Embedding, Photo
 from app.blobs import Blobs
-from app.database import Base, insert_absent, insert_absent_and_hold
 from app.intake import CheckedPhoto, ReceivedPhoto
+from app.storage.database import Base, insert_absent, insert_absent_and_hold
 
 
 class ArchiveRepository:

@@ -2,8 +2,8 @@
 
 from app.archive.errors import photo_not_found
 from app.archive.repository import ArchiveRepository
-from app.database import Database
 from app.intake import Intake
+from app.storage.database import Database
 
 
 class ArchiveService:

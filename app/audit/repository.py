@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access.roles import acting
 from app.audit.tables import AuditEntry
-from app.database import new_id
+from app.storage.database import new_id
 
 Action = Literal[
     "catalog-created",

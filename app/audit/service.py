@@ -7,8 +7,8 @@ from app.access.roles import Role, acting
 from app.audit import repository
 from app.audit.repository import Action
 from app.audit.schemas import AuditEntryOut
-from app.database import Database
 from app.pagination import Page, cut
+from app.storage.database import Database
 
 
 class AuditService:

@@ -10,7 +10,6 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from app import schema_version
 from app.backup import service
 from app.backup.file import BackupError, BackupReader, Manifest
 from app.backup.service import Report
@@ -18,7 +17,8 @@ from app.blobs import Blobs
 from app.blobs.opening import open_blobs
 from app.commands import quiet_settings
 from app.config import Settings
-from app.database import Database
+from app.storage import schema
+from app.storage.database import Database
 
 out = Console()
 
@@ -28,7 +28,7 @@ Result = TypeVar("Result")
 def backup(file: Annotated[Path, typer.Argument(help="The file to make; there must be none of this name.")]) -> None:
     """Write the whole site, photos included, into one file, while the service runs."""
     settings = quiet_settings()
-    revision = schema_version.known_revision(settings.database_url)
+    revision = schema.known_revision(settings.database_url)
     if revision is None:
         raise BackupError("The database is empty, so there is nothing to back up: see HAJA_DATABASE_URL.")
 
@@ -59,11 +59,11 @@ def restore(file: Annotated[Path, typer.Argument(help="Made by `haja backup`.")]
             await service.restore(database, blobs, reader, report)
 
     with BackupReader(file) as reader:
-        if schema_version.known_revision(settings.database_url) is not None:
+        if schema.known_revision(settings.database_url) is not None:
             _run(settings, look)
         service.prepare_target(settings.database_url, reader.manifest)
         _run(settings, fill)
-        schema_version.upgrade(settings.database_url)
+        schema.upgrade(settings.database_url)
         _tell(reader.manifest)
 
 

@@ -8,11 +8,11 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from app import schema_version
 from app.backup import rows
 from app.backup.file import BackupError, BackupReader, BackupWriter, Manifest, new_file
 from app.blobs import Blobs
-from app.database import Database, Session
+from app.storage import schema
+from app.storage.database import Database, Session
 
 GROUP_PHOTOS = 8
 """Photos in memory at a time while they are restored; object storage takes them side by side."""
@@ -68,14 +68,14 @@ def prepare_target(url: str, manifest: Manifest) -> None:
         BackupError: this program is older than the backup.
         SchemaError: the database cannot be used.
     """
-    if manifest.schema_revision not in schema_version.revisions():
+    if manifest.schema_revision not in schema.revisions():
         raise BackupError(
             f"The backup was made by a newer version of Haja (schema {manifest.schema_revision}; this one knows up to "
-            f"{schema_version.head()}): restore it with that version."
+            f"{schema.head()}): restore it with that version."
         )
-    if schema_version.known_revision(url) not in {None, manifest.schema_revision}:
-        schema_version.downgrade(url, "base")
-    schema_version.upgrade(url, manifest.schema_revision)
+    if schema.known_revision(url) not in {None, manifest.schema_revision}:
+        schema.downgrade(url, "base")
+    schema.upgrade(url, manifest.schema_revision)
 
 
 async def refuse_rows(session: Session) -> None:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from app.database import Session
+from app.storage.database import Session
 
 DATABASE = "database"
 """The value of HAJA_BLOBS that is no address."""

@@ -7,13 +7,13 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from app import schema_version
 from app.blobs import DATABASE, checked_place
 from app.blobs.move import DatabasePlace, Move, ObjectPlace, Place
 from app.blobs.objects import ObjectStorage
 from app.commands import quiet_settings
 from app.config import Settings
-from app.database import Database
+from app.storage import schema
+from app.storage.database import Database
 
 blob_commands = typer.Typer(help="Where the bytes of photos live.", no_args_is_help=True)
 out = Console()
@@ -47,7 +47,7 @@ def move_command(
             f"--remove would take the bytes from where the service reads them: set HAJA_BLOBS={target} for the service "
             "and for this command, and restart the service first."
         )
-    schema_version.prepare(settings.database_url)
+    schema.prepare(settings.database_url)
     if not asyncio.run(_move(settings, origin, target, remove=remove)):
         raise typer.Exit(1)
     if settings.blobs != target:

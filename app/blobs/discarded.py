@@ -21,7 +21,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.archive.tables import Blob, DiscardedBlob, Photo
-from app.database import insert_absent, lock_tables
+from app.storage.database import insert_absent, lock_tables
 
 KEPT = timedelta(days=1)
 

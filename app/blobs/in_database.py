@@ -6,7 +6,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.archive.tables import Blob, Photo
-from app.database import Database, insert_absent, lock_tables
+from app.storage.database import Database, insert_absent, lock_tables
 
 
 class DatabaseBlobs:

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 from app.blobs.discarded import discard_unowned, discarded
 from app.blobs.in_database import DatabaseBlobs
 from app.blobs.objects import ObjectStorage
-from app.database import Database, Session
 from app.parallel import for_each
+from app.storage.database import Database, Session
 
 PARALLEL = 8
 """Requests to the storage at a time for one registration."""

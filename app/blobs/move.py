@@ -15,8 +15,8 @@ from app.archive.tables import Blob, DiscardedBlob, Photo
 from app.blobs.discarded import discard_copied
 from app.blobs.in_database import DatabaseBlobs
 from app.blobs.objects import ObjectStorage
-from app.database import Database, insert_absent, lock_tables
 from app.parallel import for_each
+from app.storage.database import Database, insert_absent, lock_tables
 
 PARALLEL = 4
 """Photos on the way at a time: bounds the memory."""

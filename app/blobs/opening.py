@@ -5,7 +5,7 @@ from app.blobs.in_database import DatabaseBlobs
 from app.blobs.in_objects import ObjectBlobs
 from app.blobs.objects import ObjectStorage
 from app.config import Settings
-from app.database import Database
+from app.storage.database import Database
 
 
 def open_blobs(settings: Settings, database: Database) -> Blobs:

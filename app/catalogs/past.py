@@ -7,7 +7,7 @@ from app.catalogs.history import HistoryRepository
 from app.catalogs.prototype_cache import Candidate, ClassTotal, PrototypeIndex, build_index
 from app.catalogs.schemas import DefectClassName
 from app.catalogs.support_cache import Supports, by_class
-from app.database import Session
+from app.storage.database import Session
 from models.prototypes import embedding_sum
 
 

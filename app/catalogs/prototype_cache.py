@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from app.catalogs.errors import CatalogNotFound
 from app.catalogs.repository import CatalogRepository, unpack
 from app.catalogs.schemas import DefectClassName
-from app.database import Database
+from app.storage.database import Database
 from models.prototypes import prototype
 
 CATALOGS_KEPT = 64

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.archive.tables import Embedding, Photo
 from app.catalogs.tables import Catalog, DefectClass, Prototype, SupportPhoto
-from app.database import insert_absent, new_id
+from app.storage.database import insert_absent, new_id
 
 Query = TypeVar("Query", bound=Select[*tuple[Any, ...]])
 

@@ -43,11 +43,11 @@ from app.catalogs.schemas import (
 from app.catalogs.support_cache import SupportCache, Supports
 from app.catalogs.support_report import Example, report
 from app.catalogs.tables import Catalog, DefectClass, SupportPhoto
-from app.database import Database, Session
 from app.embedding.several import Embedders
 from app.idempotency.service import Once
 from app.intake import Intake, ReceivedPhoto, Refused, Upload
 from app.pagination import Page, cut
+from app.storage.database import Database, Session
 from models.prototypes import embedding_sum
 from models.ridge_head import RidgeHead
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from app.catalogs.history import HistoryRepository
 from app.catalogs.prototype_cache import Candidate, PrototypeIndex
-from app.database import Database
+from app.storage.database import Database
 
 BYTES_KEPT = 256_000_000
 

@@ -16,9 +16,9 @@ from pydantic import BaseModel
 from starlette.datastructures import UploadFile
 
 from app.access.roles import acting
-from app.database import Database, Session
 from app.errors import HajaError
 from app.idempotency import repository
+from app.storage.database import Database, Session
 
 IdempotencyKeyHeader = Annotated[
     str | None,

@@ -12,12 +12,12 @@ from app.archive.repository import ArchiveRepository
 from app.catalogs.errors import DefectClassNotFound
 from app.catalogs.prototype_cache import PrototypeIndex
 from app.catalogs.service import CatalogService
-from app.database import Database
 from app.embedding.several import Embedders
 from app.inspections.errors import BackboneChanged
 from app.inspections.schemas import Prediction
 from app.inspections.service import InspectionService
 from app.intake import Intake
+from app.storage.database import Database
 from models.heatmap import enlarged, evidence, positive_share
 from models.heatmap_picture import layer, on_photo
 

@@ -13,13 +13,13 @@ from app.catalogs.history import HistoryRepository
 from app.catalogs.past import index_of, supports_at
 from app.catalogs.schemas import DefectClassName
 from app.catalogs.support_cache import Supports
-from app.database import Database
 from app.embedding.several import Embedders
 from app.errors import HajaError
 from app.inspections.schemas import NearestExample, Prediction, PredictionSet
 from app.inspections.service import NEAREST, InspectionService, judge, nearest_examples
 from app.inspections.tables import Classification
 from app.intake import Intake, KeptPhoto, ReceivedPhoto
+from app.storage.database import Database
 from models.manifest import Manifest
 
 SIMILARITY_TOLERANCE, PROBABILITY_TOLERANCE = 1e-5, 1e-4

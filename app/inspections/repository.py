@@ -11,9 +11,9 @@ from sqlalchemy.orm import aliased
 
 from app.archive.tables import Photo
 from app.catalogs.tables import Catalog
-from app.database import insert, new_id
 from app.inspections.filters import ClassificationFilter
 from app.inspections.tables import Classification, Feedback
+from app.storage.database import insert, new_id
 
 Query = TypeVar("Query", bound=Select[*tuple[Any, ...]])
 

@@ -20,7 +20,6 @@ from app.catalogs.prototype_cache import Candidate, PrototypeIndex
 from app.catalogs.repository import CatalogRepository
 from app.catalogs.service import CatalogService
 from app.catalogs.support_cache import Supports
-from app.database import Database, Session
 from app.embedding.several import Embedders
 from app.idempotency.service import Guard
 from app.inspections.errors import CatalogEmpty, FeedbackIncomplete, classification_not_found
@@ -42,6 +41,7 @@ from app.inspections.tables import Classification, Feedback
 from app.intake import Intake, KeptPhoto, ReceivedPhoto, Upload
 from app.metrics import Metrics
 from app.pagination import Page, cut
+from app.storage.database import Database, Session
 from models.manifest import HeadName, Manifest
 from models.prediction_sets import prediction_set
 from models.prototypes import expected_similarity, probabilities, similarities

@@ -11,13 +11,13 @@ from uuid import UUID
 from app.archive.repository import ArchiveRepository
 from app.catalogs.errors import CatalogNotFound
 from app.catalogs.repository import CatalogRepository
-from app.database import Database, Session
 from app.errors import HajaError, QueueFull
 from app.intake import CheckedPhoto, Intake, Refused, Upload, display_name
 from app.jobs.errors import NoPhotos, TooManyBatchPhotos
 from app.jobs.repository import JobRepository
 from app.jobs.tables import JobKind
 from app.photos import PhotoError
+from app.storage.database import Database, Session
 from models.manifest import Transform
 
 MAX_PHOTOS = 1000

@@ -9,7 +9,6 @@ from app.access.roles import acting
 from app.archive.repository import ArchiveRepository
 from app.audit.repository import record
 from app.catalogs.repository import CatalogRepository
-from app.database import Database
 from app.embedding.several import Embedders
 from app.idempotency.service import Guard
 from app.inspections.service import InspectionService
@@ -19,6 +18,7 @@ from app.jobs.receiving import BatchReceiver, Draft, delete_job
 from app.jobs.repository import JobRepository
 from app.jobs.schemas import BatchParameters, ItemProblem, JobOut, JobResult, JobResults
 from app.pagination import Page, cut
+from app.storage.database import Database
 
 WATCH_S = 0.5
 """Between two looks at a job that somebody follows."""

@@ -10,7 +10,6 @@ from pydantic import BaseModel
 
 from app.archive.repository import ArchiveRepository
 from app.catalogs.errors import CatalogNotFound
-from app.database import Database, Session
 from app.errors import (
     DatabaseUnavailable,
     DecoderUnavailable,
@@ -27,6 +26,7 @@ from app.jobs.repository import JobRepository
 from app.jobs.schemas import BatchParameters
 from app.jobs.tables import JobItem
 from app.parallel import for_each
+from app.storage.database import Database, Session
 
 POLL_S = 2.0
 """Between two looks for work that came through another process."""

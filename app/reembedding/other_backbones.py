@@ -5,12 +5,12 @@ from pathlib import Path
 import structlog
 
 from app.config import Settings
-from app.database import Database, Session
 from app.embedding import Embedder
 from app.embedding.opening import open_embedder
 from app.errors import EmbedderUnavailable, StartError
 from app.metrics import Metrics
 from app.reembedding.repository import BackboneRepository
+from app.storage.database import Database, Session
 from models.backbones import VIEWED
 from models.manifest import CheckpointError
 from models.views import Views

@@ -4,10 +4,10 @@ import asyncio
 
 import structlog
 
-from app.database import Database
 from app.embedding.several import Embedders
 from app.errors import HajaError
 from app.reembedding.repository import BackboneRepository
+from app.storage.database import Database
 
 LOOK_S = 5.0
 """Between two looks; loading takes about as long."""

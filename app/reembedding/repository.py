@@ -13,9 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.archive.tables import Embedding
 from app.catalogs.repository import pack
 from app.catalogs.tables import Catalog, DefectClass, Prototype, SupportPhoto
-from app.database import insert_absent, lock_tables
 from app.jobs.tables import Job, JobItem
 from app.reembedding.tables import KnownBackbone
+from app.storage.database import insert_absent, lock_tables
 from models.views import Views
 
 

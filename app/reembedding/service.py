@@ -18,7 +18,6 @@ from app.catalogs.errors import CatalogNotFound
 from app.catalogs.repository import CatalogRepository
 from app.catalogs.schemas import Share
 from app.catalogs.service import CatalogService
-from app.database import Database
 from app.embedding.several import Embedders
 from app.errors import HajaError
 from app.evaluation.service import judge_by_others
@@ -29,6 +28,7 @@ from app.jobs.worker import TEMPORARY, TRIES
 from app.parallel import for_each
 from app.photos import PhotoDamaged
 from app.reembedding.repository import BackboneRepository
+from app.storage.database import Database
 from models.prototypes import embedding_sum
 
 GROUP = 16

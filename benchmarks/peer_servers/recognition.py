@@ -20,7 +20,7 @@ from torchvision import transforms  # type: ignore[import-untyped]
 
 from app import photos
 from app.config import Settings
-from app.sqlite import PAGE_BYTES
+from app.storage.sqlite import PAGE_BYTES
 from models.backbones import DEFAULT, load_backbone, load_features
 from models.prototypes import probabilities, similarities
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import inspect, select, update
 
-from app import schema_version
 from app.inspections.tables import Classification
+from app.storage import schema
 from models.backbones import Backbone
 from tests.drawn import photo, photos
 from tests.rest import execute
@@ -51,7 +51,7 @@ def _rows(database: str, table: str) -> int:
 
 
 def _tables(database: str) -> list[str]:
-    engine = schema_version.sync_engine(database)
+    engine = schema.sync_engine(database)
     try:
         return inspect(engine).get_table_names()
     finally:

@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import text
 
 from app.config import Settings
-from app.database import Database
 from app.errors import DatabaseUnavailable
+from app.storage.database import Database
 from tests.conftest import MakeSettings
 from tests.drawn import photo
 from tests.durability.cutting_proxy import CuttingProxy

@@ -8,11 +8,11 @@ import httpx
 import pytest
 from sqlalchemy import Column, Connection, Engine, MetaData, Table, insert, inspect, select
 
-from app import schema_version
 from app.config import Settings
-from app.database import Base
 from app.main import create_app
 from app.server import running
+from app.storage import schema
+from app.storage.database import Base
 from models.backbones import Backbone
 from tests.drawn import photo, photos
 from tests.rest import CLASSES, CLASSIFICATIONS, classify, created, files, register
@@ -103,14 +103,14 @@ async def test_every_released_version_keeps_its_rows_and_answers(
     with running(settings, backbone) as address:
         async with httpx.AsyncClient(base_url=address, timeout=60) as client:
             await _fill(client)
-    engine = schema_version.sync_engine(url)
+    engine = schema.sync_engine(url)
     site = _read(engine)
-    released = schema_version.revisions()
+    released = schema.revisions()
     assert len(released) >= 7
     assert {name for name, rows in site.items() if not rows} == UNFILLED
     for revision in released[:: runs(3, 1)]:
-        schema_version.downgrade(url, "base")
-        schema_version.upgrade(url, revision)
+        schema.downgrade(url, "base")
+        schema.upgrade(url, revision)
         old = _write(engine, site)
         assert (await asyncio.to_thread(haja, "migrate"))[0] == 0
         new = _read(engine)

@@ -17,9 +17,9 @@ import pytest
 from sqlalchemy import make_url
 from starlette.formparsers import MultiPartParser
 
-from app import schema_version
 from app.config import Settings
 from app.server import running
+from app.storage import schema
 from models.backbones import Backbone
 from tests.conftest import MakeSettings
 from tests.drawn import encode, photo
@@ -60,7 +60,7 @@ def on_small_disk(
     """Settings with a database on the small disk."""
     if database_url.startswith("sqlite"):
         url = f"sqlite:///{small_disk}/haja.db"
-        schema_version.prepare(url)
+        schema.prepare(url)
         yield make_settings(database_url=url)
         return
     server: PostgresServer = request.getfixturevalue("postgresql")

@@ -11,11 +11,11 @@ import httpx
 import pytest
 from sqlalchemy import inspect
 
-from app import schema_version
 from app.backup.rows import LEFT_OUT
 from app.config import Settings
-from app.database import Base
 from app.server import running
+from app.storage import schema
+from app.storage.database import Base
 from models.backbones import Backbone
 from tests.conftest import MakeSettings
 from tests.drawn import photo, photos
@@ -123,7 +123,7 @@ async def test_nothing_is_left_out(
     """Every table that the database has is in the file, every column and every row of it; and every photo."""
     await _fill(client)
     assert (await asyncio.to_thread(at, settings.database_url, "backup", tmp_path / "site.zip"))[0] == 0
-    engine = schema_version.sync_engine(settings.database_url)
+    engine = schema.sync_engine(settings.database_url)
     inspector = inspect(engine)
     with zipfile.ZipFile(tmp_path / "site.zip") as archive:
         tables = json.loads(archive.read("manifest.json"))["tables"]

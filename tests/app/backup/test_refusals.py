@@ -12,8 +12,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app import schema_version
 from app.config import Settings
+from app.storage import schema
 from tests.drawn import photos
 from tests.durability.killable import Killable
 from tests.rest import execute, register, row_counts
@@ -88,8 +88,8 @@ class TestDamaged:
             assert code in {0, 1}, err
             if code == 0:
                 assert haja("check")[0] == 0
-                schema_version.downgrade(target.database_url, "base")
-                schema_version.upgrade(target.database_url)
+                schema.downgrade(target.database_url, "base")
+                schema.upgrade(target.database_url)
             else:
                 noticed += 1
                 assert "nothing was restored" in err

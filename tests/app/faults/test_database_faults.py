@@ -14,9 +14,9 @@ from fastapi import FastAPI
 from sqlalchemy import event, make_url
 from starlette.formparsers import MultiPartParser
 
-from app import schema_version
 from app.config import Settings
 from app.server import running
+from app.storage import schema
 from models.backbones import Backbone
 from tests.conftest import MakeSettings
 from tests.drawn import encode, photo, photos
@@ -166,7 +166,7 @@ class TestFull:
         self, small_disk: Path, make_settings: MakeSettings, backbone: Backbone
     ) -> None:
         settings = make_settings(database_url=f"sqlite:///{small_disk}/haja.db")
-        schema_version.prepare(settings.database_url)
+        schema.prepare(settings.database_url)
         with running(settings, backbone) as address:
             async with httpx.AsyncClient(base_url=address, timeout=30) as client:
                 await register(client, "crack", [photo()])

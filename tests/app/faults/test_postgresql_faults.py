@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import make_url, text
 
 from app.config import Settings
-from app.database import Database
+from app.storage.database import Database
 from tests.conftest import MakeSettings
 from tests.drawn import photo
 from tests.postgresql import PostgresServer

@@ -9,8 +9,8 @@ from fastapi import FastAPI, Response
 
 from app.catalogs.schemas import CatalogCreate, DefectClassCreate
 from app.config import Settings
-from app.database import Database
 from app.idempotency.service import Once
+from app.storage.database import Database
 from tests.drawn import photo, photos
 from tests.rest import CLASSES, CLASSIFICATIONS, classify, created, files, nothing_stored, problem, register, row_counts
 

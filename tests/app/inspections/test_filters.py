@@ -5,8 +5,8 @@ from typing import Any
 import httpx
 import pytest
 
-from app import schema_version
 from app.config import Settings
+from app.storage import schema
 from tests.drawn import photo
 from tests.rest import CLASSIFICATIONS, classify, created, execute, files, problem, register
 
@@ -128,8 +128,8 @@ async def test_answers_of_an_older_database_are_found_by_class(client: httpx.Asy
     answer = await classify(client, photo())
     first = "SELECT first_class_id FROM classifications"
     before = execute(settings.database_url, first)
-    schema_version.downgrade(settings.database_url, "0004")
-    schema_version.upgrade(settings.database_url)
+    schema.downgrade(settings.database_url, "0004")
+    schema.upgrade(settings.database_url)
     assert execute(settings.database_url, first) == before
     found = await client.get("/v1/classifications", params={"defect_class_id": made["id"]})
     assert found.json()["items"] == [answer]

@@ -27,9 +27,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engin
 from sqlalchemy.orm import DeclarativeBase
 
 from app.errors import DatabaseUnavailable, OutcomeUnknown, SchemaChanged, StorageFull
-from app.postgresql import Connector
-from app.sqlite import PUT_OFF, connect, existing_file, prepare_sqlite
-from app.sqlite_writer import NoTurnError, SqliteWriter, Work
+from app.storage.postgresql import Connector
+from app.storage.sqlite import PUT_OFF, connect, existing_file, prepare_sqlite
+from app.storage.sqlite_writer import NoTurnError, SqliteWriter, Work
 
 _log = structlog.get_logger(__name__)
 

@@ -17,16 +17,16 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Engine, event, inspect, select, text
 
 import migrations
-from app import schema_version
 from app.catalogs.schemas import DefectClassCreate
 from app.config import Settings
-from app.database import Base
 from app.idempotency.service import Once
 from app.inspections.schemas import FeedbackCreate
 from app.intake import KeptPhoto
 from app.main import create_app, open_services
 from app.metrics import Metrics
-from app.schema_version import SchemaError
+from app.storage import schema
+from app.storage.database import Base
+from app.storage.schema import SchemaError
 from models.backbones import Backbone
 from tests.drawn import photo, photos
 from tests.postgresql import PostgresServer
@@ -39,7 +39,7 @@ def url(empty_database_url: str) -> str:
 
 @pytest.fixture
 def engine(url: str) -> Iterator[Engine]:
-    made = schema_version.sync_engine(url)
+    made = schema.sync_engine(url)
     yield made
     made.dispose()
 
@@ -54,25 +54,25 @@ def differences(engine: Engine) -> list[object]:
 
 
 def test_the_models_equal_the_migrated_schema(url: str, engine: Engine) -> None:
-    schema_version.prepare(url)
+    schema.prepare(url)
     assert len(inspect(engine).get_table_names()) > 5
     assert differences(engine) == []
 
 
 def test_the_comparison_sees_a_difference(url: str, engine: Engine) -> None:
-    schema_version.prepare(url)
+    schema.prepare(url)
     with engine.begin() as connection:
         connection.execute(text("ALTER TABLE photos ADD COLUMN colour TEXT"))
     assert differences(engine) != []
 
 
 def test_the_schema_goes_up_down_and_up_again(url: str, engine: Engine) -> None:
-    schema_version.upgrade(url)
+    schema.upgrade(url)
     tables = set(inspect(engine).get_table_names())
     assert tables >= set(Base.metadata.tables)
-    schema_version.downgrade(url, "base")
+    schema.downgrade(url, "base")
     assert inspect(engine).get_table_names() == ["alembic_version"]
-    schema_version.upgrade(url)
+    schema.upgrade(url)
     assert set(inspect(engine).get_table_names()) == tables
     assert differences(engine) == []
 
@@ -90,10 +90,10 @@ async def test_an_older_database_keeps_its_rows_and_its_past_begins(
         word = FeedbackCreate(verdict="confirmed", add_to_support=True)
         assert (await services.inspections.give_feedback(old.id, word, once)).support_photo_id is not None
     before = _rows(engine)
-    schema_version.downgrade(url, "0002")
+    schema.downgrade(url, "0002")
     assert "past_support_photos" not in inspect(engine).get_table_names()
     assert "added_in" not in {column["name"] for column in inspect(engine).get_columns("support_photos")}
-    schema_version.upgrade(url)
+    schema.upgrade(url)
     assert differences(engine) == []
     assert _rows(engine) == before
     async with open_services(Settings(database_url=url), Metrics(), backbone) as services:
@@ -153,7 +153,7 @@ def test_a_new_file_that_another_is_about_to_set_up_is_waited_for(url: str, engi
         other.execute("BEGIN IMMEDIATE")
         release = threading.Timer(0.2, other.rollback)
         release.start()
-        schema_version.prepare(url)
+        schema.prepare(url)
         release.join()
     assert differences(engine) == []
 
@@ -166,11 +166,11 @@ def test_one_that_looks_while_another_migrates_sees_its_own_tables(url: str, eng
     def migrate(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
         looks.append(statement)
         if len(looks) == 1:
-            schema_version.upgrade(url)
+            schema.upgrade(url)
 
     event.listen(Engine, "after_cursor_execute", migrate)
     try:
-        schema_version.prepare(url)
+        schema.prepare(url)
     finally:
         event.remove(Engine, "after_cursor_execute", migrate)
     assert len(looks) > 1
@@ -178,20 +178,20 @@ def test_one_that_looks_while_another_migrates_sees_its_own_tables(url: str, eng
 
 
 def test_a_database_of_this_version_is_left_alone(url: str, engine: Engine) -> None:
-    schema_version.prepare(url)
+    schema.prepare(url)
     with engine.begin() as connection:
         connection.execute(text("INSERT INTO blobs VALUES ('a', 'b')"))
-    schema_version.prepare(url)
+    schema.prepare(url)
     with engine.connect() as connection:
         assert connection.execute(text("SELECT count(*) FROM blobs")).scalar() == 1
 
 
 def test_a_newer_database_is_refused_and_left_as_it_is(url: str, engine: Engine) -> None:
-    schema_version.prepare(url)
+    schema.prepare(url)
     with engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(SchemaError, match=r"newer version of Haja \(schema 9999; .*install that version"):
-        schema_version.prepare(url)
+        schema.prepare(url)
     with engine.connect() as connection:
         assert connection.execute(text("SELECT version_num FROM alembic_version")).scalar() == "9999"
 
@@ -200,7 +200,7 @@ def test_somebody_else_s_tables_are_refused_and_left_as_they_are(url: str, engin
     with engine.begin() as connection:
         connection.execute(text("CREATE TABLE invoices (id INTEGER)"))
     with pytest.raises(SchemaError, match="not Haja's"):
-        schema_version.prepare(url)
+        schema.prepare(url)
     assert inspect(engine).get_table_names() == ["invoices"]
 
 
@@ -208,8 +208,8 @@ def test_an_older_database_is_told_to_migrate(
     url: str, engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The code of the future: the same migrations and one more."""
-    schema_version.prepare(url)
-    head = schema_version._script().get_current_head()
+    schema.prepare(url)
+    head = schema._script().get_current_head()
     future = tmp_path / "migrations"
     shutil.copytree(Path(migrations.__file__).parent, future)
     (future / "versions" / "next.py").write_text(
@@ -218,9 +218,9 @@ def test_an_older_database_is_told_to_migrate(
     )
     monkeypatch.setattr(migrations, "__file__", str(future / "__init__.py"))
     with pytest.raises(SchemaError, match=rf"older schema \({head} instead of next\).*`haja migrate`"):
-        schema_version.prepare(url)
-    schema_version.upgrade(url)
-    schema_version.prepare(url)
+        schema.prepare(url)
+    schema.upgrade(url)
+    schema.prepare(url)
     with engine.connect() as connection:
         assert connection.execute(text("SELECT version_num FROM alembic_version")).scalar() == "next"
 
@@ -231,17 +231,17 @@ def test_a_database_that_cannot_hold_every_name_says_so(postgresql: PostgresServ
     postgresql.execute(f"CREATE DATABASE {name} ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
     try:
         with pytest.raises(SchemaError, match=f"the encoding {encoding}.*ENCODING 'UTF8'"):
-            schema_version.prepare(postgresql.url(name))
+            schema.prepare(postgresql.url(name))
     finally:
         postgresql.drop(name)
 
 
 def test_a_database_that_cannot_be_opened_says_so(tmp_path: Path) -> None:
     with pytest.raises(SchemaError, match="cannot be used"):
-        schema_version.prepare(f"sqlite:///{tmp_path}/nowhere/haja.db")
+        schema.prepare(f"sqlite:///{tmp_path}/nowhere/haja.db")
     (tmp_path / "text.db").write_text("not a database, but long enough to have a header" * 100, encoding="utf-8")
     with pytest.raises(SchemaError, match="cannot be used"):
-        schema_version.prepare(f"sqlite:///{tmp_path}/text.db")
+        schema.prepare(f"sqlite:///{tmp_path}/text.db")
     with pytest.raises(SchemaError, match="cannot be used") as refused:
-        schema_version.prepare("postgresql+psycopg://me:secret@127.0.0.1:1/haja?connect_timeout=2")
+        schema.prepare("postgresql+psycopg://me:secret@127.0.0.1:1/haja?connect_timeout=2")
     assert "secret" not in str(refused.value)

@@ -12,10 +12,10 @@ import pytest
 import sqlalchemy
 from sqlalchemy import event, select
 
-from app.database import Database, Session, checked_url, insert, insert_absent_and_hold
 from app.errors import DatabaseUnavailable
 from app.idempotency.tables import IdempotencyKey
-from app.sqlite_writer import TOGETHER
+from app.storage.database import Database, Session, checked_url, insert, insert_absent_and_hold
+from app.storage.sqlite_writer import TOGETHER
 
 TIMEOUT_S = 0.5
 

@@ -16,9 +16,9 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 import migrations
-from app.database import Database
 from app.errors import SchemaChanged
-from app.sqlite import prepare_sqlite
+from app.storage.database import Database
+from app.storage.sqlite import prepare_sqlite
 
 WAIT_S = 10
 """So long a start or a command waits for a PostgreSQL that says nothing, or for others that set up the same file."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from app.sqlite import AT_ONCE, BriefConnection, connect
+from app.storage.sqlite import AT_ONCE, BriefConnection, connect
 
 
 class Counting(BriefConnection):
