@@ -20,24 +20,24 @@ from app import integrity, logs, server
 from app.access.commands import key_commands
 from app.backup.commands import backup, restore
 from app.backup.file import BackupError
-from app.blobs.commands import blob_commands
-from app.blobs.opening import open_blobs
 from app.catalogs.errors import NoUsablePhoto
 from app.catalogs.schemas import DefectClassCreate
 from app.catalogs.service import MAX_PHOTOS
-from app.commands import quiet_settings
+from app.commands.blobs import blob_commands
+from app.commands.settings import quiet_settings
 from app.config import Settings
 from app.embedding import ray_worker
 from app.errors import HajaError, StartError
 from app.idempotency.service import Once
 from app.inspections.replay import Replay
-from app.intake import LocalFile
 from app.jobs.commands import batch
 from app.learning import learning
 from app.main import Services, any_services, create_app, open_services
 from app.metrics import Metrics
 from app.pagination import every
-from app.photos import PhotoError
+from app.photos.blobs.opening import open_blobs
+from app.photos.intake import LocalFile
+from app.photos.reading import PhotoError
 from app.reembedding.commands import reembed
 from app.storage import schema
 from app.storage.database import Database

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from app.blobs import checked_place
+from app.photos.blobs import checked_place
 from app.storage.database import checked_url
 from models.backbones import DEFAULT
 from models.engines import EngineName, Precision

@@ -10,9 +10,9 @@ import httpx
 from rich.console import Console
 from rich.table import Table
 
-from app import photos
 from app.config import Settings
 from app.drawing import DRAWN_DEFECTS, DrawnDefect, draw
+from app.photos import reading
 from app.server import running
 
 SHOTS = 5
@@ -50,7 +50,7 @@ def _draw(folder: Path, defect: DrawnDefect, seeds: range) -> list[Path]:
     files = []
     for number, seed in enumerate(seeds, 1):
         path = folder / f"{number}.jpg"
-        path.write_bytes(photos.encode_jpeg(draw(defect.name, seed).pixels))
+        path.write_bytes(reading.encode_jpeg(draw(defect.name, seed).pixels))
         files.append(path)
     return files
 

@@ -8,11 +8,11 @@ import numpy as np
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.archive.tables import Embedding, Photo
-from app.blobs import Blobs
 from app.catalogs.repository import unpack
 from app.catalogs.tables import Catalog, DefectClass, PastDefectClass, PastSupportPhoto, Prototype, SupportPhoto
 from app.parallel import for_each
+from app.photos.blobs import Blobs
+from app.photos.tables import Embedding, Photo
 from app.storage.database import Database
 from models.prototypes import embedding_sum
 

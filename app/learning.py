@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from app import photos
+from app.photos import reading
 from models.augmentation import stack_photos
 from models.backbones import load_manifest
 from models.checkpoint_writer import require_photos, write_checkpoint
@@ -174,8 +174,8 @@ def read_photos(folder: Path, transform: Transform) -> LabelledImages:
 
     def decode(data: bytes) -> Image:
         try:
-            return photos.decode(data, transform, max_pixels=100_000_000).pixels
-        except photos.PhotoError as error:
+            return reading.decode(data, transform, max_pixels=100_000_000).pixels
+        except reading.PhotoError as error:
             raise ValueError(error.detail) from error
 
     return read_image_folder(folder, decode)

@@ -13,12 +13,12 @@ from starlette.formparsers import MultiPartParser
 from threadpoolctl import threadpool_limits
 
 import app.access.endpoints
-import app.archive.endpoints
 import app.audit.endpoints
 import app.catalogs.endpoints
 import app.evaluation.endpoints
 import app.inspections.endpoints
 import app.inspections.export_endpoints
+import app.inspections.thumbnails
 import app.jobs.endpoints
 import app.operations
 import app.web.endpoints
@@ -28,15 +28,11 @@ from app.access.cookies import Cookies
 from app.access.middleware import Authenticate
 from app.access.provider import SignInProvider
 from app.access.service import AccessService
-from app.archive.repository import ArchiveRepository
-from app.archive.service import ArchiveService
 from app.audit.service import AuditService
-from app.blobs.opening import open_blobs
 from app.catalogs.history import HistoryRepository
 from app.catalogs.repository import CatalogRepository
 from app.catalogs.service import CatalogService
 from app.config import Settings
-from app.decoding.decoders import Decoders
 from app.door import Door, FullHouse, Room
 from app.embedding import Embedder
 from app.embedding.opening import open_embedder
@@ -50,13 +46,17 @@ from app.inspections.heatmap import HeatmapService
 from app.inspections.replay import ReplayService
 from app.inspections.repository import InspectionRepository
 from app.inspections.service import InspectionService
-from app.intake import Intake
 from app.jobs.repository import JobRepository
 from app.jobs.service import JobService
 from app.jobs.worker import BatchWorker
 from app.limits import MAX_FORM_FIELD_BYTES, MAX_FORM_FIELDS, Deadline, LimitBody
 from app.metrics import Metrics
 from app.middleware import Observe, Protect, Protective
+from app.photos.blobs.opening import open_blobs
+from app.photos.decoding.decoders import Decoders
+from app.photos.intake import Intake
+from app.photos.repository import ArchiveRepository
+from app.photos.service import ArchiveService
 from app.reembedding.other_backbones import OtherBackbones
 from app.reembedding.preloading import Preloader
 from app.reembedding.repository import BackboneRepository
@@ -264,7 +264,7 @@ def create_app(settings: Settings, backbone: Backbone | None = None, decoders: D
     service.add_middleware(Observe, metrics=metrics)
     service.include_router(app.inspections.export_endpoints.router)
     service.include_router(app.web.sign_in.router)
-    for part in (app.catalogs, app.evaluation, app.inspections, app.jobs, app.archive, app.access, app.audit, app.web):
+    for part in (app.catalogs, app.evaluation, app.inspections, app.jobs, app.photos, app.access, app.audit, app.web):
         service.include_router(part.endpoints.router)
     service.mount("/static/{version}", VersionedFiles(service.state.pages.version))
     service.include_router(app.operations.router)

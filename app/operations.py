@@ -7,7 +7,6 @@ import numpy as np
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
-from app.blobs import Blobs
 from app.embedding import Embedder
 from app.errors import (
     DatabaseUnavailable,
@@ -18,6 +17,7 @@ from app.errors import (
     documented,
 )
 from app.metrics import Metrics
+from app.photos.blobs import Blobs
 from app.storage import schema
 from app.storage.database import Database
 from models.engines import probes

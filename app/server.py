@@ -13,9 +13,9 @@ import uvloop
 from starlette.types import Scope
 
 from app.config import Settings
-from app.decoding.decoders import Decoders
 from app.door import FullHouse
 from app.main import create_app
+from app.photos.decoding.decoders import Decoders
 from app.protocol import BoundedProtocol
 from models.backbones import Backbone
 

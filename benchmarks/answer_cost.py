@@ -8,13 +8,13 @@ import httpx
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from app import photo_quality, photos
 from app.catalogs.head_cache import head_of
 from app.catalogs.past import index_of
 from app.catalogs.prototype_cache import Candidate
 from app.catalogs.schemas import DefectClassName
 from app.catalogs.support_cache import Supports
 from app.inspections.service import judge, nearest_examples
+from app.photos import quality, reading
 from app.storage.database import new_id
 from benchmarks import ceiling, pictures, report, service, timing
 from benchmarks.report import Section, verdict
@@ -62,11 +62,11 @@ def _works(backbone: Backbone, size: int) -> dict[str, timing.Work]:
     fit = partial(head_of, supports) if can_have_head(size, SHOTS * size) else lambda: None
     head = fit()
     query = supports[0].embeddings[0]
-    pixels = photos.decode(pictures.drawn(480, 640)[0], backbone.transform, 64_000_000).pixels
+    pixels = reading.decode(pictures.drawn(480, 640)[0], backbone.transform, 64_000_000).pixels
     manifest, by_id = backbone.manifest, {each.candidate.defect_class.id: each for each in supports}
 
     def whole(coverage: float | None) -> None:
-        photo_quality.measure(pixels)
+        quality.measure(pixels)
         best = judge(query, index, head, manifest, TOP_K, coverage).best
         nearest_examples(query, [by_id[each.defect_class.id] for each in best])
 

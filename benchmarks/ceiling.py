@@ -18,8 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
-from app import photos
 from app.config import Settings
+from app.photos import reading
 from app.storage.sqlite import PAGE_BYTES
 from benchmarks import pictures
 from models.backbones import Backbone, load_backbone
@@ -27,7 +27,7 @@ from models.backbones import Backbone, load_backbone
 BATCH = 8
 RAMP_S = 1.0
 
-Done = tuple[bytes, photos.DecodedPhoto]
+Done = tuple[bytes, reading.DecodedPhoto]
 Arrangement = Callable[[Backbone, Sequence[bytes]], Iterator[list[Done]]]
 
 
@@ -35,7 +35,7 @@ Arrangement = Callable[[Backbone, Sequence[bytes]], Iterator[list[Done]]]
 class Rate:
     """Photos, and how long they took."""
 
-    photos: int
+    reading: int
     seconds: float
     cpu_s: float
 
@@ -165,7 +165,7 @@ def _run(batches: Iterator[list[Done]], seconds: float) -> int:
 
 def _decode(network: Backbone, base: bytes) -> Done:
     data = pictures.unique(base)
-    return data, photos.decode(data, network.transform, Settings().max_photo_pixels)
+    return data, reading.decode(data, network.transform, Settings().max_photo_pixels)
 
 
 def _embed(network: Backbone, batch: list[Done]) -> None:

@@ -9,10 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from app import photos
 from app.config import Settings
-from app.decoding.decoders import MEMORY_BYTES, MEMORY_BYTES_PER_PIXEL, Decoders
-from app.decoding.process import DecodingProcess
+from app.photos import reading
+from app.photos.decoding.decoders import MEMORY_BYTES, MEMORY_BYTES_PER_PIXEL, Decoders
+from app.photos.decoding.process import DecodingProcess
 from benchmarks import pictures, report
 from benchmarks.report import Section, verdict
 from models.manifest import Transform
@@ -55,7 +55,7 @@ async def _compare(rounds: int, count: int) -> list[list[object]]:
         with ThreadPoolExecutor(2) as threads:
             in_thread = partial(asyncio.get_running_loop().run_in_executor, threads)
             ways: dict[str, Decode] = {
-                "threads": lambda data: in_thread(photos.decode, data, TRANSFORM, limit),
+                "threads": lambda data: in_thread(reading.decode, data, TRANSFORM, limit),
                 "processes": lambda data: decoders.decode(data, TRANSFORM),
             }
             for name, size in pictures.SIZES.items():

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from app import photos
 from app.config import Settings
+from app.photos import reading
 from benchmarks import draws, pictures, report, sources, timing
 from benchmarks.report import Section
 from models.backbones import Backbone, load_backbone
@@ -251,8 +251,8 @@ def _speed(section: Section, backbones: dict[Views, Backbone], rounds: int) -> N
     data = pictures.drawn(3000, 4000)[0]
     works: dict[str, timing.Work] = {}
     for views, backbone in backbones.items():
-        decoded = photos.decode(data, backbone.transform, 64_000_000).pixels
-        works[f"{views}: decode"] = partial(photos.decode, data, backbone.transform, 64_000_000)
+        decoded = reading.decode(data, backbone.transform, 64_000_000).pixels
+        works[f"{views}: decode"] = partial(reading.decode, data, backbone.transform, 64_000_000)
         works[f"{views}: embed one"] = partial(backbone.embed, decoded[np.newaxis])
         works[f"{views}: embed eight"] = partial(backbone.embed, np.stack([decoded] * 8))
     random = np.random.default_rng(0)

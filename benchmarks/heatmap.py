@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from torch import from_numpy, get_num_threads
 from torch.nn.functional import max_pool2d
 
-from app import photos
 from app.drawing import DRAWN_DEFECTS, draw
 from app.inspections.heatmap import picture_size
+from app.photos import reading
 from benchmarks import ceiling, draws, report, sources, timing
 from benchmarks.draws import Interval, interval
 from benchmarks.report import Section
@@ -125,13 +125,13 @@ class Catalog:
     def maps(self, data: bytes, place: int) -> dict[str, Map]:
         """Every way's map [h, w] of what speaks for a class, by its name."""
         transform = self.backbone.transform
-        whole = photos.decode(data, transform, LIMIT)
+        whole = reading.decode(data, transform, LIMIT)
         features: dict[Transform, NDArray[np.float32]] = {}
         found = {}
         for name, variant in VARIANT.items():
             size = variant.size(transform, whole.width, whole.height)
             if size not in features:
-                features[size] = self.backbone.feature_map(photos.decode(data, size, LIMIT).pixels[np.newaxis])[0]
+                features[size] = self.backbone.feature_map(reading.decode(data, size, LIMIT).pixels[np.newaxis])[0]
             found[name] = self._map(features[size], place, variant.against)
         return found | {CENTRE: _centre()}
 
@@ -201,7 +201,7 @@ def _drawn(backbone: Backbone, count: int) -> dict[str, dict[str, list[Pointed]]
     """For each defect and way to make a map, what it did on each photo."""
     names = [defect.name for defect in DRAWN_DEFECTS]
     examples = [
-        [_embedding(backbone, photos.encode_jpeg(draw(name, seed, HEIGHT, WIDTH).pixels)) for seed in range(SHOTS)]
+        [_embedding(backbone, reading.encode_jpeg(draw(name, seed, HEIGHT, WIDTH).pixels)) for seed in range(SHOTS)]
         for name in names
     ]
     catalog = Catalog(backbone, prototype(np.stack([embedding_sum(np.stack(each)) for each in examples])))
@@ -210,13 +210,13 @@ def _drawn(backbone: Backbone, count: int) -> dict[str, dict[str, list[Pointed]]
         for seed in range(FIRST_SEED, FIRST_SEED + count):
             drawing = draw(name, seed, HEIGHT, WIDTH)
             near = _near(drawing.mask)
-            for way, values in catalog.maps(photos.encode_jpeg(drawing.pixels), place).items():
+            for way, values in catalog.maps(reading.encode_jpeg(drawing.pixels), place).items():
                 found[name][way].append(_pointed(values, drawing.mask, near))
     return found
 
 
 def _embedding(backbone: Backbone, data: bytes) -> NDArray[np.float32]:
-    embedding: NDArray[np.float32] = backbone.embed(photos.decode(data, backbone.transform, LIMIT).pixels[np.newaxis])[
+    embedding: NDArray[np.float32] = backbone.embed(reading.decode(data, backbone.transform, LIMIT).pixels[np.newaxis])[
         0
     ]
     return embedding
@@ -230,7 +230,7 @@ def _near(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def _pointed(values: Map, mask: NDArray[np.bool_], near: NDArray[np.bool_]) -> Pointed:
-    shown = photos.enlarge(positive_share(values), mask.shape[1], mask.shape[0])
+    shown = reading.enlarge(positive_share(values), mask.shape[1], mask.shape[0])
     total = float(shown.sum())
     # A map that shows nothing points nowhere: as good as any other place.
     inside = float(shown[mask].sum()) / total if total else float(mask.mean())
@@ -274,7 +274,7 @@ def _deletion(source: Source, backbone: Backbone, queries: int) -> dict[str, lis
     labels = source.labels[chosen.queries]
     for query in np.concatenate([chosen.queries[labels == label][:queries] for label in range(len(source.classes))]):
         data = source.paths[query].read_bytes()
-        pixels = photos.decode(data, backbone.transform, LIMIT).pixels
+        pixels = reading.decode(data, backbone.transform, LIMIT).pixels
         cosines = similarities(source.embeddings[query : query + 1], catalog.prototypes)[0]
         first = int(cosines.argmax())
         weights = -np.insert(probabilities(np.delete(cosines, first), catalog.temperature), first, -1)
@@ -290,10 +290,10 @@ def _without(pixels: NDArray[np.uint8], values: Map) -> NDArray[np.uint8]:
     """The photo with a blur in the place of what a map marks most."""
     height, width = pixels.shape[:2]
     scaled = (values - values.min()) / max(float(np.ptp(values)), 1e-9)
-    field = photos.enlarge(scaled, width, height)
+    field = reading.enlarge(scaled, width, height)
     marked = field >= np.quantile(field, 1 - BLANKED)
     coarse = pixels.reshape(CELLS, height // CELLS, CELLS, width // CELLS, 3).mean(axis=(1, 3)).astype(np.float32) / 255
-    blur = np.stack([255 * photos.enlarge(channel, width, height) for channel in np.moveaxis(coarse, -1, 0)], axis=-1)
+    blur = np.stack([255 * reading.enlarge(channel, width, height) for channel in np.moveaxis(coarse, -1, 0)], axis=-1)
     return np.where(marked[..., np.newaxis], blur.round().astype(np.uint8), pixels)
 
 
@@ -308,23 +308,23 @@ def _cost(backbone: Backbone, rounds: int) -> str:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     backbone.feature_map(probes(ENLARGED * transform.height, ENLARGED * transform.width, 1))
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak) / 1e3
-    data = photos.encode_jpeg(draw("rust-stain", 1, 3000, 4000).pixels)
+    data = reading.encode_jpeg(draw("rust-stain", 1, 3000, 4000).pixels)
     width, height = picture_size(4000, 3000)
     prototypes = probes(1, backbone.dimension, 10)[:, 0, :, 0].astype(np.float32)
-    large = photos.decode(data, enlarged(transform), LIMIT).pixels[np.newaxis]
-    small = photos.decode(data, transform, LIMIT).pixels[np.newaxis]
+    large = reading.decode(data, enlarged(transform), LIMIT).pixels[np.newaxis]
+    small = reading.decode(data, transform, LIMIT).pixels[np.newaxis]
     features = backbone.feature_map(large)[0]
 
     def picture(*, overlay: bool) -> bytes:
-        rgba = layer(photos.enlarge(positive_share(evidence(features, prototypes, 0, 0.05)), width, height))
+        rgba = layer(reading.enlarge(positive_share(evidence(features, prototypes, 0, 0.05)), width, height))
         if overlay:
-            return photos.encode_png(rgba)
-        beneath = photos.decode(data, replace(transform, width=width, height=height), LIMIT).pixels
-        return photos.encode_png(on_photo(rgba, beneath))
+            return reading.encode_png(rgba)
+        beneath = reading.decode(data, replace(transform, width=width, height=height), LIMIT).pixels
+        return reading.encode_png(on_photo(rgba, beneath))
 
     times = timing.in_turns(
         {
-            "decode": lambda: photos.decode(data, enlarged(transform), LIMIT),
+            "decode": lambda: reading.decode(data, enlarged(transform), LIMIT),
             "map": lambda: backbone.feature_map(large),
             "picture": lambda: picture(overlay=False),
             "layer": lambda: picture(overlay=True),

@@ -23,9 +23,10 @@ import koreanize_matplotlib
 from PIL import Image
 from playwright.sync_api import Browser, FilePayload, Page, expect, sync_playwright
 
-from app import logs, photos
+from app import logs
 from app.config import Settings
 from app.drawing import DRAWN_DEFECTS, draw
+from app.photos import reading
 from app.server import running
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -67,7 +68,7 @@ def _with_korean_font(scratch: str) -> dict[str, Any]:
 
 
 def _photo(name: str, seed: int) -> FilePayload:
-    data = photos.encode_jpeg(draw(name, seed).pixels)
+    data = reading.encode_jpeg(draw(name, seed).pixels)
     return {"name": f"IMG_{2000 + seed}.jpg", "mimeType": "image/jpeg", "buffer": data}
 
 

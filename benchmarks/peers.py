@@ -19,10 +19,10 @@ from pathlib import Path
 import httpx
 import numpy as np
 
-from app import photos
 from app.config import Settings
 from app.drawing import DRAWN_DEFECTS
 from app.embedding.ray_cluster import PER_CALL
+from app.photos import reading
 from benchmarks import ceiling, load, pictures, report, service
 from benchmarks.on_ray import service_on_ray
 from benchmarks.peer_servers import recognition
@@ -140,7 +140,7 @@ def _prototypes(network: Backbone) -> recognition.Embeddings:
 
 
 def _embeddings(network: Backbone, files: Sequence[bytes]) -> recognition.Embeddings:
-    decoded = [photos.decode(data, network.transform, Settings().max_photo_pixels).pixels for data in files]
+    decoded = [reading.decode(data, network.transform, Settings().max_photo_pixels).pixels for data in files]
     return network.embed(np.stack(decoded))
 
 
@@ -180,7 +180,7 @@ def _introduce(section: Section, network: Backbone, rounds: int, seconds: float)
         f"`{network.backbone_id}`; each is asked for the nearest class of every photo before it is measured, and must "
         "answer as Haja's network does. **Haja stores the photo and its answer in SQLite, and both are on the disk "
         "before it answers.** Peers *as documented* answer and forget: Pillow decodes the whole photo, torchvision "
-        f"resizes it, torch runs the network on the CPU. *Haja's decode and engine*: `app.photos.decode` and "
+        f"resizes it, torch runs the network on the CPU. *Haja's decode and engine*: `app.photos.reading.decode` and "
         f"{network.engine.name} {network.engine.precision}, only the serving differs; *storing*, with photo and "
         "answer in SQLite by SQLAlchemy, as safe as Haja's, a transaction a batch; *storing nothing*, which is half of "
         "Haja's work. No peer decodes in a process apart, where a hostile photo harms nobody, knows who asks, or "

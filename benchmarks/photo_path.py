@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from app import photos
+from app.photos import reading
 from benchmarks import ceiling, pictures, report, sources, timing
 from benchmarks.report import Section, verdict
 from models.backbones import Backbone
@@ -83,7 +83,7 @@ def full(data: bytes, backbone: Backbone) -> NDArray[np.uint8]:
 def _speed(name: str, files: list[bytes], backbone: Backbone, rounds: int) -> list[object]:
     ours, theirs = cycle(files), cycle(files)
     works: dict[str, Callable[[], object]] = {
-        "decode": lambda: photos.decode(next(ours), backbone.transform, PIXELS),
+        "decode": lambda: reading.decode(next(ours), backbone.transform, PIXELS),
         "full": lambda: full(next(theirs), backbone),
     }
     times = timing.in_turns(works, rounds)
@@ -95,7 +95,7 @@ def _speed(name: str, files: list[bytes], backbone: Backbone, rounds: int) -> li
 def _difference(name: str, files: Iterable[bytes], backbone: Backbone) -> list[object]:
     means, largest, cosines = [], 0, []
     for data in files:
-        pair = np.stack([photos.decode(data, backbone.transform, PIXELS).pixels, full(data, backbone)])
+        pair = np.stack([reading.decode(data, backbone.transform, PIXELS).pixels, full(data, backbone)])
         apart = np.abs(pair[0].astype(int) - pair[1])
         means.append(float(apart.mean()))
         largest = max(largest, int(apart.max()))
@@ -113,7 +113,7 @@ def _enlarged(path: Path) -> bytes:
         scale = LONG_SIDE / max(image.size)
         size = (round(image.width * scale), round(image.height * scale))
         large = image.convert("RGB").resize(size, Image.Resampling.BICUBIC)
-    return photos.encode_jpeg(np.asarray(large), pictures.QUALITY)
+    return reading.encode_jpeg(np.asarray(large), pictures.QUALITY)
 
 
 if __name__ == "__main__":

@@ -7,8 +7,8 @@ import uuid
 from pathlib import Path
 
 import app.drawing
-from app import photos
 from app.drawing import DRAWN_DEFECTS, draw
+from app.photos import reading
 
 QUALITY = 90
 SIZES = {"12 MP (4000 x 3000)": (3000, 4000), "1600 x 1200": (1200, 1600)}
@@ -28,7 +28,7 @@ def drawn(height: int, width: int, seed: int = 1) -> list[bytes]:
 def _kept(path: Path, name: str, seed: int, height: int, width: int) -> bytes:
     if not path.exists():
         part = path.with_suffix(f".{os.getpid()}")
-        part.write_bytes(photos.encode_jpeg(draw(name, seed, height, width).pixels, QUALITY))
+        part.write_bytes(reading.encode_jpeg(draw(name, seed, height, width).pixels, QUALITY))
         part.rename(path)
     return path.read_bytes()
 

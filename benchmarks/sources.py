@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from app import photos
+from app.photos import reading
 from models.backbones import Backbone
 
 DATA = Path(__file__).parent.parent.parent / "shared" / "data"
@@ -60,10 +60,10 @@ def load(split: str, name: str, backbone: Backbone) -> Source:
     )
 
 
-def decode_all(paths: Sequence[Path], backbone: Backbone) -> Iterator[photos.DecodedPhoto]:
+def decode_all(paths: Sequence[Path], backbone: Backbone) -> Iterator[reading.DecodedPhoto]:
     """Decode files by the service's own function."""
     with ThreadPoolExecutor() as pool:
-        yield from pool.map(lambda path: photos.decode(path.read_bytes(), backbone.transform, 64_000_000), paths)
+        yield from pool.map(lambda path: reading.decode(path.read_bytes(), backbone.transform, 64_000_000), paths)
 
 
 def _classes(folder: Path) -> tuple[str, ...]:

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from app import photos
 from app.catalogs.past import index_of
 from app.catalogs.prototype_cache import Candidate
 from app.catalogs.schemas import DefectClassName
@@ -20,7 +19,8 @@ from app.catalogs.support_cache import Supports
 from app.catalogs.support_report import Example
 from app.catalogs.support_report import report as support_report
 from app.inspections.service import nearest_examples
-from app.photo_quality import copies
+from app.photos import reading
+from app.photos.quality import copies
 from app.storage.database import new_id
 from benchmarks import ceiling, draws, report, sources
 from benchmarks.heads import Episode, Photos
@@ -189,9 +189,9 @@ def _copies(source: sources.Source, backbone: Backbone) -> list[str]:
 
 
 def _copied(data: bytes, backbone: Backbone) -> str:
-    image = photos.decode(data, backbone.transform, 64_000_000)
-    half = photos.encode_jpeg(photos.shrink(data, max(image.width, image.height) // 2, 64_000_000), 85)
-    return photos.decode(half, backbone.transform, 64_000_000).quality.fingerprint
+    image = reading.decode(data, backbone.transform, 64_000_000)
+    half = reading.encode_jpeg(reading.shrink(data, max(image.width, image.height) // 2, 64_000_000), 85)
+    return reading.decode(half, backbone.transform, 64_000_000).quality.fingerprint
 
 
 if __name__ == "__main__":

@@ -2,10 +2,10 @@
 
 from alembic import context
 
-import app.archive.tables
 import app.catalogs.tables
 import app.idempotency.tables
 import app.inspections.tables  # noqa: F401 - each import brings its tables into the metadata
+import app.photos.tables
 from app.storage.database import Base
 from app.storage.schema import sync_engine
 

@@ -20,11 +20,11 @@ from rich.console import Console
 from app import cli, learning
 from app.access import commands as key_commands
 from app.backup import commands as backup_commands
-from app.blobs import commands as blobs_commands
+from app.commands import blobs as blobs_commands
 from app.config import Settings
-from app.decoding.decoders import Decoders
 from app.jobs import commands as jobs_commands
 from app.main import create_app
+from app.photos.decoding.decoders import Decoders
 from app.reembedding import commands as reembedding_commands
 from app.server import running
 from app.storage import schema

@@ -15,7 +15,7 @@ from rich.table import Column, Table
 from app.access.roles import COMMAND_LINE, Principal, Role, acting_as
 from app.access.schemas import KeyCreate, KeyCreated, KeyOut
 from app.access.service import AccessService
-from app.commands import quiet_settings
+from app.commands.settings import quiet_settings
 from app.pagination import every
 from app.storage import schema
 from app.storage.database import Database

@@ -10,11 +10,11 @@ from app.access.errors import RoleInsufficient
 from app.access.repository import Scope
 from app.access.roles import Role, acting
 from app.access.service import AccessService
-from app.archive.errors import photo_not_found
 from app.catalogs.errors import catalog_not_found, class_not_found, support_photo_not_found
 from app.errors import HajaError
 from app.inspections.errors import classification_not_found
 from app.jobs.errors import job_not_found
+from app.photos.errors import photo_not_found
 
 # What stands in somebody else's catalog is not there for the caller, in the very words of what is not there at all.
 _HIDDEN: dict[Scope, Callable[[str], HajaError]] = {

@@ -13,10 +13,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from app.backup import service
 from app.backup.file import BackupError, BackupReader, Manifest
 from app.backup.service import Report
-from app.blobs import Blobs
-from app.blobs.opening import open_blobs
-from app.commands import quiet_settings
+from app.commands.settings import quiet_settings
 from app.config import Settings
+from app.photos.blobs import Blobs
+from app.photos.blobs.opening import open_blobs
 from app.storage import schema
 from app.storage.database import Database
 

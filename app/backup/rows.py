@@ -30,8 +30,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.types import TypeEngine
 from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
-from app.archive.tables import Blob, DiscardedBlob, Photo
 from app.backup.file import BackupError, Kind
+from app.photos.tables import Blob, DiscardedBlob, Photo
 from app.storage.database import Base, UtcDateTime
 
 LEFT_OUT = {Blob.__tablename__, DiscardedBlob.__tablename__, "alembic_version"}

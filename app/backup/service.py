@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from app.backup import rows
 from app.backup.file import BackupError, BackupReader, BackupWriter, Manifest, new_file
-from app.blobs import Blobs
+from app.photos.blobs import Blobs
 from app.storage import schema
 from app.storage.database import Database, Session
 

@@ -6,8 +6,8 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Row, insert, literal, select, union_all
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.archive.tables import Embedding
 from app.catalogs.tables import Catalog, DefectClass, PastDefectClass, PastSupportPhoto, SupportPhoto
+from app.photos.tables import Embedding
 
 
 class HistoryRepository:

@@ -11,8 +11,8 @@ from sqlalchemy import Row, Select, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.archive.tables import Embedding, Photo
 from app.catalogs.tables import Catalog, DefectClass, Prototype, SupportPhoto
+from app.photos.tables import Embedding, Photo
 from app.storage.database import insert_absent, new_id
 
 Query = TypeVar("Query", bound=Select[*tuple[Any, ...]])

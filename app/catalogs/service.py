@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.access.roles import acting
-from app.archive.repository import ArchiveRepository
 from app.audit.repository import record
 from app.catalogs.errors import (
     BackboneSwitched,
@@ -45,8 +44,9 @@ from app.catalogs.support_report import Example, report
 from app.catalogs.tables import Catalog, DefectClass, SupportPhoto
 from app.embedding.several import Embedders
 from app.idempotency.service import Once
-from app.intake import Intake, ReceivedPhoto, Refused, Upload
 from app.pagination import Page, cut
+from app.photos.intake import Intake, ReceivedPhoto, Refused, Upload
+from app.photos.repository import ArchiveRepository
 from app.storage.database import Database, Session
 from models.prototypes import embedding_sum
 from models.ridge_head import RidgeHead

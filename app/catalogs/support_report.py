@@ -7,11 +7,11 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
-from app.archive.tables import Photo
 from app.catalogs.prototype_cache import PrototypeIndex
 from app.catalogs.schemas import DefectClassName, Share, SupportReport, SupportWarning
 from app.catalogs.tables import SupportPhoto
-from app.photo_quality import copies
+from app.photos.quality import copies
+from app.photos.tables import Photo
 from models.leave_one_out import own_similarity
 from models.prototypes import embedding_sum, similarities
 

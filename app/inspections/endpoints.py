@@ -5,11 +5,9 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, File, Query, Request, Response, UploadFile
 
-from app import photos
 from app.access.repository import Scope
 from app.access.requirements import Needs, needs
 from app.access.roles import Role
-from app.archive.errors import PhotoNotFound
 from app.catalogs.endpoints import UPLOAD, form_with
 from app.catalogs.errors import CatalogNotFound, DefectClassNotFound
 from app.dependencies import of_app
@@ -31,6 +29,8 @@ from app.inspections.heatmap import HeatmapService
 from app.inspections.service import InspectionService
 from app.inspections.site_notes import TOGETHER, SiteNotes, SiteNotesChange
 from app.pagination import Cursor, Limit, Page, decode_cursor
+from app.photos import reading
+from app.photos.errors import PhotoNotFound
 from models.prediction_sets import LEAST, MOST
 
 router = APIRouter(prefix="/v1", tags=["classifications"])
@@ -49,11 +49,11 @@ Heatmaps = Annotated[HeatmapService, of_app("heatmap_service")]
     responses=documented(
         CatalogNotFound,
         errors.CatalogEmpty,
-        photos.PhotoEmpty,
-        photos.PhotoDamaged,
-        photos.PhotoTypeUnsupported,
-        photos.PhotoTooLarge,
-        photos.PhotoTooCostly,
+        reading.PhotoEmpty,
+        reading.PhotoDamaged,
+        reading.PhotoTypeUnsupported,
+        reading.PhotoTooLarge,
+        reading.PhotoTooCostly,
         *UPLOAD,
     ),
     openapi_extra=form_with("photo", TOGETHER),
@@ -122,10 +122,10 @@ async def change_classification(
             PhotoNotFound,
             errors.BackboneChanged,
             HeatmapUnavailable,
-            photos.PhotoDamaged,
-            photos.PhotoTypeUnsupported,
-            photos.PhotoTooLarge,
-            photos.PhotoTooCostly,
+            reading.PhotoDamaged,
+            reading.PhotoTypeUnsupported,
+            reading.PhotoTooLarge,
+            reading.PhotoTooCostly,
             QueueFull,
             DecoderUnavailable,
             EmbedderUnavailable,

@@ -7,9 +7,6 @@ from typing import TYPE_CHECKING, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from app import photos
-from app.archive.errors import PhotoNotFound
-from app.archive.service import ArchiveService
 from app.catalogs.errors import DefectClassNotFound
 from app.catalogs.schemas import DefectClassName
 from app.catalogs.service import CatalogService
@@ -21,6 +18,9 @@ from app.inspections.filters import ClassificationFilter
 from app.inspections.heatmap import HeatmapService, picture_size
 from app.inspections.schemas import ClassificationOut
 from app.language import Language
+from app.photos import reading
+from app.photos.errors import PhotoNotFound
+from app.photos.service import ArchiveService
 
 if TYPE_CHECKING:
     from app.inspections.export_document import ReportDocument
@@ -112,7 +112,7 @@ class ReportService:
     async def _photo(self, answer: ClassificationOut) -> Picture | None:
         try:
             jpeg = await _patiently(lambda: self._archive.thumbnail(answer.photo.id, PICTURE_SIDE))
-        except (PhotoNotFound, photos.PhotoError):
+        except (PhotoNotFound, reading.PhotoError):
             return None
         return Picture(jpeg, *picture_size(answer.photo.width, answer.photo.height, PICTURE_SIDE))
 
@@ -125,10 +125,10 @@ class ReportService:
             DefectClassNotFound,
             HeatmapUnavailable,
             PhotoNotFound,
-            photos.PhotoError,
+            reading.PhotoError,
         ):
             return None
-        return Picture(await asyncio.to_thread(photos.encode_jpeg, pixels, 85), pixels.shape[1], pixels.shape[0])
+        return Picture(await asyncio.to_thread(reading.encode_jpeg, pixels, 85), pixels.shape[1], pixels.shape[0])
 
 
 def _open(language: Language, made: datetime) -> "ReportDocument":

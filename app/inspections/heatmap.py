@@ -7,8 +7,6 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
-from app import photos
-from app.archive.repository import ArchiveRepository
 from app.catalogs.errors import DefectClassNotFound
 from app.catalogs.prototype_cache import PrototypeIndex
 from app.catalogs.service import CatalogService
@@ -16,7 +14,9 @@ from app.embedding.several import Embedders
 from app.inspections.errors import BackboneChanged
 from app.inspections.schemas import Prediction
 from app.inspections.service import InspectionService
-from app.intake import Intake
+from app.photos import reading
+from app.photos.intake import Intake
+from app.photos.repository import ArchiveRepository
 from app.storage.database import Database
 from models.heatmap import enlarged, evidence, positive_share
 from models.heatmap_picture import layer, on_photo
@@ -47,7 +47,7 @@ class HeatmapService:
     async def draw(self, classification_id: UUID, class_id: UUID | None, *, overlay: bool) -> bytes:
         """A PNG of `picture`."""
         picture = await self.picture(classification_id, class_id, overlay=overlay)
-        return await asyncio.to_thread(photos.encode_png, picture)
+        return await asyncio.to_thread(reading.encode_png, picture)
 
     async def picture(
         self, classification_id: UUID, class_id: UUID | None, *, overlay: bool = False, longest: int = LONGEST
@@ -114,5 +114,5 @@ def _draw(
     beneath: NDArray[np.uint8] | None,
 ) -> NDArray[np.uint8]:
     shown = positive_share(evidence(features, index.matrix[index.rows], place, temperature))
-    rgba = layer(photos.enlarge(shown, width, height))
+    rgba = layer(reading.enlarge(shown, width, height))
     return rgba if beneath is None else on_photo(rgba, beneath)

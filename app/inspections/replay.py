@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from uuid import UUID
 
-from app.archive.repository import ArchiveRepository
 from app.catalogs.head_cache import head_of
 from app.catalogs.history import HistoryRepository
 from app.catalogs.past import index_of, supports_at
@@ -18,7 +17,8 @@ from app.errors import HajaError
 from app.inspections.schemas import NearestExample, Prediction, PredictionSet
 from app.inspections.service import NEAREST, InspectionService, judge, nearest_examples
 from app.inspections.tables import Classification
-from app.intake import Intake, KeptPhoto, ReceivedPhoto
+from app.photos.intake import Intake, KeptPhoto, ReceivedPhoto
+from app.photos.repository import ArchiveRepository
 from app.storage.database import Database
 from models.manifest import Manifest
 

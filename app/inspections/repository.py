@@ -9,10 +9,10 @@ from sqlalchemy import ColumnElement, Row, Select, and_, case, false, or_, selec
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
-from app.archive.tables import Photo
 from app.catalogs.tables import Catalog
 from app.inspections.filters import ClassificationFilter
 from app.inspections.tables import Classification, Feedback
+from app.photos.tables import Photo
 from app.storage.database import insert, new_id
 
 Query = TypeVar("Query", bound=Select[*tuple[Any, ...]])

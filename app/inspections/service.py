@@ -12,8 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.access.roles import acting
-from app.archive.repository import ArchiveRepository
-from app.archive.tables import Photo
 from app.audit.repository import record
 from app.catalogs.errors import CatalogNotFound, DefectClassNotFound
 from app.catalogs.prototype_cache import Candidate, PrototypeIndex
@@ -38,9 +36,11 @@ from app.inspections.schemas import (
 )
 from app.inspections.site_notes import SiteNotes, SiteNotesChange
 from app.inspections.tables import Classification, Feedback
-from app.intake import Intake, KeptPhoto, ReceivedPhoto, Upload
 from app.metrics import Metrics
 from app.pagination import Page, cut
+from app.photos.intake import Intake, KeptPhoto, ReceivedPhoto, Upload
+from app.photos.repository import ArchiveRepository
+from app.photos.tables import Photo
 from app.storage.database import Database, Session
 from models.manifest import HeadName, Manifest
 from models.prediction_sets import prediction_set

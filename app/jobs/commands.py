@@ -9,16 +9,16 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from app.commands import quiet_settings
+from app.commands.settings import quiet_settings
 from app.config import Settings
 from app.errors import HajaError
 from app.idempotency.service import Once
-from app.intake import LocalFile
 from app.jobs.receiving import MAX_PHOTOS
 from app.jobs.schemas import BatchParameters, JobOut
 from app.jobs.worker import PAUSE_S
 from app.main import Services, open_services
 from app.metrics import Metrics
+from app.photos.intake import LocalFile
 
 out = Console()
 err = Console(stderr=True)

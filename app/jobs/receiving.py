@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from app.archive.repository import ArchiveRepository
 from app.catalogs.errors import CatalogNotFound
 from app.catalogs.repository import CatalogRepository
 from app.errors import HajaError, QueueFull
-from app.intake import CheckedPhoto, Intake, Refused, Upload, display_name
 from app.jobs.errors import NoPhotos, TooManyBatchPhotos
 from app.jobs.repository import JobRepository
 from app.jobs.tables import JobKind
-from app.photos import PhotoError
+from app.photos.intake import CheckedPhoto, Intake, Refused, Upload, display_name
+from app.photos.reading import PhotoError
+from app.photos.repository import ArchiveRepository
 from app.storage.database import Database, Session
 from models.manifest import Transform
 

@@ -6,18 +6,18 @@ from contextlib import contextmanager, suppress
 from uuid import UUID
 
 from app.access.roles import acting
-from app.archive.repository import ArchiveRepository
 from app.audit.repository import record
 from app.catalogs.repository import CatalogRepository
 from app.embedding.several import Embedders
 from app.idempotency.service import Guard
 from app.inspections.service import InspectionService
-from app.intake import Intake, Upload
 from app.jobs.errors import JobNotFound, TooManyFollowers, job_not_found
 from app.jobs.receiving import BatchReceiver, Draft, delete_job
 from app.jobs.repository import JobRepository
 from app.jobs.schemas import BatchParameters, ItemProblem, JobOut, JobResult, JobResults
 from app.pagination import Page, cut
+from app.photos.intake import Intake, Upload
+from app.photos.repository import ArchiveRepository
 from app.storage.database import Database
 
 WATCH_S = 0.5

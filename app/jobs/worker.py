@@ -8,7 +8,6 @@ from uuid import UUID
 import structlog
 from pydantic import BaseModel
 
-from app.archive.repository import ArchiveRepository
 from app.catalogs.errors import CatalogNotFound
 from app.errors import (
     DatabaseUnavailable,
@@ -21,11 +20,12 @@ from app.errors import (
 )
 from app.inspections.schemas import ClassificationOut
 from app.inspections.service import InspectionService
-from app.intake import Intake, KeptPhoto
 from app.jobs.repository import JobRepository
 from app.jobs.schemas import BatchParameters
 from app.jobs.tables import JobItem
 from app.parallel import for_each
+from app.photos.intake import Intake, KeptPhoto
+from app.photos.repository import ArchiveRepository
 from app.storage.database import Database, Session
 
 POLL_S = 2.0

@@ -12,7 +12,6 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
-from app.archive.repository import ArchiveRepository
 from app.audit.repository import record
 from app.catalogs.errors import CatalogNotFound
 from app.catalogs.repository import CatalogRepository
@@ -21,12 +20,13 @@ from app.catalogs.service import CatalogService
 from app.embedding.several import Embedders
 from app.errors import HajaError
 from app.evaluation.service import judge_by_others
-from app.intake import Intake, KeptPhoto, ReceivedPhoto
 from app.jobs.repository import JobRepository
 from app.jobs.tables import ItemState, JobItem
 from app.jobs.worker import TEMPORARY, TRIES
 from app.parallel import for_each
-from app.photos import PhotoDamaged
+from app.photos.intake import Intake, KeptPhoto, ReceivedPhoto
+from app.photos.reading import PhotoDamaged
+from app.photos.repository import ArchiveRepository
 from app.reembedding.repository import BackboneRepository
 from app.storage.database import Database
 from models.prototypes import embedding_sum

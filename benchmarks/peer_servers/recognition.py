@@ -18,8 +18,8 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from torch import Tensor, nn
 from torchvision import transforms  # type: ignore[import-untyped]
 
-from app import photos
 from app.config import Settings
+from app.photos import reading
 from app.storage.sqlite import PAGE_BYTES
 from models.backbones import DEFAULT, load_backbone, load_features
 from models.prototypes import probabilities, similarities
@@ -85,7 +85,7 @@ class HajasEyes:
 
     def decode(self, data: bytes) -> NDArray[np.uint8]:
         """The bytes of a photo -> uint8 [H, W, 3]."""
-        return photos.decode(data, self._backbone.transform, self._settings.max_photo_pixels).pixels
+        return reading.decode(data, self._backbone.transform, self._settings.max_photo_pixels).pixels
 
     def embed(self, batch: Sequence[NDArray[np.uint8]]) -> Embeddings:
         """Pixels uint8 [H, W, 3] -> float32 [N, D]."""
@@ -129,7 +129,7 @@ class Archive:
     def keep(self, photos: Sequence[bytes], answers: Sequence[dict[str, Any]]) -> None:
         """Write photos and answers, each photo once."""
         with Session(self._engine) as session, session.begin():
-            for data, answer in zip(photos, answers, strict=True):
+            for data, answer in zip(reading, answers, strict=True):
                 sha256 = hashlib.sha256(data).hexdigest()
                 session.execute(insert(Photo).values(sha256=sha256, data=data).on_conflict_do_nothing())
                 session.add(Classification(photo_sha256=sha256, answer=answer, created_at=datetime.now(UTC)))

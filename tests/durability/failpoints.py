@@ -12,7 +12,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 from sqlalchemy.orm import Session
 
-from app.blobs.objects import ObjectStorage
+from app.photos.blobs.objects import ObjectStorage
 
 WRITES = {"INSERT", "UPDATE", "DELETE"}
 

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(include=["PIL", "pillow_heif", "app.photos", "app.photo_quality"]):
-    from app import photos
+with atheris.instrument_imports(include=["PIL", "pillow_heif", "app.photos.reading", "app.photos.quality"]):
+    from app.photos import reading
 
-    photos.prepare()
+    reading.prepare()
 
 from models.manifest import Transform
 from tests import hostile
@@ -30,9 +30,9 @@ MAX_SEED_BYTES = 40_000
 def try_one(data: bytes) -> None:
     """One file."""
     try:
-        photo = photos.decode(data, TRANSFORM, MAX_PIXELS)
-        picture = photos.shrink(data, 32, MAX_PIXELS)
-    except photos.PhotoError:
+        photo = reading.decode(data, TRANSFORM, MAX_PIXELS)
+        picture = reading.shrink(data, 32, MAX_PIXELS)
+    except reading.PhotoError:
         return
     assert photo.pixels.shape == (48, 64, 3)
     assert 1 <= photo.width * photo.height <= MAX_PIXELS

@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from app.drawing import DRAWN_DEFECTS, draw
-from app.photos import decode, encode_jpeg, enlarge
+from app.photos.reading import decode, encode_jpeg, enlarge
 from models.backbones import Backbone
 from models.engines import probes
 from models.heatmap import enlarged, evidence, positive_share

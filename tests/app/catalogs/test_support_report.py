@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.config import Settings
-from app.photos import encode_jpeg
+from app.photos.reading import encode_jpeg
 from tests.drawn import photo, photos
 from tests.rest import execute, files, problem, register
 

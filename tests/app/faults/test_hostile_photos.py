@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from app.config import Settings
-from app.decoding.decoders import Decoders
-from app.photos import ERRORS
+from app.photos.decoding.decoders import Decoders
+from app.photos.reading import ERRORS
 from tests.conftest import MakeSettings
 from tests.drawn import photo, photos
 from tests.hostile import CRAFTED, MARKUP, OK, flipped, truncated

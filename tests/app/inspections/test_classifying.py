@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from app.config import Settings
-from app.photos import decode
+from app.photos.reading import decode
 from models.backbones import Backbone
 from models.prototypes import embedding_sum, expected_similarity, probabilities, prototype
 from models.ridge_head import fit_head

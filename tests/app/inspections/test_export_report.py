@@ -12,9 +12,9 @@ from fastapi import FastAPI
 from PIL import ExifTags, Image
 from sqlalchemy import delete
 
-from app.archive.tables import Blob
 from app.config import Settings
 from app.inspections import export_report
+from app.photos.tables import Blob
 from models.backbones import Backbone
 from tests.drawn import photo, pixels, save
 from tests.rest import CLASSIFICATIONS, classify, created, execute, problem, register

@@ -13,7 +13,7 @@ from PIL import ExifTags, Image
 
 from app.config import Settings
 from app.drawing import draw
-from app.photos import encode_jpeg
+from app.photos.reading import encode_jpeg
 from models.backbones import Backbone
 from models.network import EmbeddingNetwork
 from tests.drawn import encode, photo, photos, pixels, save

@@ -13,15 +13,15 @@ from fastapi import FastAPI
 from numpy.typing import NDArray
 from sqlalchemy import select, update
 
-from app.archive.errors import PhotoNotFound
-from app.archive.repository import ArchiveRepository
-from app.blobs.in_database import DatabaseBlobs
 from app.catalogs.history import HistoryRepository
 from app.config import Settings
 from app.errors import EmbedderUnavailable
 from app.inspections.errors import ClassificationNotFound
 from app.inspections.replay import PastNotKept, Replay, ReplayService
 from app.inspections.tables import Classification
+from app.photos.blobs.in_database import DatabaseBlobs
+from app.photos.errors import PhotoNotFound
+from app.photos.repository import ArchiveRepository
 from tests.app.catalogs.test_prototype_cache import History
 from tests.drawn import KINDS, photo, photos
 from tests.rest import CLASSIFICATIONS, classify, created, execute, files, nothing_stored, register

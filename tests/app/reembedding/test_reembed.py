@@ -11,13 +11,13 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import update
 
-from app.archive.tables import Blob
 from app.config import Settings
 from app.errors import EmbedderUnavailable
-from app.intake import KeptPhoto
 from app.integrity import find_faults
 from app.main import Services, any_services, open_services
 from app.metrics import Metrics
+from app.photos.intake import KeptPhoto
+from app.photos.tables import Blob
 from app.reembedding import service as reembedding
 from models.backbones import Backbone
 from tests.drawn import KINDS, photo, photos

@@ -21,9 +21,9 @@ from app.catalogs.schemas import DefectClassCreate
 from app.config import Settings
 from app.idempotency.service import Once
 from app.inspections.schemas import FeedbackCreate
-from app.intake import KeptPhoto
 from app.main import create_app, open_services
 from app.metrics import Metrics
+from app.photos.intake import KeptPhoto
 from app.storage import schema
 from app.storage.database import Base
 from app.storage.schema import SchemaError

@@ -1,0 +1,29 @@
+"""What can be had of kept photos."""
+
+from app.photos.errors import photo_not_found
+from app.photos.intake import Intake
+from app.photos.repository import ArchiveRepository
+from app.storage.database import Database
+
+
+class ArchiveService:
+    """Thumbnails of kept photos."""
+
+    def __init__(self, database: Database, archive: ArchiveRepository, intake: Intake) -> None:
+        self._database = database
+        self._archive = archive
+        self._intake = intake
+
+    async def thumbnail(self, photo_id: str, side: int) -> bytes:
+        """A re-encoded JPEG of at most `side` pixels a side; never the bytes that were uploaded.
+
+        Raises:
+            PhotoNotFound: no such photo.
+            PhotoError, QueueFull, DecoderUnavailable: as `Intake.thumbnail`.
+            StorageUnavailable: see its docstring.
+        """
+        async with self._database.reading() as session:
+            # Asked first: bytes may outlive their photo for a while.
+            if not await self._archive.is_kept(session, photo_id):
+                raise photo_not_found()
+        return await self._intake.thumbnail(await self._archive.bytes(photo_id), side)
