@@ -16,13 +16,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Column, Table
 
 from app import demo as demonstration
-from app import integrity, logs, server
+from app import logs, server
 from app.access.commands import key_commands
-from app.backup.commands import backup, restore
-from app.backup.file import BackupError
 from app.catalogs.errors import NoUsablePhoto
 from app.catalogs.schemas import DefectClassCreate
 from app.catalogs.service import MAX_PHOTOS
+from app.commands.backup import backup, restore
 from app.commands.blobs import blob_commands
 from app.commands.settings import quiet_settings
 from app.config import Settings
@@ -33,6 +32,8 @@ from app.inspections.replay import Replay
 from app.jobs.commands import batch
 from app.learning import learning
 from app.main import Services, any_services, create_app, open_services
+from app.maintenance import check
+from app.maintenance.backup_file import BackupError
 from app.metrics import Metrics
 from app.pagination import every
 from app.photos.blobs.opening import open_blobs
@@ -203,7 +204,7 @@ def check(
         try:
             blobs = open_blobs(settings, database)
             removed = await blobs.remove_orphans() if repair else 0
-            return removed, await integrity.find_faults(database, blobs)
+            return removed, await check.find_faults(database, blobs)
         finally:
             await database.close()
 

@@ -19,7 +19,7 @@ from rich.console import Console
 
 from app import cli, learning
 from app.access import commands as key_commands
-from app.backup import commands as backup_commands
+from app.commands import backup as backup_commands
 from app.commands import blobs as blobs_commands
 from app.config import Settings
 from app.jobs import commands as jobs_commands

@@ -8,7 +8,7 @@ import httpx
 from fastapi import FastAPI
 
 from app.config import Settings
-from app.integrity import find_faults
+from app.maintenance.check import find_faults
 from tests.drawn import photo, photos
 from tests.rest import classify, created, execute, files, register
 

@@ -9,8 +9,8 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from app import integrity
 from app.limits import Deadline
+from app.maintenance import check
 from tests.drawn import photo, photos
 from tests.rest import CLASSES, classify, created, files
 
@@ -44,7 +44,7 @@ async def test_the_deadline_may_fall_at_any_moment_of_a_registration(
             answer = await client.post(CLASSES, **request)  # type: ignore[arg-type]
         assert created(answer)["shots"] == 3
     assert told[503] >= runs(3, 50)
-    assert await integrity.find_faults(app.state.database, app.state.blobs) == []
+    assert await check.find_faults(app.state.database, app.state.blobs) == []
     names = [each["name"] for each in (await client.get(CLASSES, params={"limit": 200})).json()["items"]]
     assert len(names) == len(set(names))
     await classify(client, photo())

@@ -13,10 +13,10 @@ from sqlalchemy import update
 
 from app.config import Settings
 from app.errors import EmbedderUnavailable
-from app.integrity import find_faults
 from app.jobs import receiving, repository, worker
 from app.jobs.tables import Job, JobItem
 from app.jobs.worker import BatchWorker
+from app.maintenance.check import find_faults
 from tests.drawn import photo, photos
 from tests.rest import CLASSIFICATIONS, classify, created, execute, files, nothing_stored, problem, register, row_counts
 

@@ -13,8 +13,8 @@ from sqlalchemy import update
 
 from app.config import Settings
 from app.errors import EmbedderUnavailable
-from app.integrity import find_faults
 from app.main import Services, any_services, open_services
+from app.maintenance.check import find_faults
 from app.metrics import Metrics
 from app.photos.intake import KeptPhoto
 from app.photos.tables import Blob

@@ -30,7 +30,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.types import TypeEngine
 from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
-from app.backup.file import BackupError, Kind
+from app.maintenance.backup_file import BackupError, Kind
 from app.photos.tables import Blob, DiscardedBlob, Photo
 from app.storage.database import Base, UtcDateTime
 

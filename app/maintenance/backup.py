@@ -8,8 +8,8 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from app.backup import rows
-from app.backup.file import BackupError, BackupReader, BackupWriter, Manifest, new_file
+from app.maintenance import backup_rows
+from app.maintenance.backup_file import BackupError, BackupReader, BackupWriter, Manifest, new_file
 from app.photos.blobs import Blobs
 from app.storage import schema
 from app.storage.database import Database, Session
@@ -32,7 +32,7 @@ async def back_up(database: Database, blobs: Blobs, revision: str, path: Path, r
     """
     with new_file(path) as part, BackupWriter(part) as writer:
         async with database.reading() as session:
-            tables = await rows.tables(session)
+            tables = await backup_rows.tables(session)
             total = sum([await table.count(session) for table in tables])
             done = 0
             for table in tables:
@@ -47,10 +47,10 @@ async def back_up(database: Database, blobs: Blobs, revision: str, path: Path, r
 
 async def _write_photos(session: Session, blobs: Blobs, writer: BackupWriter, report: Report) -> list[str]:
     missing = []
-    sha256s = await rows.photo_ids(session)
+    sha256s = await backup_rows.photo_ids(session)
     for done, sha256 in enumerate(sha256s, 1):
         # This session's bytes first: it still sees photos that were deleted since it began.
-        data = await rows.stored_bytes(session, sha256)
+        data = await backup_rows.stored_bytes(session, sha256)
         if data is None:
             data = await blobs.get(sha256)
         if data is None or (await asyncio.to_thread(hashlib.sha256, data)).hexdigest() != sha256:
@@ -80,7 +80,7 @@ def prepare_target(url: str, manifest: Manifest) -> None:
 
 async def refuse_rows(session: Session) -> None:
     """Raise `BackupError` where the database is not empty."""
-    for table in await rows.tables(session):
+    for table in await backup_rows.tables(session):
         if await table.count(session):
             raise BackupError(
                 f"The database holds a site already (there are rows in {table.name}), and nothing is written over: set "
@@ -101,8 +101,8 @@ async def restore(database: Database, blobs: Blobs, reader: BackupReader, report
         await refuse_rows(session)
         done = 0
         for name, entry in manifest.tables.items():
-            table = rows.Rows(name, entry.columns)
-            for lines in _groups(reader.rows(name), rows.FETCH):
+            table = backup_rows.Rows(name, entry.columns)
+            for lines in _groups(reader.rows(name), backup_rows.FETCH):
                 try:
                     await table.insert(session, lines)
                 except ValidationError as error:

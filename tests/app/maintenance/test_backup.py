@@ -11,8 +11,8 @@ import httpx
 import pytest
 from sqlalchemy import inspect
 
-from app.backup.rows import LEFT_OUT
 from app.config import Settings
+from app.maintenance.backup_rows import LEFT_OUT
 from app.server import running
 from app.storage import schema
 from app.storage.database import Base
