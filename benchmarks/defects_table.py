@@ -15,7 +15,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from app.learning import read_photos, training_images
+from app.commands.learning import read_photos, training_images
 from benchmarks import report, sources
 from benchmarks.report import Section
 from models.augmentation import stack_photos

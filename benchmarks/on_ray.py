@@ -26,7 +26,7 @@ def workers(replicas: int, per_call: int = PER_CALL) -> Iterator[tuple[str, int]
         "HAJA_RAY_MIN_REPLICAS": str(replicas), "HAJA_RAY_MAX_REPLICAS": str(replicas),
     }  # fmt: skip
     worker = subprocess.Popen(
-        [sys.executable, "-c", "from app.cli import main; main()", "worker", "--cpus", str(replicas)],
+        [sys.executable, "-c", "from app.commands.main import main; main()", "worker", "--cpus", str(replicas)],
         env={**environment("127.0.0.1"), **environ},
         stdout=subprocess.PIPE,
         text=True,

@@ -78,7 +78,7 @@ def running(
         url = f"sqlite:///{folder}/haja.db"
         if prepare is not None:
             prepare(url)
-        serve = "from app.cli import main; main()"
+        serve = "from app.commands.main import main; main()"
         command = ["-c", serve, "serve", "--port"]
         with started(command, "/readyz", CLASSIFICATIONS, {"HAJA_DATABASE_URL": url, **(environment or {})}) as service:
             yield service

@@ -17,15 +17,15 @@ from fastapi import FastAPI
 from hypothesis import settings as hypothesis_settings
 from rich.console import Console
 
-from app import cli, learning
-from app.access import commands as key_commands
 from app.commands import backup as backup_commands
+from app.commands import batch as jobs_commands
 from app.commands import blobs as blobs_commands
+from app.commands import keys as key_commands
+from app.commands import learning, main
+from app.commands import reembed as reembedding_commands
 from app.config import Settings
-from app.jobs import commands as jobs_commands
 from app.main import create_app
 from app.photos.decoding.decoders import Decoders
-from app.reembedding import commands as reembedding_commands
 from app.server import running
 from app.storage import schema
 from models.backbones import Backbone, load_backbone
@@ -252,7 +252,7 @@ def haja(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
     """Call the command `haja` in this process: exit code, output, errors."""
     monkeypatch.setattr("app.logs.configure", lambda _level: None)  # pytest's own capture stays in place
     monkeypatch.setattr(backup_commands, "out", Console(width=200))
-    for module in (cli, blobs_commands, key_commands, learning, jobs_commands, reembedding_commands):
+    for module in (main, blobs_commands, key_commands, learning, jobs_commands, reembedding_commands):
         monkeypatch.setattr(module, "out", Console(width=200))
         monkeypatch.setattr(module, "err", Console(width=400, stderr=True))
 
@@ -261,7 +261,7 @@ def haja(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
         capsys.readouterr()
         code: object = 0
         try:
-            cli.main()
+            main.main()
         except SystemExit as ended:
             code = ended.code or 0
         captured = capsys.readouterr()

@@ -36,7 +36,15 @@ class RayCluster:
         environ = self._environ()
         log = self.folder / "worker.log"
         with log.open("wb") as output:
-            self._run("-c", "from app.cli import main; main()", "worker", "--cpus", "1", environ=environ, output=output)
+            self._run(
+                "-c",
+                "from app.commands.main import main; main()",
+                "worker",
+                "--cpus",
+                "1",
+                environ=environ,
+                output=output,
+            )
             host, port = self.address.split(":")
 
             def listens() -> bool:

@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-HAJA = [sys.executable, "-c", "from app.cli import main; main()"]
+HAJA = [sys.executable, "-c", "from app.commands.main import main; main()"]
 
 
 @dataclass

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
-from app.cli import cli
+from app.commands.main import cli
 from app.config import Settings
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")

@@ -6,10 +6,10 @@ lose (OpenVINO does), and a service starts in a fraction of a second instead of 
 
 import torch
 
-from app import cli
+from app.commands import main
 from models.backbones import load_backbone
 
 torch.set_num_threads(1)
 
-MAIN = cli.main
+MAIN = main.main
 BACKBONE = load_backbone(engine="torch", precision="f32", threads=1)

@@ -80,7 +80,7 @@ def test_its_token_is_its_users_own_and_nothing_of_it_stays_behind(short_path: P
     log = short_path / "worker.log"
     with log.open("wb") as output:
         worker = subprocess.Popen(
-            [sys.executable, "-c", "from app.cli import main; main()", "worker", "--cpus", "0"],
+            [sys.executable, "-c", "from app.commands.main import main; main()", "worker", "--cpus", "0"],
             env=environ, stdout=output, stderr=subprocess.STDOUT,
         )  # fmt: skip
     try:

@@ -23,7 +23,7 @@ from tests.conftest import MakeSettings
 from tests.drawn import photo, photos
 from tests.rest import classify, execute, register, row_counts
 
-HAJA = [sys.executable, "-c", "from app.cli import main; main()"]
+HAJA = [sys.executable, "-c", "from app.commands.main import main; main()"]
 Run = Callable[..., tuple[int, str, str]]
 
 

@@ -15,22 +15,23 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Column, Table
 
-from app import demo as demonstration
 from app import logs, server
-from app.access.commands import key_commands
 from app.catalogs.errors import NoUsablePhoto
 from app.catalogs.schemas import DefectClassCreate
 from app.catalogs.service import MAX_PHOTOS
+from app.commands import demo as demonstration
 from app.commands.backup import backup, restore
+from app.commands.batch import batch
 from app.commands.blobs import blob_commands
+from app.commands.keys import key_commands
+from app.commands.learning import learning
+from app.commands.reembed import reembed
 from app.commands.settings import quiet_settings
 from app.config import Settings
 from app.embedding import ray_worker
 from app.errors import HajaError, StartError
 from app.idempotency.service import Once
 from app.inspections.replay import Replay
-from app.jobs.commands import batch
-from app.learning import learning
 from app.main import Services, any_services, create_app, open_services
 from app.maintenance import check
 from app.maintenance.backup_file import BackupError
@@ -39,7 +40,6 @@ from app.pagination import every
 from app.photos.blobs.opening import open_blobs
 from app.photos.intake import LocalFile
 from app.photos.reading import PhotoError
-from app.reembedding.commands import reembed
 from app.storage import schema
 from app.storage.database import Database
 from app.storage.schema import SchemaError
