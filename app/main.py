@@ -12,8 +12,8 @@ from fastapi_offline import FastAPIOffline
 from starlette.formparsers import MultiPartParser
 from threadpoolctl import threadpool_limits
 
+import app.access.audit.endpoints
 import app.access.endpoints
-import app.audit.endpoints
 import app.catalogs.endpoints
 import app.evaluation.endpoints
 import app.inspections.endpoints
@@ -24,11 +24,11 @@ import app.operations
 import app.web.endpoints
 import app.web.sign_in
 from app import errors
+from app.access.audit.service import AuditService
 from app.access.cookies import Cookies
 from app.access.middleware import Authenticate
 from app.access.provider import SignInProvider
 from app.access.service import AccessService
-from app.audit.service import AuditService
 from app.catalogs.history import HistoryRepository
 from app.catalogs.repository import CatalogRepository
 from app.catalogs.service import CatalogService
@@ -264,7 +264,16 @@ def create_app(settings: Settings, backbone: Backbone | None = None, decoders: D
     service.add_middleware(Observe, metrics=metrics)
     service.include_router(app.inspections.export_endpoints.router)
     service.include_router(app.web.sign_in.router)
-    for part in (app.catalogs, app.evaluation, app.inspections, app.jobs, app.photos, app.access, app.audit, app.web):
+    for part in (
+        app.catalogs,
+        app.evaluation,
+        app.inspections,
+        app.jobs,
+        app.photos,
+        app.access,
+        app.access.audit,
+        app.web,
+    ):
         service.include_router(part.endpoints.router)
     service.mount("/static/{version}", VersionedFiles(service.state.pages.version))
     service.include_router(app.operations.router)

@@ -7,8 +7,8 @@ from fastapi import APIRouter
 
 from app.access import errors, schemas
 from app.access.requirements import needs
-from app.access.roles import Role
 from app.access.service import AccessService
+from app.acting import Role
 from app.catalogs.errors import CatalogNotFound
 from app.dependencies import of_app
 from app.errors import CursorInvalid, DatabaseUnavailable, StorageFull, documented

@@ -15,8 +15,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.access.cookies import Cookies
 from app.access.errors import CsrfTokenInvalid, HostRefused, TooManyRequests, Unauthenticated
-from app.access.roles import OPEN, STRANGER, Principal, acting_as
 from app.access.service import AccessService, is_loopback
+from app.acting import OPEN, STRANGER, Principal, acting_as
 from app.errors import HajaError, answer_error
 
 PUBLIC = {

@@ -10,8 +10,8 @@ from sqlalchemy import Select, delete, func, insert, select, union, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.access.roles import Role
 from app.access.tables import ApiKey, ApiKeyGrant, SignIn
+from app.acting import Role
 from app.catalogs.tables import Catalog, DefectClass, SupportPhoto
 from app.inspections.tables import Classification
 from app.jobs.tables import Job

@@ -8,8 +8,8 @@ from fastapi import Depends, Request
 
 from app.access.errors import RoleInsufficient
 from app.access.repository import Scope
-from app.access.roles import Role, acting
 from app.access.service import AccessService
+from app.acting import Role, acting
 from app.catalogs.errors import catalog_not_found, class_not_found, support_photo_not_found
 from app.errors import HajaError
 from app.inspections.errors import classification_not_found

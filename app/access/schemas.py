@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from app.access.roles import Role
+from app.acting import Role
 from app.catalogs.schemas import CatalogSlug, ClassName
 from app.inspections.filters import Instant
 

@@ -13,13 +13,13 @@ from uuid import UUID
 from cachetools import TTLCache
 
 from app.access import repository
+from app.access.audit.repository import record
 from app.access.errors import EmailTaken, GrantTooWide, KeyNotFound, SignInFailed, Unauthenticated
 from app.access.repository import EmailTakenError, Scope
-from app.access.roles import Principal, Role, acting, acting_as
 from app.access.schemas import CurrentKey, KeyCreate, KeyCreated, KeyOut
 from app.access.secrets import digest, new_key, new_token, parse_key
 from app.access.tables import ApiKey
-from app.audit.repository import record
+from app.acting import Principal, Role, acting, acting_as
 from app.catalogs.errors import catalog_not_found
 from app.errors import DatabaseUnavailable, StartError
 from app.pagination import Page, cut

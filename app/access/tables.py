@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import JSON, ForeignKey, LargeBinary, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.access.roles import Role
+from app.acting import Role
 from app.storage.database import Base, new_id
 
 

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, File, Request, Response, UploadFile
 
 from app.access.repository import Scope
 from app.access.requirements import needs, needs_everywhere
-from app.access.roles import Role
+from app.acting import Role
 from app.catalogs import errors, schemas
 from app.catalogs.service import CatalogService
 from app.dependencies import of_app

@@ -7,8 +7,8 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
-from app.access.roles import acting
-from app.audit.repository import record
+from app.access.audit.repository import record
+from app.acting import acting
 from app.catalogs.errors import (
     BackboneSwitched,
     CatalogNameTaken,

@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from app.access.roles import COMMAND_LINE, Principal, Role, acting_as
 from app.access.schemas import KeyCreate, KeyCreated, KeyOut
 from app.access.service import AccessService
+from app.acting import COMMAND_LINE, Principal, Role, acting_as
 from app.commands.settings import quiet_settings
 from app.pagination import every
 from app.storage import schema

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Response
 
 from app.access.repository import Scope
 from app.access.requirements import needs
-from app.access.roles import Role
+from app.acting import Role
 from app.catalogs.errors import CatalogNotFound
 from app.dependencies import of_app
 from app.errors import DatabaseUnavailable, documented

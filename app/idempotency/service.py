@@ -15,7 +15,7 @@ from fastapi import Header, Request, Response
 from pydantic import BaseModel
 from starlette.datastructures import UploadFile
 
-from app.access.roles import acting
+from app.acting import acting
 from app.errors import HajaError
 from app.idempotency import repository
 from app.storage.database import Database, Session

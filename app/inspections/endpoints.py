@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, File, Query, Request, Response, UploadFi
 
 from app.access.repository import Scope
 from app.access.requirements import Needs, needs
-from app.access.roles import Role
+from app.acting import Role
 from app.catalogs.endpoints import UPLOAD, form_with
 from app.catalogs.errors import CatalogNotFound, DefectClassNotFound
 from app.dependencies import of_app

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from app.access.requirements import needs
-from app.access.roles import Role
+from app.acting import Role
 from app.dependencies import of_app
 from app.errors import (
     DatabaseUnavailable,

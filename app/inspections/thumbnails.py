@@ -6,7 +6,7 @@ from fastapi import APIRouter, Path, Query, Response
 
 from app.access.repository import Scope
 from app.access.requirements import needs
-from app.access.roles import Role
+from app.acting import Role
 from app.dependencies import of_app
 from app.errors import DatabaseUnavailable, DecoderUnavailable, QueueFull, StorageUnavailable, documented
 from app.photos.errors import PhotoNotFound

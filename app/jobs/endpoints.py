@@ -10,7 +10,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from app.access.repository import Scope
 from app.access.requirements import needs
-from app.access.roles import Role
+from app.acting import Role
 from app.catalogs.endpoints import PHOTO_TYPES, UPLOAD
 from app.catalogs.errors import CatalogNotFound
 from app.dependencies import of_app

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator
 from contextlib import contextmanager, suppress
 from uuid import UUID
 
-from app.access.roles import acting
-from app.audit.repository import record
+from app.access.audit.repository import record
+from app.acting import acting
 from app.catalogs.repository import CatalogRepository
 from app.embedding.several import Embedders
 from app.idempotency.service import Guard

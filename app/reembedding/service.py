@@ -12,7 +12,7 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
-from app.audit.repository import record
+from app.access.audit.repository import record
 from app.catalogs.errors import CatalogNotFound
 from app.catalogs.repository import CatalogRepository
 from app.catalogs.schemas import Share

@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 
 from app.access.repository import Scope
 from app.access.requirements import needs
-from app.access.roles import Role
+from app.acting import Role
 from app.catalogs.endpoints import Catalogs
 from app.evaluation.endpoints import Evaluations
 from app.inspections.endpoints import Inspections

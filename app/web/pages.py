@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
 
-from app.access.roles import Role, acting
+from app.acting import Role, acting
 from app.catalogs.schemas import DefectClassName
 from app.language import Language
 from app.web.texts import choose_language, load_texts

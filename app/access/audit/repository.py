@@ -8,8 +8,8 @@ from uuid import UUID
 from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.access.roles import acting
-from app.audit.tables import AuditEntry
+from app.access.audit.tables import AuditEntry
+from app.acting import acting
 from app.storage.database import new_id
 
 Action = Literal[

@@ -3,10 +3,10 @@
 from datetime import datetime
 from uuid import UUID
 
-from app.access.roles import Role, acting
-from app.audit import repository
-from app.audit.repository import Action
-from app.audit.schemas import AuditEntryOut
+from app.access.audit import repository
+from app.access.audit.repository import Action
+from app.access.audit.schemas import AuditEntryOut
+from app.acting import Role, acting
 from app.pagination import Page, cut
 from app.storage.database import Database
 

@@ -4,11 +4,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
+from app.access.audit.repository import Action
+from app.access.audit.schemas import AuditEntryOut
+from app.access.audit.service import AuditService
 from app.access.requirements import needs
-from app.access.roles import Role
-from app.audit.repository import Action
-from app.audit.schemas import AuditEntryOut
-from app.audit.service import AuditService
+from app.acting import Role
 from app.dependencies import of_app
 from app.errors import CursorInvalid, DatabaseUnavailable, documented
 from app.inspections.filters import Instant
