@@ -29,6 +29,7 @@ from app.access.cookies import Cookies
 from app.access.middleware import Authenticate
 from app.access.provider import SignInProvider
 from app.access.service import AccessService
+from app.api.idempotency.repository import forget_old
 from app.catalogs.history import HistoryRepository
 from app.catalogs.repository import CatalogRepository
 from app.catalogs.service import CatalogService
@@ -39,7 +40,6 @@ from app.embedding.opening import open_embedder
 from app.embedding.several import Embedders
 from app.errors import EmbedderUnavailable, QueueFull, ServiceBusy, StartError, StorageUnavailable
 from app.evaluation.service import EvaluationService
-from app.idempotency.repository import forget_old
 from app.inspections.export_report import ReportService
 from app.inspections.export_service import ExportService
 from app.inspections.heatmap import HeatmapService

@@ -2,8 +2,8 @@
 
 from alembic import context
 
+import app.api.idempotency.tables
 import app.catalogs.tables
-import app.idempotency.tables
 import app.inspections.tables  # noqa: F401 - each import brings its tables into the metadata
 import app.photos.tables
 from app.storage.database import Base

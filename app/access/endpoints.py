@@ -9,10 +9,10 @@ from app.access import errors, schemas
 from app.access.requirements import needs
 from app.access.service import AccessService
 from app.acting import Role
+from app.api.dependencies import of_app
+from app.api.pagination import Cursor, Limit, Page, decode_cursor
 from app.catalogs.errors import CatalogNotFound
-from app.dependencies import of_app
 from app.errors import CursorInvalid, DatabaseUnavailable, StorageFull, documented
-from app.pagination import Cursor, Limit, Page, decode_cursor
 
 router = APIRouter(prefix="/v1/keys", tags=["keys"])
 

@@ -20,9 +20,9 @@ from app.access.schemas import CurrentKey, KeyCreate, KeyCreated, KeyOut
 from app.access.secrets import digest, new_key, new_token, parse_key
 from app.access.tables import ApiKey
 from app.acting import Principal, Role, acting, acting_as
+from app.api.pagination import Page, cut
 from app.catalogs.errors import catalog_not_found
 from app.errors import DatabaseUnavailable, StartError
-from app.pagination import Page, cut
 from app.storage.database import Database, Session
 
 TRUSTED_S = 2.0

@@ -8,9 +8,11 @@ from fastapi import APIRouter, Depends, File, Request, Response, UploadFile
 from app.access.repository import Scope
 from app.access.requirements import needs, needs_everywhere
 from app.acting import Role
+from app.api.dependencies import of_app
+from app.api.idempotency.service import IdempotencyKeyHeader, IdempotencyKeyReused, once
+from app.api.pagination import Cursor, Limit, Page, decode_cursor
 from app.catalogs import errors, schemas
 from app.catalogs.service import CatalogService
-from app.dependencies import of_app
 from app.errors import (
     BodyTooSlow,
     CursorInvalid,
@@ -24,8 +26,6 @@ from app.errors import (
     StorageUnavailable,
     documented,
 )
-from app.idempotency.service import IdempotencyKeyHeader, IdempotencyKeyReused, once
-from app.pagination import Cursor, Limit, Page, decode_cursor
 
 router = APIRouter(prefix="/v1")
 

@@ -9,7 +9,7 @@ from uuid import UUID
 from fastapi import Form
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 
-from app.language import Language
+from app.api.language import Language
 from models.leave_one_out import wilson_interval
 
 Severity = Literal["low", "medium", "high", "critical"]

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from app.access.audit.repository import record
 from app.acting import acting
+from app.api.idempotency.service import Once
+from app.api.pagination import Page, cut
 from app.catalogs.errors import (
     BackboneSwitched,
     CatalogNameTaken,
@@ -43,8 +45,6 @@ from app.catalogs.support_cache import SupportCache, Supports
 from app.catalogs.support_report import Example, report
 from app.catalogs.tables import Catalog, DefectClass, SupportPhoto
 from app.embedding.several import Embedders
-from app.idempotency.service import Once
-from app.pagination import Page, cut
 from app.photos.intake import Intake, ReceivedPhoto, Refused, Upload
 from app.photos.repository import ArchiveRepository
 from app.storage.database import Database, Session

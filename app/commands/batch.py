@@ -9,10 +9,10 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from app.api.idempotency.service import Once
 from app.commands.settings import quiet_settings
 from app.config import Settings
 from app.errors import HajaError
-from app.idempotency.service import Once
 from app.jobs.receiving import MAX_PHOTOS
 from app.jobs.schemas import BatchParameters, JobOut
 from app.jobs.worker import PAUSE_S

@@ -15,8 +15,8 @@ from rich.table import Column, Table
 from app.access.schemas import KeyCreate, KeyCreated, KeyOut
 from app.access.service import AccessService
 from app.acting import COMMAND_LINE, Principal, Role, acting_as
+from app.api.pagination import every
 from app.commands.settings import quiet_settings
-from app.pagination import every
 from app.storage import schema
 from app.storage.database import Database
 

@@ -16,6 +16,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Column, Table
 
 from app import logs, server
+from app.api.idempotency.service import Once
+from app.api.pagination import every
 from app.catalogs.errors import NoUsablePhoto
 from app.catalogs.schemas import DefectClassCreate
 from app.catalogs.service import MAX_PHOTOS
@@ -30,13 +32,11 @@ from app.commands.settings import quiet_settings
 from app.config import Settings
 from app.embedding import ray_worker
 from app.errors import HajaError, StartError
-from app.idempotency.service import Once
 from app.inspections.replay import Replay
 from app.main import Services, any_services, create_app, open_services
 from app.maintenance import check
 from app.maintenance.backup_file import BackupError
 from app.metrics import Metrics
-from app.pagination import every
 from app.photos.blobs.opening import open_blobs
 from app.photos.intake import LocalFile
 from app.photos.reading import PhotoError

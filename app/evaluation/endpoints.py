@@ -7,12 +7,12 @@ from fastapi import APIRouter, Response
 from app.access.repository import Scope
 from app.access.requirements import needs
 from app.acting import Role
+from app.api.dependencies import of_app
+from app.api.language import Lang
 from app.catalogs.errors import CatalogNotFound
-from app.dependencies import of_app
 from app.errors import DatabaseUnavailable, documented
 from app.evaluation import schemas
 from app.evaluation.service import CatalogTooLargeToDraw, EvaluationService
-from app.language import Lang
 
 router = APIRouter(prefix="/v1", tags=["catalogs"])
 

@@ -9,12 +9,12 @@ from http import HTTPStatus
 import numpy as np
 from numpy.typing import NDArray
 
+from app.api.language import Language
 from app.catalogs.repository import CatalogRepository
 from app.catalogs.schemas import DefectClassName, Share
 from app.catalogs.service import CatalogService
 from app.errors import HajaError
 from app.evaluation.schemas import CatalogEvaluation, ClassEvaluation, Confusion
-from app.language import Language
 from app.storage.database import Database
 from models.confusion_picture import draw_confusion
 from models.leave_one_out import nearest_without

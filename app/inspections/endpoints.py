@@ -8,9 +8,11 @@ from fastapi import APIRouter, Depends, File, Query, Request, Response, UploadFi
 from app.access.repository import Scope
 from app.access.requirements import Needs, needs
 from app.acting import Role
+from app.api.dependencies import of_app
+from app.api.idempotency.service import IdempotencyKeyHeader, once
+from app.api.pagination import Cursor, Limit, Page, decode_cursor
 from app.catalogs.endpoints import UPLOAD, form_with
 from app.catalogs.errors import CatalogNotFound, DefectClassNotFound
-from app.dependencies import of_app
 from app.errors import (
     CursorInvalid,
     DatabaseUnavailable,
@@ -22,13 +24,11 @@ from app.errors import (
     StorageUnavailable,
     documented,
 )
-from app.idempotency.service import IdempotencyKeyHeader, once
 from app.inspections import errors, schemas
 from app.inspections.filters import Filter
 from app.inspections.heatmap import HeatmapService
 from app.inspections.service import InspectionService
 from app.inspections.site_notes import TOGETHER, SiteNotes, SiteNotesChange
-from app.pagination import Cursor, Limit, Page, decode_cursor
 from app.photos import reading
 from app.photos.errors import PhotoNotFound
 from models.prediction_sets import LEAST, MOST

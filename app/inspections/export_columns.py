@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from app.api.language import Language
 from app.inspections.schemas import ClassificationOut, FeedbackOut, Prediction
-from app.language import Language
 
 Cell = str | float | bool | datetime | None
 

@@ -10,9 +10,9 @@ from fpdf import FPDF
 from fpdf.enums import Align, MethodReturnValue, XPos, YPos
 from fpdf.fonts import TTFFont
 
+from app.api.language import Language
 from app.inspections.export_texts import Block, Picture
 from app.inspections.export_words import WORDS
-from app.language import Language
 
 INK, GREY, RULE, ACCENT = (32, 36, 42), (105, 112, 122), (214, 218, 223), (24, 90, 140)
 MARGIN, WIDTH, BOTTOM = 16.0, 178.0, 279.0  # millimetres of A4

@@ -10,7 +10,8 @@ from fastapi.responses import StreamingResponse
 
 from app.access.requirements import needs
 from app.acting import Role
-from app.dependencies import of_app
+from app.api.dependencies import of_app
+from app.api.language import Lang
 from app.errors import (
     DatabaseUnavailable,
     DecoderUnavailable,
@@ -22,7 +23,6 @@ from app.errors import (
 from app.inspections.export_report import ReportService
 from app.inspections.export_service import ExportService, ExportTooLarge
 from app.inspections.filters import Filter
-from app.language import Lang
 
 router = APIRouter(prefix="/v1/classifications", tags=["classifications"])
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from app.api.language import Language
 from app.catalogs.errors import DefectClassNotFound
 from app.catalogs.schemas import DefectClassName
 from app.catalogs.service import CatalogService
@@ -17,7 +18,6 @@ from app.inspections.export_texts import Picture, Texts
 from app.inspections.filters import ClassificationFilter
 from app.inspections.heatmap import HeatmapService, picture_size
 from app.inspections.schemas import ClassificationOut
-from app.language import Language
 from app.photos import reading
 from app.photos.errors import PhotoNotFound
 from app.photos.service import ArchiveService

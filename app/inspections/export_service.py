@@ -6,14 +6,14 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
+from app.api.language import Language
+from app.api.pagination import pages
 from app.errors import HajaError
 from app.inspections.export_columns import cells, headings
 from app.inspections.export_csv import BOM, csv_rows
 from app.inspections.filters import ClassificationFilter
 from app.inspections.schemas import ClassificationOut
 from app.inspections.service import InspectionService
-from app.language import Language
-from app.pagination import pages
 
 if TYPE_CHECKING:
     from app.inspections.export_xlsx import Spreadsheet

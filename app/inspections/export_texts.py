@@ -7,11 +7,11 @@ from datetime import datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from app.api.language import Language
 from app.catalogs.schemas import DefectClassName
 from app.inspections.export_words import WORDS
 from app.inspections.filters import ClassificationFilter
 from app.inspections.schemas import ClassificationOut
-from app.language import Language
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from app.language import Language
+from app.api.language import Language
 
 WORDS: Final[dict[Language, dict[str, str]]] = {
     "ko": {

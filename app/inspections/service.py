@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 
 from app.access.audit.repository import record
 from app.acting import acting
+from app.api.idempotency.service import Guard
+from app.api.pagination import Page, cut
 from app.catalogs.errors import CatalogNotFound, DefectClassNotFound
 from app.catalogs.prototype_cache import Candidate, PrototypeIndex
 from app.catalogs.repository import CatalogRepository
 from app.catalogs.service import CatalogService
 from app.catalogs.support_cache import Supports
 from app.embedding.several import Embedders
-from app.idempotency.service import Guard
 from app.inspections.errors import CatalogEmpty, FeedbackIncomplete, classification_not_found
 from app.inspections.filters import ClassificationFilter
 from app.inspections.repository import InspectionRepository
@@ -37,7 +38,6 @@ from app.inspections.schemas import (
 from app.inspections.site_notes import SiteNotes, SiteNotesChange
 from app.inspections.tables import Classification, Feedback
 from app.metrics import Metrics
-from app.pagination import Page, cut
 from app.photos.intake import Intake, KeptPhoto, ReceivedPhoto, Upload
 from app.photos.repository import ArchiveRepository
 from app.photos.tables import Photo

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path, Query, Response
 from app.access.repository import Scope
 from app.access.requirements import needs
 from app.acting import Role
-from app.dependencies import of_app
+from app.api.dependencies import of_app
 from app.errors import DatabaseUnavailable, DecoderUnavailable, QueueFull, StorageUnavailable, documented
 from app.photos.errors import PhotoNotFound
 from app.photos.reading import PhotoDamaged, PhotoTooCostly, PhotoTooLarge, PhotoTypeUnsupported

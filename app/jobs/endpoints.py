@@ -11,17 +11,17 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from app.access.repository import Scope
 from app.access.requirements import needs
 from app.acting import Role
+from app.api.dependencies import of_app
+from app.api.idempotency.service import IdempotencyKeyHeader, Once, address_of, fingerprint
+from app.api.pagination import Cursor, Limit, Page, decode_cursor
 from app.catalogs.endpoints import PHOTO_TYPES, UPLOAD
 from app.catalogs.errors import CatalogNotFound
-from app.dependencies import of_app
 from app.errors import CursorInvalid, DatabaseUnavailable, RequestInvalid, documented
-from app.idempotency.service import IdempotencyKeyHeader, Once, address_of, fingerprint
 from app.inspections.errors import CatalogEmpty
 from app.jobs import schemas
 from app.jobs.errors import JobNotFound, NoPhotos, TooManyBatchPhotos, TooManyFollowers
 from app.jobs.multipart import Part, parts
 from app.jobs.service import JobService
-from app.pagination import Cursor, Limit, Page, decode_cursor
 from models.prediction_sets import LEAST, MOST
 
 router = APIRouter(prefix="/v1", tags=["batches"])

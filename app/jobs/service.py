@@ -7,15 +7,15 @@ from uuid import UUID
 
 from app.access.audit.repository import record
 from app.acting import acting
+from app.api.idempotency.service import Guard
+from app.api.pagination import Page, cut
 from app.catalogs.repository import CatalogRepository
 from app.embedding.several import Embedders
-from app.idempotency.service import Guard
 from app.inspections.service import InspectionService
 from app.jobs.errors import JobNotFound, TooManyFollowers, job_not_found
 from app.jobs.receiving import BatchReceiver, Draft, delete_job
 from app.jobs.repository import JobRepository
 from app.jobs.schemas import BatchParameters, ItemProblem, JobOut, JobResult, JobResults
-from app.pagination import Page, cut
 from app.photos.intake import Intake, Upload
 from app.photos.repository import ArchiveRepository
 from app.storage.database import Database

@@ -14,12 +14,12 @@ from starlette.exceptions import HTTPException
 from app.access.repository import Scope
 from app.access.requirements import needs
 from app.acting import Role
+from app.api.language import Language
+from app.api.pagination import Cursor, decode_cursor
 from app.catalogs.endpoints import Catalogs
 from app.evaluation.endpoints import Evaluations
 from app.inspections.endpoints import Inspections
 from app.inspections.schemas import ClassificationOut
-from app.language import Language
-from app.pagination import Cursor, decode_cursor
 from app.web.history_form import HistoryForm
 from app.web.pages import Pages
 

@@ -12,8 +12,8 @@ from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from app.acting import Role, acting
+from app.api.language import Language
 from app.catalogs.schemas import DefectClassName
-from app.language import Language
 from app.web.texts import choose_language, load_texts
 
 FOLDER = Path(__file__).parent

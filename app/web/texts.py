@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import get_args
 
-from app.language import Language
+from app.api.language import Language
 
 LANGUAGES: tuple[Language, ...] = get_args(Language)
 OTHERWISE: Language = "en"

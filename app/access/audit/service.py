@@ -7,7 +7,7 @@ from app.access.audit import repository
 from app.access.audit.repository import Action
 from app.access.audit.schemas import AuditEntryOut
 from app.acting import Role, acting
-from app.pagination import Page, cut
+from app.api.pagination import Page, cut
 from app.storage.database import Database
 
 

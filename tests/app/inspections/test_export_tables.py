@@ -10,7 +10,7 @@ import httpx
 import openpyxl
 import pytest
 
-from app import pagination
+from app.api import pagination
 from app.config import Settings
 from app.inspections import export_service
 from tests.drawn import photo

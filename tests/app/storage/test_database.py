@@ -12,8 +12,8 @@ import pytest
 import sqlalchemy
 from sqlalchemy import event, select
 
+from app.api.idempotency.tables import IdempotencyKey
 from app.errors import DatabaseUnavailable
-from app.idempotency.tables import IdempotencyKey
 from app.storage.database import Database, Session, checked_url, insert, insert_absent_and_hold
 from app.storage.sqlite_writer import TOGETHER
 

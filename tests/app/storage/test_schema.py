@@ -17,9 +17,9 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Engine, event, inspect, select, text
 
 import migrations
+from app.api.idempotency.service import Once
 from app.catalogs.schemas import DefectClassCreate
 from app.config import Settings
-from app.idempotency.service import Once
 from app.inspections.schemas import FeedbackCreate
 from app.main import create_app, open_services
 from app.metrics import Metrics

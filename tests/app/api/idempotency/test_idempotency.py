@@ -7,9 +7,9 @@ import httpx
 import pytest
 from fastapi import FastAPI, Response
 
+from app.api.idempotency.service import Once
 from app.catalogs.schemas import CatalogCreate, DefectClassCreate
 from app.config import Settings
-from app.idempotency.service import Once
 from app.storage.database import Database
 from tests.drawn import photo, photos
 from tests.rest import CLASSES, CLASSIFICATIONS, classify, created, files, nothing_stored, problem, register, row_counts

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from app.api.pagination import decode_cursor, encode_cursor
 from app.errors import CursorInvalid
-from app.pagination import decode_cursor, encode_cursor
 from tests.drawn import photo, photos
 from tests.rest import classify, created, problem, register
 

@@ -6,7 +6,7 @@ from sqlalchemy import delete, insert, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.idempotency.tables import IdempotencyKey
+from app.api.idempotency.tables import IdempotencyKey
 
 KEPT = timedelta(days=30)
 """Long enough for a phone that spent its holidays without network."""

@@ -16,8 +16,8 @@ from pydantic import BaseModel
 from starlette.datastructures import UploadFile
 
 from app.acting import acting
+from app.api.idempotency import repository
 from app.errors import HajaError
-from app.idempotency import repository
 from app.storage.database import Database, Session
 
 IdempotencyKeyHeader = Annotated[
