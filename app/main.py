@@ -30,6 +30,10 @@ from app.access.middleware import Authenticate
 from app.access.provider import SignInProvider
 from app.access.service import AccessService
 from app.api.idempotency.repository import forget_old
+from app.backbones.loading import OtherBackbones
+from app.backbones.preloading import Preloader
+from app.backbones.repository import BackboneRepository
+from app.backbones.service import ReembeddingService
 from app.catalogs.history import HistoryRepository
 from app.catalogs.repository import CatalogRepository
 from app.catalogs.service import CatalogService
@@ -57,10 +61,6 @@ from app.photos.decoding.decoders import Decoders
 from app.photos.intake import Intake
 from app.photos.repository import ArchiveRepository
 from app.photos.service import ArchiveService
-from app.reembedding.other_backbones import OtherBackbones
-from app.reembedding.preloading import Preloader
-from app.reembedding.repository import BackboneRepository
-from app.reembedding.service import ReembeddingService
 from app.storage import schema
 from app.storage.database import Database, Session
 from app.web.pages import Pages, VersionedFiles

@@ -4,9 +4,9 @@ import asyncio
 
 import structlog
 
+from app.backbones.repository import BackboneRepository
 from app.embedding.several import Embedders
 from app.errors import HajaError
-from app.reembedding.repository import BackboneRepository
 from app.storage.database import Database
 
 LOOK_S = 5.0

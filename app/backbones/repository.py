@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from sqlalchemy import Row, delete, exists, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.backbones.tables import KnownBackbone
 from app.catalogs.repository import pack
 from app.catalogs.tables import Catalog, DefectClass, Prototype, SupportPhoto
 from app.jobs.tables import Job, JobItem
 from app.photos.tables import Embedding
-from app.reembedding.tables import KnownBackbone
 from app.storage.database import insert_absent, lock_tables
 from models.views import Views
 

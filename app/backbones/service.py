@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.access.audit.repository import record
+from app.backbones.repository import BackboneRepository
 from app.catalogs.errors import CatalogNotFound
 from app.catalogs.repository import CatalogRepository
 from app.catalogs.schemas import Share
@@ -27,7 +28,6 @@ from app.parallel import for_each
 from app.photos.intake import Intake, KeptPhoto, ReceivedPhoto
 from app.photos.reading import PhotoDamaged
 from app.photos.repository import ArchiveRepository
-from app.reembedding.repository import BackboneRepository
 from app.storage.database import Database
 from models.prototypes import embedding_sum
 

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import structlog
 
+from app.backbones.repository import BackboneRepository
 from app.config import Settings
 from app.embedding import Embedder
 from app.embedding.opening import open_embedder
 from app.errors import EmbedderUnavailable, StartError
 from app.metrics import Metrics
-from app.reembedding.repository import BackboneRepository
 from app.storage.database import Database, Session
 from models.backbones import VIEWED
 from models.manifest import CheckpointError
