@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from app.config import Settings
 from app.embedding import Embedder
+from app.embedding.on_ray.cluster import PER_CALL
 from app.embedding.opening import open_embedder
-from app.embedding.ray_cluster import PER_CALL
 from app.metrics import Metrics
 from benchmarks import report, timing
 from benchmarks.on_ray import workers

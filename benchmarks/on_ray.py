@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from app.embedding.ray_cluster import PER_CALL, environment
+from app.embedding.on_ray.cluster import PER_CALL, environment
 from benchmarks import service
 from benchmarks.service import Service
 

@@ -21,7 +21,7 @@ import numpy as np
 
 from app.config import Settings
 from app.drawing import DRAWN_DEFECTS
-from app.embedding.ray_cluster import PER_CALL
+from app.embedding.on_ray.cluster import PER_CALL
 from app.photos import reading
 from benchmarks import ceiling, load, pictures, report, service
 from benchmarks.on_ray import service_on_ray

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from app.embedding.ray_cluster import PER_CALL
+from app.embedding.on_ray.cluster import PER_CALL
 from benchmarks import load, pictures, report, service, timing
 from benchmarks.embedders import GOAL
 from benchmarks.on_ray import service_on_ray

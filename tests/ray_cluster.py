@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from app.config import Settings
-from app.embedding.ray_cluster import environment
+from app.embedding.on_ray.cluster import environment
 from tests.service_process import free_port
 
 START_S = 300
@@ -71,7 +71,7 @@ class RayCluster:
 
     def deploy(self) -> str:
         """What a machine that joins does for the embedder, and says of it."""
-        command = [sys.executable, "-m", "app.embedding.ray_deploy", self.address]
+        command = [sys.executable, "-m", "app.embedding.on_ray.deploy", self.address]
         return subprocess.run(command, env=self._environ(), capture_output=True, text=True, check=True).stdout
 
     def replicas(self) -> list[int]:

@@ -30,7 +30,7 @@ from app.commands.learning import learning
 from app.commands.reembed import reembed
 from app.commands.settings import quiet_settings
 from app.config import Settings
-from app.embedding import ray_worker
+from app.embedding.on_ray import node
 from app.errors import HajaError, StartError
 from app.inspections.replay import Replay
 from app.main import Services, any_services, create_app, open_services
@@ -116,7 +116,7 @@ def worker(
 
     settings = Settings() if address is None else Settings(ray_address=address)
     logs.configure("error")
-    ray_worker.work(settings, join=address is not None, cpus=cpus, on_start=greet)
+    node.work(settings, join=address is not None, cpus=cpus, on_start=greet)
 
 
 @cli.command()

@@ -5,7 +5,7 @@ import asyncio
 from app.config import Settings
 from app.embedding import Embedder
 from app.embedding.local import LocalEmbedder
-from app.embedding.ray import open_ray_embedder
+from app.embedding.on_ray.client import open_ray_embedder
 from app.metrics import Metrics
 from models.backbones import Backbone, load_backbone
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from app.embedding import Embedder
 from app.embedding.local import LocalEmbedder
-from app.embedding.ray import open_ray_embedder
+from app.embedding.on_ray.client import open_ray_embedder
 from app.embedding.refusals import MAPS
 from app.errors import EmbedderUnavailable, QueueFull
 from app.metrics import Metrics

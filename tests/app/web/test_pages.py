@@ -176,7 +176,7 @@ def test_every_text_is_there_in_both_languages_and_used() -> None:
 def test_every_value_and_every_error_has_a_text() -> None:
     for module in pkgutil.walk_packages(package.__path__, "app."):
         # Those import Ray, which belongs into processes of its own.
-        if not module.name.startswith(("app.embedding.ray_deploy", "app.embedding.ray_driver")):
+        if not module.name.startswith(("app.embedding.on_ray.deploy", "app.embedding.on_ray.driver")):
             importlib.import_module(module.name)
     english = load_texts()["en"]
     families = {"severity": Severity, "warning": WarningCode, "verdict": Verdict}

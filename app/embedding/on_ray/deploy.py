@@ -1,4 +1,4 @@
-"""`python -m app.embedding.ray_deploy HOST:PORT`: have the embedder run on this machine's cluster."""
+"""`python -m app.embedding.on_ray.deploy HOST:PORT`: have the embedder run on this machine's cluster."""
 
 import logging
 import sys
@@ -6,7 +6,7 @@ import sys
 import ray
 
 from app.config import Settings
-from app.embedding.ray_deployment import deploy
+from app.embedding.on_ray.deployment import deploy
 
 
 def main(address: str) -> None:

@@ -18,7 +18,7 @@ from ray.exceptions import RayError
 from ray.serve.exceptions import BackPressureError, RayServeException
 from ray.serve.handle import DeploymentHandle
 
-from app.embedding import frames
+from app.embedding.on_ray import frames
 
 CHECK_S = 5.0
 """So long may the head take to list its nodes."""

@@ -15,8 +15,8 @@ import pytest
 from numpy.typing import NDArray
 
 from app.config import Settings
-from app.embedding.ray import RayEmbedder, open_ray_embedder
-from app.embedding.ray_cluster import MOST_DIRECT_BYTES
+from app.embedding.on_ray.client import RayEmbedder, open_ray_embedder
+from app.embedding.on_ray.cluster import MOST_DIRECT_BYTES
 from app.errors import EmbedderUnavailable, QueueFull, StartError
 from app.main import create_app
 from app.metrics import Metrics
@@ -119,7 +119,7 @@ async def _asked(embedder: RayEmbedder, pixels: NDArray[np.uint8]) -> "asyncio.T
 class TestLingering:
     @pytest.fixture
     def _forever(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("app.embedding.ray.LINGER_S", 1000.0)
+        monkeypatch.setattr("app.embedding.on_ray.client.LINGER_S", 1000.0)
 
     @pytest.mark.usefixtures("_forever")
     async def test_a_photo_waits_while_more_are_on_their_way(

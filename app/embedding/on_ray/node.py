@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 
 from app.config import Settings
-from app.embedding.ray_cluster import environment, is_this_machine, require_ray
+from app.embedding.on_ray.cluster import environment, is_this_machine, require_ray
 from app.errors import StartError
 
 START_S = 60.0
@@ -130,7 +130,7 @@ def _deploy(address: str, environ: Mapping[str, str]) -> str:
     """Have the embedder started unless it runs; gives a sentence about it."""
     try:
         done = subprocess.run(  # noqa: S603 - our own interpreter, no shell
-            [sys.executable, "-m", "app.embedding.ray_deploy", address],
+            [sys.executable, "-m", "app.embedding.on_ray.deploy", address],
             env=environ,
             capture_output=True,
             text=True,

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
 from app.config import Settings
-from app.embedding import frames
-from app.embedding.ray_cluster import application_name, environment, require_ray
+from app.embedding.on_ray import frames
+from app.embedding.on_ray.cluster import application_name, environment, require_ray
 from app.embedding.refusals import closing
 from app.errors import EmbedderUnavailable, QueueFull, StartError
 from models.manifest import Manifest
@@ -140,7 +140,7 @@ async def open_connection(settings: Settings) -> RayConnection:
     ours, theirs = socket.socketpair()
     with theirs:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "app.embedding.ray_driver", str(theirs.fileno()), address,
+            sys.executable, "-m", "app.embedding.on_ray.driver", str(theirs.fileno()), address,
             application_name(settings.backbone, settings.views), str(settings.ray_timeout_s),
             pass_fds=[theirs.fileno()],
             stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,

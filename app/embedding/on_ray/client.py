@@ -12,8 +12,8 @@ import structlog
 from numpy.typing import NDArray
 
 from app.config import Settings
-from app.embedding.ray_cluster import PER_CALL
-from app.embedding.ray_connection import RayConnection, gone, open_connection
+from app.embedding.on_ray.cluster import PER_CALL
+from app.embedding.on_ray.connection import RayConnection, gone, open_connection
 from app.embedding.refusals import MAPS, closing, failed, no_features, outcome, require_size
 from app.errors import EmbedderUnavailable, QueueFull, StartError
 from app.metrics import Metrics

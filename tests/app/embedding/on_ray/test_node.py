@@ -43,7 +43,7 @@ def test_what_is_no_address_is_refused(haja: Run, monkeypatch: pytest.MonkeyPatc
 def test_a_machine_without_the_clusters_token_does_not_join(
     haja: Run, cluster: RayCluster, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("app.embedding.ray_worker.is_this_machine", lambda _host: False)
+    monkeypatch.setattr("app.embedding.on_ray.node.is_this_machine", lambda _host: False)
     monkeypatch.delenv("RAY_AUTH_TOKEN")
     monkeypatch.setenv("HOME", str(tmp_path))
     code, _, err = haja("worker", "--address", cluster.address)

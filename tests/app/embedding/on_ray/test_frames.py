@@ -6,7 +6,7 @@ import socket
 import numpy as np
 import pytest
 
-from app.embedding import frames
+from app.embedding.on_ray import frames
 
 
 async def test_messages_and_arrays_arrive_in_order_and_unchanged() -> None:

@@ -13,7 +13,7 @@ from ray.serve.schema import ApplicationStatus
 
 from app.config import Settings
 from app.embedding.batch import embed_each
-from app.embedding.ray_cluster import PER_CALL, application_name
+from app.embedding.on_ray.cluster import PER_CALL, application_name
 from models.backbones import NoFeatureMapError, load_backbone
 from models.manifest import Manifest
 
