@@ -17,7 +17,7 @@ import app.access.endpoints
 import app.catalogs.endpoints
 import app.evaluation.endpoints
 import app.inspections.endpoints
-import app.inspections.export_endpoints
+import app.inspections.exports.endpoints
 import app.inspections.thumbnails
 import app.jobs.endpoints
 import app.operations
@@ -44,8 +44,8 @@ from app.embedding.opening import open_embedder
 from app.embedding.several import Embedders
 from app.errors import EmbedderUnavailable, QueueFull, ServiceBusy, StartError, StorageUnavailable
 from app.evaluation.service import EvaluationService
-from app.inspections.export_report import ReportService
-from app.inspections.export_service import ExportService
+from app.inspections.exports.report import ReportService
+from app.inspections.exports.service import ExportService
 from app.inspections.heatmap import HeatmapService
 from app.inspections.replay import ReplayService
 from app.inspections.repository import InspectionRepository
@@ -262,7 +262,7 @@ def create_app(settings: Settings, backbone: Backbone | None = None, decoders: D
     service.state.full_house = FullHouse(photos, settings.max_request_bytes, protect.of_pages, metrics)
     service.add_middleware(Protect, headers=protect, docs_url=DOCS_URL)
     service.add_middleware(Observe, metrics=metrics)
-    service.include_router(app.inspections.export_endpoints.router)
+    service.include_router(app.inspections.exports.endpoints.router)
     service.include_router(app.web.sign_in.router)
     for part in (
         app.catalogs,

@@ -9,14 +9,14 @@ from zoneinfo import ZoneInfo
 from app.api.language import Language
 from app.api.pagination import pages
 from app.errors import HajaError
-from app.inspections.export_columns import cells, headings
-from app.inspections.export_csv import BOM, csv_rows
+from app.inspections.exports.csv_file import BOM, csv_rows
+from app.inspections.exports.table import cells, headings
 from app.inspections.filters import ClassificationFilter
 from app.inspections.schemas import ClassificationOut
 from app.inspections.service import InspectionService
 
 if TYPE_CHECKING:
-    from app.inspections.export_xlsx import Spreadsheet
+    from app.inspections.exports.xlsx import Spreadsheet
 
 MOST_ROWS = 10_000
 """Of an XLSX file, which cannot be sent before it is complete: about 7 seconds of one core."""
@@ -71,6 +71,6 @@ class ExportService:
 
 def _new_sheet(first_row: list[str]) -> "Spreadsheet":
     # Loading it takes a third of a second, and most processes never need it.
-    from app.inspections.export_xlsx import Spreadsheet  # noqa: PLC0415
+    from app.inspections.exports.xlsx import Spreadsheet  # noqa: PLC0415
 
     return Spreadsheet(first_row)

@@ -20,8 +20,8 @@ from app.errors import (
     StorageUnavailable,
     documented,
 )
-from app.inspections.export_report import ReportService
-from app.inspections.export_service import ExportService, ExportTooLarge
+from app.inspections.exports.report import ReportService
+from app.inspections.exports.service import ExportService, ExportTooLarge
 from app.inspections.filters import Filter
 
 router = APIRouter(prefix="/v1/classifications", tags=["classifications"])

@@ -12,7 +12,7 @@ import pytest
 
 from app.api import pagination
 from app.config import Settings
-from app.inspections import export_service
+from app.inspections.exports import service
 from tests.drawn import photo
 from tests.rest import CLASSIFICATIONS, created, problem, register
 
@@ -144,7 +144,7 @@ async def test_all_pages_and_only_what_is_filtered(client: httpx.AsyncClient, mo
 async def test_an_xlsx_file_has_an_end(
     client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(export_service, "MOST_ROWS", 2)
+    monkeypatch.setattr(service, "MOST_ROWS", 2)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
     (tmp_path / "temporary").mkdir()
     for _ in range(2):

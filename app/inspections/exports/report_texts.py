@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from app.api.language import Language
 from app.catalogs.schemas import DefectClassName
-from app.inspections.export_words import WORDS
+from app.inspections.exports.words import WORDS
 from app.inspections.filters import ClassificationFilter
 from app.inspections.schemas import ClassificationOut
 

@@ -13,8 +13,8 @@ from app.catalogs.schemas import DefectClassName
 from app.catalogs.service import CatalogService
 from app.errors import HeatmapUnavailable, QueueFull
 from app.inspections.errors import BackboneChanged, ClassificationNotFound
-from app.inspections.export_service import ExportService
-from app.inspections.export_texts import Picture, Texts
+from app.inspections.exports.report_texts import Picture, Texts
+from app.inspections.exports.service import ExportService
 from app.inspections.filters import ClassificationFilter
 from app.inspections.heatmap import HeatmapService, picture_size
 from app.inspections.schemas import ClassificationOut
@@ -23,7 +23,7 @@ from app.photos.errors import PhotoNotFound
 from app.photos.service import ArchiveService
 
 if TYPE_CHECKING:
-    from app.inspections.export_document import ReportDocument
+    from app.inspections.exports.report_pdf import ReportDocument
 
 MOST_BLOCKS = 100
 """Of one report: each needs its photo decoded three times and a large pass through the network, a quarter of a second
@@ -133,7 +133,7 @@ class ReportService:
 
 def _open(language: Language, made: datetime) -> "ReportDocument":
     # Loading it takes half a second, and most processes never make a report.
-    from app.inspections.export_document import ReportDocument  # noqa: PLC0415
+    from app.inspections.exports.report_pdf import ReportDocument  # noqa: PLC0415
 
     return ReportDocument(language, made)
 

@@ -11,8 +11,8 @@ from fpdf.enums import Align, MethodReturnValue, XPos, YPos
 from fpdf.fonts import TTFFont
 
 from app.api.language import Language
-from app.inspections.export_texts import Block, Picture
-from app.inspections.export_words import WORDS
+from app.inspections.exports.report_texts import Block, Picture
+from app.inspections.exports.words import WORDS
 
 INK, GREY, RULE, ACCENT = (32, 36, 42), (105, 112, 122), (214, 218, 223), (24, 90, 140)
 MARGIN, WIDTH, BOTTOM = 16.0, 178.0, 279.0  # millimetres of A4

@@ -13,7 +13,7 @@ from PIL import ExifTags, Image
 from sqlalchemy import delete
 
 from app.config import Settings
-from app.inspections import export_report
+from app.inspections.exports import report as export_report
 from app.photos.tables import Blob
 from models.backbones import Backbone
 from tests.drawn import photo, pixels, save

@@ -5,7 +5,7 @@ import io
 import re
 from collections.abc import Iterable, Sequence
 
-from app.inspections.export_columns import Cell
+from app.inspections.exports.table import Cell
 
 BOM = "\ufeff"
 """By which Excel knows that a CSV file is UTF-8."""
