@@ -20,7 +20,7 @@ import app.inspections.endpoints
 import app.inspections.exports.endpoints
 import app.inspections.thumbnails
 import app.jobs.endpoints
-import app.operations
+import app.server.health
 import app.web.endpoints
 import app.web.sign_in
 from app import errors
@@ -38,7 +38,6 @@ from app.catalogs.history import HistoryRepository
 from app.catalogs.repository import CatalogRepository
 from app.catalogs.service import CatalogService
 from app.config import Settings
-from app.door import Door, FullHouse, Room
 from app.embedding import Embedder
 from app.embedding.opening import open_embedder
 from app.embedding.several import Embedders
@@ -53,14 +52,15 @@ from app.inspections.service import InspectionService
 from app.jobs.repository import JobRepository
 from app.jobs.service import JobService
 from app.jobs.worker import BatchWorker
-from app.limits import MAX_FORM_FIELD_BYTES, MAX_FORM_FIELDS, Deadline, LimitBody
 from app.metrics import Metrics
-from app.middleware import Observe, Protect, Protective
 from app.photos.blobs.opening import open_blobs
 from app.photos.decoding.decoders import Decoders
 from app.photos.intake import Intake
 from app.photos.repository import ArchiveRepository
 from app.photos.service import ArchiveService
+from app.server.door import Door, FullHouse, Room
+from app.server.limits import MAX_FORM_FIELD_BYTES, MAX_FORM_FIELDS, Deadline, LimitBody
+from app.server.middleware import Observe, Protect, Protective
 from app.storage import schema
 from app.storage.database import Database, Session
 from app.web.pages import Pages, VersionedFiles
@@ -276,7 +276,7 @@ def create_app(settings: Settings, backbone: Backbone | None = None, decoders: D
     ):
         service.include_router(part.endpoints.router)
     service.mount("/static/{version}", VersionedFiles(service.state.pages.version))
-    service.include_router(app.operations.router)
+    service.include_router(app.server.health.router)
     service.openapi = lambda: _completed(FastAPI.openapi(service))  # type: ignore[method-assign]
     return service
 

@@ -27,7 +27,7 @@ from app import logs
 from app.config import Settings
 from app.drawing import DRAWN_DEFECTS, draw
 from app.photos import reading
-from app.server import running
+from app.serve import running
 
 DOCS = Path(__file__).parents[1] / "docs"
 PHONE, SMALL_PHONE, DESKTOP = (390, 844), (360, 740), (1280, 800)

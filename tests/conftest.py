@@ -26,7 +26,7 @@ from app.commands import reembed as reembedding_commands
 from app.config import Settings
 from app.main import create_app
 from app.photos.decoding.decoders import Decoders
-from app.server import running
+from app.serve import running
 from app.storage import schema
 from models.backbones import Backbone, load_backbone
 from tests import ray_cluster

@@ -13,7 +13,7 @@ from rich.table import Table
 from app.config import Settings
 from app.drawing import DRAWN_DEFECTS, DrawnDefect, draw
 from app.photos import reading
-from app.server import running
+from app.serve import running
 
 SHOTS = 5
 QUERIES = 6

@@ -15,7 +15,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Column, Table
 
-from app import logs, server
+from app import logs, serve
 from app.api.idempotency.service import Once
 from app.api.pagination import every
 from app.catalogs.errors import NoUsablePhoto
@@ -99,7 +99,7 @@ def serve(
                 soft_wrap=True,
             )
 
-    server.serve(settings, greet)
+    serve.serve(settings, greet)
 
 
 @cli.command()

@@ -6,7 +6,7 @@ import httpx
 import pytest
 from playwright.sync_api import BrowserContext, Page, Playwright, Route, expect
 
-from app.server import running
+from app.serve import running
 from models.backbones import Backbone
 from tests.browser.conftest import CHROMIUM, PHONE
 from tests.browser.steps import history, register_drawn, take

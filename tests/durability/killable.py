@@ -86,7 +86,7 @@ def _serve(pipe: Connection, environment: Mapping[str, str], log: Path) -> None:
     # Imported here: in this process they are there already, in that of the test it takes seconds.
     from app import logs  # noqa: PLC0415
     from app.config import Settings  # noqa: PLC0415
-    from app.server import running  # noqa: PLC0415
+    from app.serve import running  # noqa: PLC0415
     from tests.durability.preloaded import BACKBONE  # noqa: PLC0415
 
     logs.configure("warning")

@@ -10,7 +10,7 @@ from sqlalchemy import Column, Connection, Engine, MetaData, Table, insert, insp
 
 from app.config import Settings
 from app.main import create_app
-from app.server import running
+from app.serve import running
 from app.storage import schema
 from app.storage.database import Base
 from models.backbones import Backbone

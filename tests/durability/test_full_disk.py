@@ -18,7 +18,7 @@ from sqlalchemy import make_url
 from starlette.formparsers import MultiPartParser
 
 from app.config import Settings
-from app.server import running
+from app.serve import running
 from app.storage import schema
 from models.backbones import Backbone
 from tests.conftest import MakeSettings

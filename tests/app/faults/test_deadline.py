@@ -9,8 +9,8 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from app.limits import Deadline
 from app.maintenance import check
+from app.server.limits import Deadline
 from tests.drawn import photo, photos
 from tests.rest import CLASSES, classify, created, files
 

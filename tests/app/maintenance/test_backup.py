@@ -13,7 +13,7 @@ from sqlalchemy import inspect
 
 from app.config import Settings
 from app.maintenance.backup_rows import LEFT_OUT
-from app.server import running
+from app.serve import running
 from app.storage import schema
 from app.storage.database import Base
 from models.backbones import Backbone

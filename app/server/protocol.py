@@ -23,7 +23,7 @@ from app.errors import (
     TooManyConnections,
     answer_error,
 )
-from app.heads import declared_bytes
+from app.server.request_head import declared_bytes
 
 MAX_ADDRESS_BYTES = 8_192
 MAX_HEADERS = 100

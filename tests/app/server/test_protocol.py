@@ -14,8 +14,8 @@ import uvicorn
 import uvloop
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app import protocol
-from app.protocol import BoundedProtocol
+from app.server import protocol
+from app.server.protocol import BoundedProtocol
 
 HEAD_S = 0.4
 MAX_CONNECTIONS = 40

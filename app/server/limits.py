@@ -12,7 +12,7 @@ from app.errors import (
     RequestTooLarge,
     answer_error,
 )
-from app.heads import declared_bytes, has_body, is_form
+from app.server.request_head import declared_bytes, has_body, is_form
 
 MAX_TEXT_BYTES = 100_000
 """Largest body that is no form with photos: several times the longest description in any encoding."""

@@ -7,7 +7,7 @@ import pytest
 from starlette.types import Message, Receive, Scope, Send
 
 from app.errors import BodyTooSlow, QueueFull
-from app.limits import Deadline, LimitBody
+from app.server.limits import Deadline, LimitBody
 
 FORM = b"multipart/form-data; boundary=b"
 

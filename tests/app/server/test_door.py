@@ -7,9 +7,9 @@ import pytest
 from starlette.types import Message, Receive, Scope, Send
 from structlog.testing import capture_logs
 
-from app.door import Door, FullHouse, Room
 from app.errors import QueueFull, ServiceBusy
 from app.metrics import Metrics
+from app.server.door import Door, FullHouse, Room
 
 FORM = b"multipart/form-data; boundary=b"
 CHUNKED = (b"transfer-encoding", b"chunked")

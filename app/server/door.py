@@ -7,8 +7,8 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import HajaError, QueueFull, answer_error, new_request_id
-from app.heads import declared_bytes, has_body, is_form, media_type
 from app.metrics import Metrics
+from app.server.request_head import declared_bytes, has_body, is_form, media_type
 
 _OPERATIONS = {"/livez", "/readyz", "/metrics"}
 

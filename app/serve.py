@@ -13,10 +13,10 @@ import uvloop
 from starlette.types import Scope
 
 from app.config import Settings
-from app.door import FullHouse
 from app.main import create_app
 from app.photos.decoding.decoders import Decoders
-from app.protocol import BoundedProtocol
+from app.server.door import FullHouse
+from app.server.protocol import BoundedProtocol
 from models.backbones import Backbone
 
 GRACE_S = 30
