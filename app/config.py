@@ -12,7 +12,7 @@ from app.photos.blobs import checked_place
 from app.storage.database import checked_url
 from models.backbones import DEFAULT
 from models.engines import EngineName, Precision
-from models.views import Views
+from models.networks.views import Views
 
 _LAST_PORT = 65535
 

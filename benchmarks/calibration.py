@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from benchmarks import ceiling, draws, report, sources
 from benchmarks.report import Section
-from models.calibration import EPISODES, QUERIES, REFUSED, Calibration, Judged, calibrate, judge
+from models.learning.calibration import EPISODES, QUERIES, REFUSED, Calibration, Judged, calibrate, judge
 from models.manifest import HeadName, Manifest, Reading
 from models.prediction_sets import prediction_set
 from models.prototypes import embedding_sum, expected_similarity, probabilities, prototype, similarities

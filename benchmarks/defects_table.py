@@ -18,16 +18,16 @@ from torch import Tensor
 from app.commands.learning import read_photos, training_images
 from benchmarks import report, sources
 from benchmarks.report import Section
-from models.augmentation import stack_photos
 from models.backbones import DEFAULT
-from models.data import LabelledImages
-from models.evaluation import Evaluation, Interval, encode, evaluate, paired_difference, validation_score
-from models.learners import Learner
-from models.learners.cosine_prototypical import CosinePrototypicalNetwork
-from models.learners.pretrained import PretrainedBackbone
-from models.learners.ridge import RidgeRegression
-from models.meta_training import meta_train
-from models.training import TrainingConfig, read_config
+from models.learning.augmentation import stack_photos
+from models.learning.data import LabelledImages
+from models.learning.evaluation import Evaluation, Interval, encode, evaluate, paired_difference, validation_score
+from models.learning.learners import Learner
+from models.learning.learners.cosine_prototypical import CosinePrototypicalNetwork
+from models.learning.learners.pretrained import PretrainedBackbone
+from models.learning.learners.ridge import RidgeRegression
+from models.learning.meta_training import meta_train
+from models.learning.training import TrainingConfig, read_config
 
 ROOT = Path(__file__).parents[1]
 REPORT = report.HERE / "DEFECTS.md"

@@ -23,11 +23,11 @@ import torch
 import typer
 
 from benchmarks.report import cpu_model
-from models.data import LabelledImages, small_omniglot
-from models.distributed import local_device
-from models.evaluation import Interval, evaluate
-from models.learners.methods import build_learner
-from models.training import TrainingConfig, read_config, train
+from models.learning.data import LabelledImages, small_omniglot
+from models.learning.distributed import local_device
+from models.learning.evaluation import Interval, evaluate
+from models.learning.learners.methods import build_learner
+from models.learning.training import TrainingConfig, read_config, train
 
 ROOT = Path(__file__).parents[1]
 REPORT = ROOT / "benchmarks" / "OMNIGLOT.md"

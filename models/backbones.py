@@ -14,9 +14,9 @@ from torch import nn
 
 from models.engines import Engine, EngineName, Precision, create_engine, probes
 from models.manifest import CHECKPOINTS, CheckpointError, Manifest, Reading, Transform, read_manifest
-from models.network import EmbeddingNetwork, create_features
-from models.views import SixViews, Views, widened
-from models.weights import load_weights
+from models.networks.network import EmbeddingNetwork, create_features
+from models.networks.views import SixViews, Views, widened
+from models.networks.weights import load_weights
 
 DEFAULT = "efficientnet-lite0-haja"
 TIMM_PREFIX = "timm/"

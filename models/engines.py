@@ -12,7 +12,7 @@ import openvino
 import torch
 from numpy.typing import NDArray
 
-from models.network import EmbeddingNetwork
+from models.networks.network import EmbeddingNetwork
 
 EngineName = Literal["auto", "torch", "openvino"]
 Precision = Literal["auto", "f32", "bf16"]

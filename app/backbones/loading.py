@@ -13,7 +13,7 @@ from app.metrics import Metrics
 from app.storage.database import Database, Session
 from models.backbones import VIEWED
 from models.manifest import CheckpointError
-from models.views import Views
+from models.networks.views import Views
 
 _log = structlog.get_logger(__name__)
 

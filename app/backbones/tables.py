@@ -4,7 +4,7 @@ from sqlalchemy import String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.storage.database import Base
-from models.views import Views
+from models.networks.views import Views
 
 
 class KnownBackbone(Base):

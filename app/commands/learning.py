@@ -14,21 +14,21 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from app.photos import reading
-from models.augmentation import stack_photos
 from models.backbones import load_manifest
-from models.checkpoint_writer import require_photos, write_checkpoint
 from models.confusion_picture import draw_confusion
-from models.data import Image, LabelledImages, read_image_folder, small_omniglot, stack_images
-from models.distributed import join_workers
-from models.evaluation import Evaluation, encode, evaluate, paired_difference, validation_score
-from models.learners import Learner
-from models.learners.cosine_prototypical import CosinePrototypicalNetwork
-from models.learners.methods import CONV4, build_learner
-from models.learners.pretrained import PretrainedBackbone
+from models.learning.augmentation import stack_photos
+from models.learning.checkpoint_writer import require_photos, write_checkpoint
+from models.learning.data import Image, LabelledImages, read_image_folder, small_omniglot, stack_images
+from models.learning.distributed import join_workers
+from models.learning.evaluation import Evaluation, encode, evaluate, paired_difference, validation_score
+from models.learning.learners import Learner
+from models.learning.learners.cosine_prototypical import CosinePrototypicalNetwork
+from models.learning.learners.methods import CONV4, build_learner
+from models.learning.learners.pretrained import PretrainedBackbone
+from models.learning.meta_training import WEIGHTS, load_learner, meta_train
+from models.learning.training import Prepare, TrainingConfig, read_config
+from models.learning.training import Progress as Row
 from models.manifest import Transform
-from models.meta_training import WEIGHTS, load_learner, meta_train
-from models.training import Prepare, TrainingConfig, read_config
-from models.training import Progress as Row
 
 MARGIN = 1.45
 """Photos are kept so much larger than the random views of them, which show down to half of a photo."""
@@ -44,7 +44,9 @@ DataOption = Annotated[
 
 @learning.command("meta-train")
 def train_command(
-    config_file: Annotated[Path, typer.Argument(metavar="CONFIG", help="Such as models/configs/defects_ridge.toml.")],
+    config_file: Annotated[
+        Path, typer.Argument(metavar="CONFIG", help="Such as models/learning/configs/defects_ridge.toml.")
+    ],
     data: DataOption,
     run: Annotated[Path, typer.Option(help="Folder of this run; the same command goes on where it was stopped.")],
     validation: Annotated[

@@ -17,7 +17,7 @@ from app.jobs.schemas import JobOut
 from app.jobs.worker import PAUSE_S
 from app.main import Services, any_services
 from app.metrics import Metrics
-from models.views import Views
+from models.networks.views import Views
 
 out = Console()
 err = Console(stderr=True)

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from models.data import LabelledImages, small_omniglot
-from models.evaluation import evaluate
-from models.learners.methods import build_learner
-from models.training import TrainingConfig, train
+from models.learning.data import LabelledImages, small_omniglot
+from models.learning.evaluation import evaluate
+from models.learning.learners.methods import build_learner
+from models.learning.training import TrainingConfig, train
 
 OMNIGLOT = Path(__file__).parents[3] / "shared" / "data" / "omniglot"
 

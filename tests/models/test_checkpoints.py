@@ -12,8 +12,8 @@ import torch
 
 from models.backbones import Backbone, load_backbone
 from models.manifest import CHECKPOINTS, CheckpointError, HeadName, Manifest, Reading, Transform, Weights, read_manifest
-from models.network import create_features
-from models.weights import load_weights
+from models.networks.network import create_features
+from models.networks.weights import load_weights
 
 SHIPPED = CHECKPOINTS / "efficientnet-lite0-imagenet.json"
 SMALL = "mobilenetv3_small_050"

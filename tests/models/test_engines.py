@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from models import engines
 from models.engines import OpenVinoEngine, TorchEngine, create_engine, probes
 from models.manifest import Transform
-from models.network import EmbeddingNetwork
+from models.networks.network import EmbeddingNetwork
 
 ROOT = Path(__file__).parents[2]
 SIDE = 32

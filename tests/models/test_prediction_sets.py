@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.calibration import truth_probabilities
+from models.learning.calibration import truth_probabilities
 from models.prediction_sets import prediction_set
 from models.prototypes import probabilities
 

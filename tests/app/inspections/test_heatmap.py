@@ -15,7 +15,7 @@ from app.config import Settings
 from app.drawing import draw
 from app.photos.reading import encode_jpeg
 from models.backbones import Backbone
-from models.network import EmbeddingNetwork
+from models.networks.network import EmbeddingNetwork
 from tests.drawn import encode, photo, photos, pixels, save
 from tests.rest import classify, execute, nothing_stored, problem, register
 
