@@ -2,10 +2,11 @@
 
 from alembic import context
 
+# Each import brings its tables into the metadata.
 import app.api.idempotency.tables
 import app.catalogs.tables
-import app.inspections.tables  # noqa: F401 - each import brings its tables into the metadata
-import app.photos.tables
+import app.inspections.tables
+import app.photos.tables  # noqa: F401 - the last of them, which binds `app`
 from app.storage.database import Base
 from app.storage.schema import sync_engine
 

@@ -15,7 +15,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Column, Table
 
-from app import logs, serve
+from app import logs
+from app import serve as server
 from app.api.idempotency.service import Once
 from app.api.pagination import every
 from app.catalogs.errors import NoUsablePhoto
@@ -34,8 +35,8 @@ from app.embedding.on_ray import node
 from app.errors import HajaError, StartError
 from app.inspections.replay import Replay
 from app.main import Services, any_services, create_app, open_services
-from app.maintenance import check
 from app.maintenance.backup_file import BackupError
+from app.maintenance.check import find_faults
 from app.metrics import Metrics
 from app.photos.blobs.opening import open_blobs
 from app.photos.intake import LocalFile
@@ -99,7 +100,7 @@ def serve(
                 soft_wrap=True,
             )
 
-    serve.serve(settings, greet)
+    server.serve(settings, greet)
 
 
 @cli.command()
@@ -204,7 +205,7 @@ def check(
         try:
             blobs = open_blobs(settings, database)
             removed = await blobs.remove_orphans() if repair else 0
-            return removed, await check.find_faults(database, blobs)
+            return removed, await find_faults(database, blobs)
         finally:
             await database.close()
 
