@@ -15,7 +15,7 @@ serve: $(VENV)/installed
 test: $(VENV)/installed-dev chromium
 	$(BIN)/python -m pytest -m "not long and not torture" --numprocesses 2 --dist loadfile
 
-# Everything there is: both databases in full, Ray, the short forms of what breaks things, browsers, the whole interface.
+# Everything there is: both databases in full, Ray, the short forms of torture, browsers, the interface as every role.
 test-all: $(VENV)/installed-dev chromium
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --durations 20
 

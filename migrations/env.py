@@ -7,8 +7,8 @@ import app.api.idempotency.tables
 import app.catalogs.tables
 import app.inspections.tables
 import app.photos.tables  # noqa: F401 - the last of them, which binds `app`
-from app.storage.database import Base
 from app.storage.schema import sync_engine
+from app.storage.tables import Base
 
 engine = sync_engine(context.config.attributes["url"])
 try:

@@ -34,13 +34,14 @@ from app.config import Settings
 from app.embedding.on_ray import node
 from app.errors import HajaError, StartError
 from app.inspections.replay import Replay
-from app.main import Services, any_services, create_app, open_services
+from app.main import create_app
 from app.maintenance.backup_file import BackupError
 from app.maintenance.check import find_faults
 from app.metrics import Metrics
 from app.photos.blobs.opening import open_blobs
 from app.photos.intake import LocalFile
 from app.photos.reading import PhotoError
+from app.services import Services, any_services, open_services
 from app.storage import schema
 from app.storage.database import Database
 from app.storage.schema import SchemaError

@@ -18,7 +18,7 @@ from PIL import (
     WebPImagePlugin,  # noqa: F401 - as above
 )
 
-from app.error_base import HajaError
+from app.errors import HajaError
 from app.photos.quality import PhotoQuality, measure
 from models.manifest import Transform
 

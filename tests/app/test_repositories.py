@@ -17,8 +17,8 @@ from fastapi import FastAPI
 import app as app_folder
 from app.config import Settings
 from app.errors import EmbedderUnavailable
-from app.main import Services, any_services
 from app.metrics import Metrics
+from app.services import Services, any_services
 from models.backbones import Backbone
 from tests.drawn import photo, photos
 from tests.rest import CLASSES, CLASSIFICATIONS, classify, created, files, register
@@ -115,6 +115,7 @@ async def _correct(client: httpx.AsyncClient, answer: str) -> None:
     assert (await client.get("/v1/catalogs/default/agreement")).status_code == 200
     assert len((await client.get("/v1/classifications")).json()["items"]) == 1
     assert (await client.get("/v1/classifications/export.csv")).text.count("B2") == 1
+    assert (await client.get("/v1/classifications/export.xlsx")).status_code == 200
 
 
 async def _work_in_batches(client: httpx.AsyncClient) -> None:
@@ -132,7 +133,7 @@ async def _look_back(services: Services, answer: str) -> None:
 
 async def _change_the_backbone(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     """As `haja reembed` does, with a network that is away at first."""
-    assert await services.reembedding.catalog_names() == ["default", "tower"]
+    assert await services.reembedding.catalogs() == ["default", "tower"]
     async with services.database.writing() as session:
         await services.remember_backbone(session)
     job_id = await services.reembedding.begin("default")
@@ -154,8 +155,11 @@ async def _change_the_backbone(services: Services, monkeypatch: pytest.MonkeyPat
 
 
 async def _remove(client: httpx.AsyncClient) -> None:
-    made = await register(client, "brick", photos("brick", range(2)), "tower")
+    """Under a service that remembers what was there."""
+    made, _ = [await register(client, kind, photos(kind, range(2)), "tower") for kind in ("brick", "rust")]
+    assert len((await classify(client, photo(), "tower"))["predictions"]) == 2
     assert (await client.delete(f"/v1/defect-classes/{made['id']}")).status_code == 204
+    assert len((await classify(client, photo(), "tower"))["predictions"]) == 1
     assert (await client.delete("/v1/catalogs/tower")).status_code == 204
 
 
