@@ -7,9 +7,11 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import (
+    ArgumentError,
+)
 
-from app.photos.blobs import checked_place
-from app.storage.database import checked_url
 from models.backbones import DEFAULT
 from models.engines import EngineName, Precision
 from models.networks.views import Views
@@ -160,3 +162,40 @@ class Settings(BaseSettings):
     def is_https(self) -> bool:
         """Whether browsers reach the service by HTTPS."""
         return (self.public_url or "").startswith("https://")
+
+
+DATABASE = "database"
+"""The value of HAJA_BLOBS that is no address."""
+
+
+def checked_place(value: str) -> str:
+    """The value of HAJA_BLOBS, without slashes at its end.
+
+    Raises:
+        ValueError: it is neither the database nor object storage.
+    """
+    value = value.rstrip("/")
+    if value != DATABASE and not re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]+(/[\w.-]+)*", value, re.ASCII):
+        raise ValueError("it must be database, or look like s3://bucket or s3://bucket/prefix")
+    return value
+
+
+DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+psycopg"}
+
+
+def checked_url(value: str) -> str:
+    """The URL of a database that Haja can use, with its driver.
+
+    Raises:
+        ValueError: another kind of database, or SQLite without a file.
+    """
+    try:
+        url = make_url(value)
+    except ArgumentError as error:
+        raise ValueError("it must look like sqlite:///haja.db or postgresql://user:password@host/name") from error
+    kind = url.get_backend_name()
+    if kind not in DRIVERS:
+        raise ValueError(f"the database must be sqlite or postgresql, not {kind}")
+    if kind == "sqlite" and url.database in {None, "", ":memory:"}:
+        raise ValueError("SQLite needs a file, because several connections share it: sqlite:///haja.db")
+    return url.set(drivername=DRIVERS[kind]).render_as_string(hide_password=False)

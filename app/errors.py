@@ -1,50 +1,23 @@
-"""Errors that a caller can act on: one base class, one shape of answer (RFC 9457, application/problem+json)."""
+"""Errors that a caller can act on: the base, and those that any request may meet."""
 
-import errno
-import uuid
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any
+from typing import Any, ClassVar
 
-import structlog
-from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
-from starlette.routing import Match
-
-from app.access.errors import CsrfTokenInvalid, HostRefused, RoleInsufficient, TooManyRequests, Unauthenticated
-from app.error_base import HajaError as HajaError  # noqa: PLC0414 - for all others it stands here
-
-_log = structlog.get_logger(__name__)
 
 
-class Problem(BaseModel):
-    """What is wrong, for a program (`code`) and for a person (`detail`)."""
+class HajaError(HTTPException):
+    """Base of every error with a code; an HTTPException, since FastAPI lets no other through while it reads a body."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "example": {
-                "type": "about:blank",
-                "title": "Not Found",
-                "status": 404,
-                "code": "catalog-not-found",
-                "detail": "There is no catalog named 'roofs'. GET /v1/catalogs lists them.",
-                "request_id": "0199c2a5b7f07cc3",
-            }
-        }
-    )
+    status: ClassVar[HTTPStatus]
+    code: ClassVar[str]
 
-    type: str = "about:blank"
-    title: str
-    status: int
-    code: str = Field(description="Stable: programs may depend on it.")
-    detail: str = Field(description="A sentence that says what to do.")
-    request_id: str | None = None
-    errors: list[dict[str, Any]] | None = Field(
-        None, description="Each field or photo that is at fault, where there are several."
-    )
+    def __init__(
+        self, detail: str, headers: Mapping[str, str] | None = None, errors: list[dict[str, Any]] | None = None
+    ) -> None:
+        super().__init__(self.status.value, detail, headers)
+        self.errors = errors
 
 
 class StartError(Exception):
@@ -268,141 +241,59 @@ class StorageFull(HajaError):
         super().__init__("The service has no disk space left, so nothing was stored. Its operator must make room.")
 
 
-def answer(
-    status: int,
-    code: str,
-    detail: str,
-    headers: Mapping[str, str] | None = None,
-    errors: list[dict[str, Any]] | None = None,
-) -> JSONResponse:
-    """Put a problem into a response."""
-    problem = Problem(
-        title=HTTPStatus(status).phrase,
-        status=status,
-        code=code,
-        detail=detail,
-        request_id=request_id(),
-        errors=errors,
-    )
-    return JSONResponse(
-        problem.model_dump(exclude_none=True), status, headers=headers, media_type="application/problem+json"
-    )
+class Unauthenticated(HajaError):
+    """No valid API key or session came with the request."""
 
+    status = HTTPStatus.UNAUTHORIZED
+    code = "unauthenticated"
 
-def answer_error(error: HajaError) -> JSONResponse:
-    """Put an error into a response."""
-    return answer(error.status_code, error.code, error.detail, error.headers, error.errors)
-
-
-def install(app: FastAPI) -> None:
-    """Make every error of `app` a problem+json."""
-
-    async def http_error(request: Request, error: Exception) -> JSONResponse:
-        assert isinstance(error, HTTPException)  # noqa: S101 - Starlette calls this for nothing else
-        if isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.ENOSPC:
-            error = StorageFull()  # FastAPI calls it a bad request that an upload found no room
-        if isinstance(error, HajaError):
-            return answer_error(error)
-        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-            error.headers = {"Allow": ", ".join(sorted(_methods(request)))}
-        code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "-")
-        return answer(error.status_code, code, _SENTENCES.get(error.status_code, f"{error.detail}."), error.headers)
-
-    async def invalid(_: Request, error: Exception) -> JSONResponse:
-        assert isinstance(error, RequestValidationError)  # noqa: S101 - as above
-        faults = [
-            {"field": ".".join(str(part) for part in fault["loc"]), "fault": fault["msg"]} for fault in error.errors()
-        ]
-        detail = "; ".join(f"{fault['field']}: {fault['fault']}" for fault in faults)
-        return answer(
-            HTTPStatus.UNPROCESSABLE_ENTITY, RequestInvalid.code, f"The request does not fit: {detail}.", errors=faults
+    def __init__(self) -> None:
+        super().__init__(
+            "Send an API key that is valid, as `Authorization: Bearer haja_...`, or sign in at /sign-in.",
+            {"WWW-Authenticate": "Bearer"},
         )
 
-    async def unexpected(_: Request, error: Exception) -> JSONResponse:
-        _log.error("unexpected error", exc_info=error)
-        return answer(
-            HTTPStatus.INTERNAL_SERVER_ERROR,
-            "internal-error",
-            "The service failed in a way that it did not expect. Tell its operator the request_id.",
-            # Starlette sends this one from outside of our middleware, which puts the id on all others.
-            {"X-Request-ID": request_id() or ""},
+
+class RoleInsufficient(HajaError):
+    """The API key or session may not do this here."""
+
+    status = HTTPStatus.FORBIDDEN
+    code = "role-insufficient"
+
+
+class CsrfTokenInvalid(HajaError):
+    """A request with a session's cookie lacks the session's token."""
+
+    status = HTTPStatus.FORBIDDEN
+    code = "csrf-token-invalid"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The header X-CSRF-Token is not the one of this session, so nothing was done: load the page again."
         )
 
-    app.add_exception_handler(HTTPException, http_error)
-    app.add_exception_handler(RequestValidationError, invalid)
-    app.add_exception_handler(Exception, unexpected)
+
+class HostRefused(HajaError):
+    """A service without keys was reached by another name than this machine's own."""
+
+    status = HTTPStatus.FORBIDDEN
+    code = "host-refused"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This service asks nobody for a key, so it answers on its own machine only, as localhost: make a key with "
+            "`haja keys create` to open it to others."
+        )
 
 
-_SENTENCES = {
-    400: "The request cannot be read: it is no HTTP, or its body is damaged or not what its Content-Type says.",
-    404: "There is nothing at this address. /docs lists what there is.",
-    405: "This address does not take that method. /docs lists what it takes.",
-}
+class TooManyRequests(HajaError):
+    """More requests in a minute than one key may make."""
 
+    status = HTTPStatus.TOO_MANY_REQUESTS
+    code = "too-many-requests"
 
-def _methods(request: Request) -> set[str]:
-    """What the address takes; Starlette would name the methods of the first endpoint there."""
-    methods: set[str] = set()
-    for route in request.app.routes:
-        match, _ = route.matches(request.scope)
-        if match is not Match.NONE:
-            methods |= getattr(route, "methods", None) or set()
-    return methods
-
-
-def new_request_id() -> str:
-    """An id for a request."""
-    return uuid.uuid4().hex[:16]
-
-
-def request_id() -> str | None:
-    """The id of the request that is worked on."""
-    found: str | None = structlog.contextvars.get_contextvars().get("request_id")
-    return found
-
-
-EVERYWHERE: tuple[type[HajaError], ...] = (
-    BadRequest,
-    Unauthenticated,
-    ForeignPage,
-    HostRefused,
-    RoleInsufficient,
-    CsrfTokenInvalid,
-    TooManyRequests,
-    HeadTooSlow,
-    AddressTooLong,
-    RequestInvalid,
-    HeadersTooLarge,
-    ServiceBusy,
-    TooManyConnections,
-    DeadlineExceeded,
-)
-"""What any request may be answered, because it happens before its endpoint is known or around it."""
-
-_RETRY_AFTER: dict[str, Any] = {
-    "Retry-After": {"description": "Seconds to wait before the next try.", "schema": {"type": "integer", "minimum": 1}}
-}
-
-
-def documented(*errors: type[HajaError]) -> dict[int | str, dict[str, Any]]:
-    """The errors of an endpoint for the API page, by status; those of `EVERYWHERE` are among them."""
-    responses: dict[int | str, dict[str, Any]] = {}
-    every = (*EVERYWHERE, *errors)
-    for status in sorted({error.status.value for error in every}):
-        kinds = [error for error in every if error.status.value == status]
-        responses[status] = {
-            "description": " ".join(f"`{kind.code}`: {kind.__doc__}" for kind in kinds),
-            "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
-        }
-        if status in _TEMPORARY:
-            responses[status]["headers"] = _RETRY_AFTER
-    return responses
-
-
-_TEMPORARY = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
-
-
-def with_problem_schema(document: dict[str, Any]) -> dict[str, Any]:
-    """Add the schema that `documented` refers to; FastAPI adds only those of answers in plain JSON."""
-    document["components"]["schemas"].setdefault("Problem", Problem.model_json_schema())
-    return document
+    def __init__(self, per_minute: int, wait_s: int) -> None:
+        super().__init__(
+            f"This key has made its {per_minute} requests of a minute: go on in {wait_s} s.",
+            {"Retry-After": str(wait_s)},
+        )

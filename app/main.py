@@ -5,12 +5,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import structlog
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from fastapi_offline import FastAPIOffline
 from starlette.formparsers import MultiPartParser
-from threadpoolctl import threadpool_limits
 
 import app.access.audit.endpoints
 import app.access.endpoints
@@ -23,46 +21,20 @@ import app.jobs.endpoints
 import app.server.health
 import app.web.endpoints
 import app.web.sign_in
-from app import errors
 from app.access.audit.service import AuditService
 from app.access.cookies import Cookies
 from app.access.middleware import Authenticate
 from app.access.provider import SignInProvider
-from app.access.service import AccessService
-from app.api.idempotency.repository import forget_old
-from app.backbones.loading import OtherBackbones
-from app.backbones.preloading import Preloader
-from app.backbones.repository import BackboneRepository
-from app.backbones.service import ReembeddingService
-from app.catalogs.history import HistoryRepository
-from app.catalogs.repository import CatalogRepository
-from app.catalogs.service import CatalogService
+from app.api import problems
 from app.config import Settings
-from app.embedding import Embedder
-from app.embedding.opening import open_embedder
-from app.embedding.several import Embedders
-from app.errors import EmbedderUnavailable, QueueFull, ServiceBusy, StartError, StorageUnavailable
-from app.evaluation.service import EvaluationService
-from app.inspections.exports.report import ReportService
-from app.inspections.exports.service import ExportService
-from app.inspections.heatmap import HeatmapService
-from app.inspections.replay import ReplayService
-from app.inspections.repository import InspectionRepository
-from app.inspections.service import InspectionService
-from app.jobs.repository import JobRepository
-from app.jobs.service import JobService
-from app.jobs.worker import BatchWorker
+from app.errors import QueueFull, ServiceBusy
 from app.metrics import Metrics
-from app.photos.blobs.opening import open_blobs
 from app.photos.decoding.decoders import Decoders
-from app.photos.intake import Intake
-from app.photos.repository import ArchiveRepository
-from app.photos.service import ArchiveService
 from app.server.door import Door, FullHouse, Room
 from app.server.limits import MAX_FORM_FIELD_BYTES, MAX_FORM_FIELDS, Deadline, LimitBody
 from app.server.middleware import Observe, Protect, Protective
+from app.services import open_services
 from app.storage import schema
-from app.storage.database import Database, Session
 from app.web.pages import Pages, VersionedFiles
 from models.backbones import Backbone
 
@@ -71,127 +43,6 @@ from models.backbones import Backbone
 MultiPartParser.spool_max_size = 8_000_000
 
 DOCS_URL = "/docs"
-
-_log = structlog.get_logger(__name__)
-
-
-class Services:
-    """The services of one process, without HTTP: the API and the command line use the same."""
-
-    def __init__(self, settings: Settings, embedder: Embedder, decoders: Decoders, metrics: Metrics) -> None:
-        self.database = Database(settings.database_url, settings.database_timeout_s)
-        self.access = AccessService(self.database, settings.session_hours)
-        self._backbone_rows = BackboneRepository()
-        self._other_backbones = OtherBackbones(settings, metrics, self.database, self._backbone_rows)
-        self.embedders = Embedders(embedder, self._other_backbones.open)
-        self.intake = Intake(metrics, decoders, queue_size=settings.queue_size, max_bytes=settings.max_photo_bytes)
-        self._decoders = decoders
-        self._catalog_rows = CatalogRepository()
-        history = HistoryRepository()
-        self.blobs = open_blobs(settings, self.database)
-        self._blobs_place = settings.blobs
-        archive_rows = ArchiveRepository(self.blobs)
-        self.archive = ArchiveService(self.database, archive_rows, self.intake)
-        photos = (archive_rows, self.intake, self.embedders)
-        self.catalogs = CatalogService(self.database, self._catalog_rows, history, *photos)
-        self.evaluations = EvaluationService(self.database, self.catalogs, self._catalog_rows)
-        self.inspections = InspectionService(
-            self.database, InspectionRepository(), self.catalogs, self._catalog_rows, *photos, metrics
-        )
-        self.replays = ReplayService(self.database, self.inspections, history, *photos)
-        self.heatmaps = HeatmapService(self.database, self.inspections, self.catalogs, *photos)
-        jobs = JobRepository()
-        self.batch_worker = BatchWorker(self.database, jobs, archive_rows, self.inspections, self.intake)
-        self.jobs = JobService(
-            self.database, jobs, self.inspections, self._catalog_rows, *photos, self.batch_worker.wake
-        )
-        self.preloader = Preloader(self.database, self._backbone_rows, self.embedders)
-        self.reembedding = ReembeddingService(
-            self.database, self._backbone_rows, jobs, self.catalogs, self._catalog_rows, *photos
-        )
-        self.exports = ExportService(self.inspections)
-        self.reports = ReportService(self.exports, self.catalogs, self.archive, self.heatmaps)
-
-    async def start(self) -> None:
-        """Load what the catalogs are answered by, and make what must always exist.
-
-        Raises:
-            StartError: a backbone of the catalogs cannot be loaded, or photos cannot be stored.
-        """
-        self._decoders.start()
-        try:
-            await self.blobs.check_ready()
-        except StorageUnavailable as error:
-            raise StartError(
-                f"Photos cannot be stored in HAJA_BLOBS={self._blobs_place}: {error.reason}. The README's section on "
-                "object storage says what to set."
-            ) from error
-        if unsafe := await self.database.unsafe_settings():
-            _log.warning(
-                "PostgreSQL may lose what is answered with 201: it is set not to wait for its disk", off=unsafe
-            )
-        async with self.database.writing() as session:
-            own = self.embedders.own.backbone_id
-            await self.remember_backbone(session)
-            await self._backbone_rows.adopt_empty(session, own)
-            await self._catalog_rows.add_default_catalog(session, own)
-            used = await self._backbone_rows.used(session)
-            await forget_old(session)
-        await self.jobs.forget_outdated()
-        try:
-            for backbone_id in sorted(used):
-                await self.embedders.get(backbone_id)
-        except EmbedderUnavailable as error:
-            raise StartError(f"{error.detail} HAJA_BACKBONE and HAJA_VIEWS make {own} here.") from error
-
-    async def remember_backbone(self, session: Session) -> None:
-        """Note how other processes can load the backbone of the settings."""
-        await self._other_backbones.remember(session, self.embedders.own.backbone_id)
-
-    async def close(self) -> None:
-        """End threads and connections."""
-        await self.embedders.close()
-        await self.database.close()
-
-
-@asynccontextmanager
-async def open_services(
-    settings: Settings, metrics: Metrics, backbone: Backbone | None = None, decoders: Decoders | None = None
-) -> AsyncIterator[Services]:
-    """The services, with every backbone that the catalogs of the database are answered by.
-
-    Raises:
-        SchemaError, StartError, CheckpointError: the service cannot start; the message says what to do.
-    """
-    async with any_services(settings, metrics, backbone, decoders) as services:
-        await services.start()
-        yield services
-
-
-@asynccontextmanager
-async def any_services(
-    settings: Settings, metrics: Metrics, backbone: Backbone | None = None, decoders: Decoders | None = None
-) -> AsyncIterator[Services]:
-    """Bring an empty database to this version's schema, open the embedder, and give the services.
-
-    For looking back, and for moving catalogs: their backbones are loaded when they are needed.
-
-    Raises:
-        SchemaError, StartError, CheckpointError: the message says what to do.
-    """
-    schema.prepare(settings.database_url)
-    # The products here are small: threads of BLAS would spin against those that decode and embed.
-    threadpool_limits(1, "blas")
-    own = decoders or Decoders(
-        processes=settings.decode_processes, timeout_s=settings.decode_timeout_s, max_pixels=settings.max_photo_pixels
-    )
-    services = Services(settings, await open_embedder(settings, metrics, backbone), own, metrics)
-    try:
-        yield services
-    finally:
-        await services.close()
-        if decoders is None:
-            await asyncio.to_thread(own.close)
 
 
 def create_app(settings: Settings, backbone: Backbone | None = None, decoders: Decoders | None = None) -> FastAPI:
@@ -238,14 +89,14 @@ def create_app(settings: Settings, backbone: Backbone | None = None, decoders: D
         version="0.1.0",
         lifespan=lifespan,
         generate_unique_id_function=_operation_id,
-        responses=errors.documented(),
+        responses=problems.documented(),
         form_limits={"max_fields": MAX_FORM_FIELDS, "max_part_size": MAX_FORM_FIELD_BYTES},
     )
     service.state.metrics = metrics
     service.state.pages = Pages()
     service.state.cookies = cookies = Cookies(secure=settings.is_https)
     service.state.sign_in_provider = SignInProvider.of(settings)
-    errors.install(service)
+    problems.install(service)
     service.add_middleware(Deadline, seconds=settings.request_timeout_s)
     photos = Room(settings.queue_size, QueueFull)
     service.add_middleware(Door, photos=photos, others=Room(settings.max_requests, ServiceBusy))
@@ -262,19 +113,19 @@ def create_app(settings: Settings, backbone: Backbone | None = None, decoders: D
     service.state.full_house = FullHouse(photos, settings.max_request_bytes, protect.of_pages, metrics)
     service.add_middleware(Protect, headers=protect, docs_url=DOCS_URL)
     service.add_middleware(Observe, metrics=metrics)
-    service.include_router(app.inspections.exports.endpoints.router)
-    service.include_router(app.web.sign_in.router)
     for part in (
-        app.catalogs,
-        app.evaluation,
-        app.inspections,
-        app.jobs,
-        app.photos,
-        app.access,
-        app.access.audit,
-        app.web,
+        app.inspections.exports.endpoints,
+        app.web.sign_in,
+        app.catalogs.endpoints,
+        app.evaluation.endpoints,
+        app.inspections.endpoints,
+        app.jobs.endpoints,
+        app.inspections.thumbnails,
+        app.access.endpoints,
+        app.access.audit.endpoints,
+        app.web.endpoints,
     ):
-        service.include_router(part.endpoints.router)
+        service.include_router(part.router)
     service.mount("/static/{version}", VersionedFiles(service.state.pages.version))
     service.include_router(app.server.health.router)
     service.openapi = lambda: _completed(FastAPI.openapi(service))  # type: ignore[method-assign]
@@ -283,7 +134,7 @@ def create_app(settings: Settings, backbone: Backbone | None = None, decoders: D
 
 def _completed(document: dict[str, Any]) -> dict[str, Any]:
     """What FastAPI cannot know: the schema of problems, and that the middleware asks for keys."""
-    errors.with_problem_schema(document)
+    problems.with_problem_schema(document)
     document["components"]["securitySchemes"] = {"api_key": {"type": "http", "scheme": "bearer"}}
     document["security"] = [{"api_key": []}]
     return document

@@ -15,7 +15,7 @@ from app.catalogs.schemas import DefectClassName
 from app.catalogs.support_cache import Supports
 from app.inspections.service import judge, nearest_examples
 from app.photos import quality, reading
-from app.storage.database import new_id
+from app.storage.tables import new_id
 from benchmarks import ceiling, pictures, report, service, timing
 from benchmarks.report import Section, verdict
 from models.backbones import Backbone

@@ -16,7 +16,8 @@ from app.catalogs.schemas import DefectClassName
 from app.config import Settings
 from app.inspections.service import judge
 from app.storage import schema
-from app.storage.database import Database, new_id
+from app.storage.database import Database
+from app.storage.tables import new_id
 from benchmarks import ceiling, pictures, report, service, timing
 from benchmarks.report import Section, verdict
 from benchmarks.service import Service

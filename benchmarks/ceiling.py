@@ -35,7 +35,7 @@ Arrangement = Callable[[Backbone, Sequence[bytes]], Iterator[list[Done]]]
 class Rate:
     """Photos, and how long they took."""
 
-    reading: int
+    photos: int
     seconds: float
     cpu_s: float
 

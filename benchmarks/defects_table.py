@@ -2,8 +2,8 @@
 
     python -m benchmarks.defects_table
 
-trains two runs of each configuration `models/configs/defects_*.toml` (an hour of processor time; finished runs are read
-again, an interrupted one goes on) and writes DEFECTS.md. `--episodes` and `--quick` make it shorter.
+trains two runs of each configuration `models/learning/configs/defects_*.toml` (an hour of processor time; finished runs
+are read again, an interrupted one goes on) and writes DEFECTS.md. `--episodes` and `--quick` make it shorter.
 """
 
 import argparse

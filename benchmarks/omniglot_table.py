@@ -68,8 +68,9 @@ Two minutes of one thread are little. Networks that learn to compare or to remem
 stay near chance for hundreds of updates before they learn anything, the longer the more classes an episode has: their
 20-way cells near 5 % say how much training they need, not how good they become.
 
-What is not clean: learning rates and inner steps in `models/configs/` were chosen by a few 30-second runs at 5-way
-1-shot that were scored on these same test alphabets, for want of a sixth alphabet; nothing was chosen by this table.
+What is not clean: learning rates and inner steps in `models/learning/configs/` were chosen by a few 30-second runs
+at 5-way 1-shot that were scored on these same test alphabets, for want of a sixth alphabet; nothing was chosen by this
+table.
 
 {head}
 {rows}

@@ -21,7 +21,7 @@ from app.catalogs.support_report import report as support_report
 from app.inspections.service import nearest_examples
 from app.photos import reading
 from app.photos.quality import copies
-from app.storage.database import new_id
+from app.storage.tables import new_id
 from benchmarks import ceiling, draws, report, sources
 from benchmarks.heads import Episode, Photos
 from benchmarks.report import Section

@@ -2,12 +2,13 @@
 
 from alembic import context
 
+# Each import brings its tables into the metadata.
 import app.api.idempotency.tables
 import app.catalogs.tables
-import app.inspections.tables  # noqa: F401 - each import brings its tables into the metadata
-import app.photos.tables
-from app.storage.database import Base
+import app.inspections.tables
+import app.photos.tables  # noqa: F401 - the last of them, which binds `app`
 from app.storage.schema import sync_engine
+from app.storage.tables import Base
 
 engine = sync_engine(context.config.attributes["url"])
 try:

@@ -10,7 +10,7 @@ from sqlalchemy import Executable, text
 
 from app.config import Settings
 from app.storage import schema
-from app.storage.database import Base
+from app.storage.tables import Base
 
 CLASSES = "/v1/catalogs/default/defect-classes"
 CLASSIFICATIONS = "/v1/catalogs/default/classifications"

@@ -11,8 +11,9 @@ from app.access.service import AccessService
 from app.acting import Role
 from app.api.dependencies import of_app
 from app.api.pagination import Cursor, Limit, Page, decode_cursor
+from app.api.problems import documented
 from app.catalogs.errors import CatalogNotFound
-from app.errors import CursorInvalid, DatabaseUnavailable, StorageFull, documented
+from app.errors import CursorInvalid, DatabaseUnavailable, StorageFull
 
 router = APIRouter(prefix="/v1/keys", tags=["keys"])
 

@@ -14,10 +14,10 @@ from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.access.cookies import Cookies
-from app.access.errors import CsrfTokenInvalid, HostRefused, TooManyRequests, Unauthenticated
 from app.access.service import AccessService, is_loopback
 from app.acting import OPEN, STRANGER, Principal, acting_as
-from app.errors import HajaError, answer_error
+from app.api.problems import answer_error
+from app.errors import CsrfTokenInvalid, HajaError, HostRefused, TooManyRequests, Unauthenticated
 
 PUBLIC = {
     "/livez",

@@ -15,7 +15,7 @@ from app.acting import Role
 from app.catalogs.tables import Catalog, DefectClass, SupportPhoto
 from app.inspections.tables import Classification
 from app.jobs.tables import Job
-from app.storage.database import new_id
+from app.storage.tables import new_id
 
 
 class Scope(StrEnum):

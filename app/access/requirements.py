@@ -6,12 +6,11 @@ from uuid import UUID
 
 from fastapi import Depends, Request
 
-from app.access.errors import RoleInsufficient
 from app.access.repository import Scope
 from app.access.service import AccessService
 from app.acting import Role, acting
 from app.catalogs.errors import catalog_not_found, class_not_found, support_photo_not_found
-from app.errors import HajaError
+from app.errors import HajaError, RoleInsufficient
 from app.inspections.errors import classification_not_found
 from app.jobs.errors import job_not_found
 from app.photos.errors import photo_not_found

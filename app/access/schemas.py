@@ -7,8 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from app.acting import Role
-from app.catalogs.schemas import CatalogSlug, ClassName
-from app.inspections.filters import Instant
+from app.api.fields import CatalogSlug, ClassName, Instant
 
 MOST_GRANTS = 100
 

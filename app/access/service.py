@@ -14,7 +14,7 @@ from cachetools import TTLCache
 
 from app.access import repository
 from app.access.audit.repository import record
-from app.access.errors import EmailTaken, GrantTooWide, KeyNotFound, SignInFailed, Unauthenticated
+from app.access.errors import EmailTaken, GrantTooWide, KeyNotFound, SignInFailed
 from app.access.repository import EmailTakenError, Scope
 from app.access.schemas import CurrentKey, KeyCreate, KeyCreated, KeyOut
 from app.access.secrets import digest, new_key, new_token, parse_key
@@ -22,7 +22,7 @@ from app.access.tables import ApiKey
 from app.acting import Principal, Role, acting, acting_as
 from app.api.pagination import Page, cut
 from app.catalogs.errors import catalog_not_found
-from app.errors import DatabaseUnavailable, StartError
+from app.errors import DatabaseUnavailable, StartError, Unauthenticated
 from app.storage.database import Database, Session
 
 TRUSTED_S = 2.0

@@ -8,7 +8,7 @@ from sqlalchemy import JSON, ForeignKey, LargeBinary, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.acting import Role
-from app.storage.database import Base, new_id
+from app.storage.tables import Base, new_id
 
 
 class ApiKey(Base):

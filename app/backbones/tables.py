@@ -3,7 +3,7 @@
 from sqlalchemy import String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.storage.database import Base
+from app.storage.tables import Base
 from models.networks.views import Views
 
 

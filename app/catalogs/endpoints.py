@@ -1,9 +1,9 @@
 """Catalogs, defect classes and support photos over HTTP."""
 
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, File, Request, Response, UploadFile
+from fastapi import APIRouter, Depends, Request, Response
 
 from app.access.repository import Scope
 from app.access.requirements import needs, needs_everywhere
@@ -11,6 +11,8 @@ from app.acting import Role
 from app.api.dependencies import of_app
 from app.api.idempotency.service import IdempotencyKeyHeader, IdempotencyKeyReused, once
 from app.api.pagination import Cursor, Limit, Page, decode_cursor
+from app.api.problems import documented
+from app.api.uploads import PhotoFiles, form_with
 from app.catalogs import errors, schemas
 from app.catalogs.service import CatalogService
 from app.errors import (
@@ -24,19 +26,9 @@ from app.errors import (
     RequestTooLarge,
     StorageFull,
     StorageUnavailable,
-    documented,
 )
 
 router = APIRouter(prefix="/v1")
-
-PhotoFiles = Annotated[list[UploadFile], File(description="1 to 50 photos: JPEG, PNG, WebP or HEIF.")]
-PHOTO_TYPES = "image/jpeg, image/png, image/webp, image/heif"
-
-
-def form_with(field: str, schema: dict[str, Any] | None = None) -> dict[str, Any]:
-    """What FastAPI does not say of a form: the media types of the files in `field`, and what `schema` adds."""
-    form = {"encoding": {field: {"contentType": PHOTO_TYPES}}, "schema": schema or {}}
-    return {"requestBody": {"content": {"multipart/form-data": form}}}
 
 
 WRITE: tuple[type[HajaError], ...] = (

@@ -13,7 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.catalogs.tables import Catalog, DefectClass, Prototype, SupportPhoto
 from app.photos.tables import Embedding, Photo
-from app.storage.database import insert_absent, new_id
+from app.storage.database import insert_absent
+from app.storage.tables import new_id
 
 Query = TypeVar("Query", bound=Select[*tuple[Any, ...]])
 

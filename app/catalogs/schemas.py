@@ -1,14 +1,13 @@
 """What the catalog endpoints take and give."""
 
-import re
-import unicodedata
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import Form
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field
 
+from app.api.fields import CatalogSlug, ClassName, Description, Patch, Title, never_null
 from app.api.language import Language
 from models.leave_one_out import wilson_interval
 
@@ -16,75 +15,14 @@ Severity = Literal["low", "medium", "high", "critical"]
 WarningCode = Literal["few-photos", "near-duplicates", "looks-like-another-class", "too-dark", "blurred", "too-small"]
 
 
-_HIDDEN = r"\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"
-"""Characters that cannot be shown: control characters but for line breaks and tabs."""
-
-
-def _one_form(value: object) -> object:
-    # A form sends a line break as two characters.
-    return (
-        unicodedata.normalize("NFC", value.replace("\r\n", "\n").replace("\r", "\n"))
-        if isinstance(value, str)
-        else value
-    )
-
-
-def _readable(value: str) -> str:
-    if re.search(f"[{_HIDDEN}\ud800-\udfff]", value):
-        raise ValueError("it holds characters that cannot be shown")
-    return value.strip()
-
-
-def _named(value: str) -> str:
-    if not value:
-        raise ValueError("it is empty")
-    return value
-
-
-OneForm = BeforeValidator(_one_form)
-"""So that a length counts what is stored."""
-
-Readable = AfterValidator(_readable)
-READABLE: dict[str, JsonValue] = {"pattern": f"^[^{_HIDDEN}]*$"}
-_NAME: dict[str, JsonValue] = {"minLength": 1, "pattern": rf"^[^{_HIDDEN}]*[^{_HIDDEN}\s][^{_HIDDEN}]*$"}
-
-Title = Annotated[str, OneForm, Field(max_length=200, json_schema_extra=READABLE), Readable]
-Description = Annotated[str, OneForm, Field(max_length=4000, json_schema_extra=READABLE), Readable]
-ClassName = Annotated[
-    str,
-    OneForm,
-    Field(
-        max_length=100, json_schema_extra={"minLength": 1, "pattern": rf"^[^{_HIDDEN}]*[^{_HIDDEN}\s][^{_HIDDEN}]*$"}
-    ),
-    Readable,
-    AfterValidator(_named),
-]
-CatalogSlug = Annotated[
-    str, Field(pattern="^[a-z0-9][a-z0-9_-]{0,62}$", description="Stands in addresses: a-z, 0-9, _ and -.")
-]
 Threshold = Annotated[
     float,
     Field(ge=-1, le=1, description="Cosine similarity below which a photo is `unknown`; null: the backbone's own."),
 ]
 
 
-def never_null(schema: dict[str, Any]) -> None:
-    """Say that a field of a form may be missing: a form has no word for null."""
-    schema.update(schema.pop("anyOf")[0])
-
-
 class _FromRow(BaseModel):
     model_config = ConfigDict(from_attributes=True)
-
-
-class Patch(BaseModel):
-    """Only the fields that are sent change."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    def changes(self) -> dict[str, Any]:
-        """The fields that were sent."""
-        return self.model_dump(exclude_unset=True)
 
 
 class CatalogCreate(BaseModel):

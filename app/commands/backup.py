@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from app.commands.settings import quiet_settings
 from app.config import Settings
-from app.maintenance import backup
+from app.maintenance import backup as service
 from app.maintenance.backup import Report
 from app.maintenance.backup_file import BackupError, BackupReader, Manifest
 from app.photos.blobs import Blobs
@@ -35,7 +35,7 @@ def backup(file: Annotated[Path, typer.Argument(help="The file to make; there mu
     async def write(database: Database, blobs: Blobs) -> list[str]:
         await blobs.ping()
         with _progress() as report:
-            return await backup.back_up(database, blobs, revision, file, report)
+            return await service.back_up(database, blobs, revision, file, report)
 
     missing = _run(settings, write)
     if missing:
@@ -51,17 +51,17 @@ def restore(file: Annotated[Path, typer.Argument(help="Made by `haja backup`.")]
 
     async def look(database: Database, _: Blobs) -> None:
         async with database.reading() as session:
-            await backup.refuse_rows(session)
+            await service.refuse_rows(session)
 
     async def fill(database: Database, blobs: Blobs) -> None:
         await blobs.check_ready()
         with _progress() as report:
-            await backup.restore(database, blobs, reader, report)
+            await service.restore(database, blobs, reader, report)
 
     with BackupReader(file) as reader:
         if schema.known_revision(settings.database_url) is not None:
             _run(settings, look)
-        backup.prepare_target(settings.database_url, reader.manifest)
+        service.prepare_target(settings.database_url, reader.manifest)
         _run(settings, fill)
         schema.upgrade(settings.database_url)
         _tell(reader.manifest)

@@ -16,9 +16,9 @@ from app.errors import HajaError
 from app.jobs.receiving import MAX_PHOTOS
 from app.jobs.schemas import BatchParameters, JobOut
 from app.jobs.worker import PAUSE_S
-from app.main import Services, open_services
 from app.metrics import Metrics
 from app.photos.intake import LocalFile
+from app.services import Services, open_services
 
 out = Console()
 err = Console(stderr=True)

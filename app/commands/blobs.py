@@ -8,9 +8,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from app.commands.settings import quiet_settings
-from app.config import Settings
+from app.config import DATABASE, Settings, checked_place
 from app.maintenance.move_blobs import DatabasePlace, Move, ObjectPlace, Place
-from app.photos.blobs import DATABASE, checked_place
 from app.photos.blobs.objects import ObjectStorage
 from app.storage import schema
 from app.storage.database import Database

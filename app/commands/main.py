@@ -15,7 +15,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Column, Table
 
-from app import logs, serve
+from app import logs
+from app import serve as server
 from app.api.idempotency.service import Once
 from app.api.pagination import every
 from app.catalogs.errors import NoUsablePhoto
@@ -33,13 +34,14 @@ from app.config import Settings
 from app.embedding.on_ray import node
 from app.errors import HajaError, StartError
 from app.inspections.replay import Replay
-from app.main import Services, any_services, create_app, open_services
-from app.maintenance import check
+from app.main import create_app
 from app.maintenance.backup_file import BackupError
+from app.maintenance.check import find_faults
 from app.metrics import Metrics
 from app.photos.blobs.opening import open_blobs
 from app.photos.intake import LocalFile
 from app.photos.reading import PhotoError
+from app.services import Services, any_services, open_services
 from app.storage import schema
 from app.storage.database import Database
 from app.storage.schema import SchemaError
@@ -99,7 +101,7 @@ def serve(
                 soft_wrap=True,
             )
 
-    serve.serve(settings, greet)
+    server.serve(settings, greet)
 
 
 @cli.command()
@@ -204,7 +206,7 @@ def check(
         try:
             blobs = open_blobs(settings, database)
             removed = await blobs.remove_orphans() if repair else 0
-            return removed, await check.find_faults(database, blobs)
+            return removed, await find_faults(database, blobs)
         finally:
             await database.close()
 

@@ -15,8 +15,8 @@ from app.config import Settings
 from app.errors import HajaError
 from app.jobs.schemas import JobOut
 from app.jobs.worker import PAUSE_S
-from app.main import Services, any_services
 from app.metrics import Metrics
+from app.services import Services, any_services
 from models.networks.views import Views
 
 out = Console()

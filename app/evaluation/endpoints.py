@@ -9,8 +9,9 @@ from app.access.requirements import needs
 from app.acting import Role
 from app.api.dependencies import of_app
 from app.api.language import Lang
+from app.api.problems import documented
 from app.catalogs.errors import CatalogNotFound
-from app.errors import DatabaseUnavailable, documented
+from app.errors import DatabaseUnavailable
 from app.evaluation import schemas
 from app.evaluation.service import CatalogTooLargeToDraw, EvaluationService
 

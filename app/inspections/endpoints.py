@@ -11,7 +11,9 @@ from app.acting import Role
 from app.api.dependencies import of_app
 from app.api.idempotency.service import IdempotencyKeyHeader, once
 from app.api.pagination import Cursor, Limit, Page, decode_cursor
-from app.catalogs.endpoints import UPLOAD, form_with
+from app.api.problems import documented
+from app.api.uploads import form_with
+from app.catalogs.endpoints import UPLOAD
 from app.catalogs.errors import CatalogNotFound, DefectClassNotFound
 from app.errors import (
     CursorInvalid,
@@ -22,7 +24,6 @@ from app.errors import (
     QueueFull,
     StorageFull,
     StorageUnavailable,
-    documented,
 )
 from app.inspections import errors, schemas
 from app.inspections.filters import Filter

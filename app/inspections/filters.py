@@ -1,31 +1,14 @@
 """Which classifications are asked for."""
 
-import re
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import Depends, Query
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator
+from pydantic import BaseModel
 
+from app.api.fields import Instant
 from app.inspections.site_notes import Place
-
-
-def _utc(moment: datetime) -> datetime:
-    # So that no zone carries it beyond what a datetime can say.
-    if not 1 < moment.year < 9999:  # noqa: PLR2004
-        raise ValueError("its year is not between 2 and 9998")
-    return moment.astimezone(UTC)
-
-
-def _written(value: object) -> object:
-    # Pydantic would take a number as seconds or milliseconds since 1970, whichever it looks like.
-    if isinstance(value, int | float) or (isinstance(value, str) and re.fullmatch(r"\s*[+-]?[\d._]+\s*", value)):
-        raise ValueError("it is no time in the form of ISO 8601, such as 2026-11-22T09:30:00+09:00")
-    return value
-
-
-Instant = Annotated[AwareDatetime, BeforeValidator(_written), AfterValidator(_utc)]
 
 
 class ClassificationFilter(BaseModel):

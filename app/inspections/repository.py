@@ -13,7 +13,8 @@ from app.catalogs.tables import Catalog
 from app.inspections.filters import ClassificationFilter
 from app.inspections.tables import Classification, Feedback
 from app.photos.tables import Photo
-from app.storage.database import insert, new_id
+from app.storage.database import insert
+from app.storage.tables import new_id
 
 Query = TypeVar("Query", bound=Select[*tuple[Any, ...]])
 

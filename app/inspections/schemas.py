@@ -6,7 +6,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.catalogs.schemas import DefectClassName, Description
+from app.api.fields import Description
+from app.catalogs.schemas import DefectClassName
 from models.manifest import HeadName
 
 Verdict = Literal["confirmed", "corrected", "unknown"]

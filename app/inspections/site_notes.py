@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import Form
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from app.catalogs.schemas import READABLE, OneForm, Patch, Readable, never_null
+from app.api.fields import READABLE, OneForm, Patch, Readable, never_null
 from app.errors import RequestInvalid
 
 _TAKEN_AT_LENGTH = 32

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import JSON, ForeignKey, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column, validates
 
-from app.storage.database import Base, new_id
+from app.storage.tables import Base, new_id
 from models.manifest import HeadName
 
 

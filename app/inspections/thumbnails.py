@@ -8,7 +8,8 @@ from app.access.repository import Scope
 from app.access.requirements import needs
 from app.acting import Role
 from app.api.dependencies import of_app
-from app.errors import DatabaseUnavailable, DecoderUnavailable, QueueFull, StorageUnavailable, documented
+from app.api.problems import documented
+from app.errors import DatabaseUnavailable, DecoderUnavailable, QueueFull, StorageUnavailable
 from app.photos.errors import PhotoNotFound
 from app.photos.reading import PhotoDamaged, PhotoTooCostly, PhotoTooLarge, PhotoTypeUnsupported
 from app.photos.service import ArchiveService

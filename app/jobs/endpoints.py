@@ -14,9 +14,11 @@ from app.acting import Role
 from app.api.dependencies import of_app
 from app.api.idempotency.service import IdempotencyKeyHeader, Once, address_of, fingerprint
 from app.api.pagination import Cursor, Limit, Page, decode_cursor
-from app.catalogs.endpoints import PHOTO_TYPES, UPLOAD
+from app.api.problems import documented
+from app.api.uploads import PHOTO_TYPES
+from app.catalogs.endpoints import UPLOAD
 from app.catalogs.errors import CatalogNotFound
-from app.errors import CursorInvalid, DatabaseUnavailable, RequestInvalid, documented
+from app.errors import CursorInvalid, DatabaseUnavailable, RequestInvalid
 from app.inspections.errors import CatalogEmpty
 from app.jobs import schemas
 from app.jobs.errors import JobNotFound, NoPhotos, TooManyBatchPhotos, TooManyFollowers

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.catalogs.tables import Catalog
 from app.jobs.tables import ItemState, Job, JobItem, JobKind
-from app.storage.database import new_id
+from app.storage.tables import new_id
 
 LEASE = timedelta(minutes=1)
 """A claimed photo that is not finished after so long is given to somebody else: its worker is taken for dead."""

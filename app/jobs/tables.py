@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import JSON, ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.storage.database import Base, new_id
+from app.storage.tables import Base, new_id
 
 JobKind = Literal["classify", "reembed"]
 ItemState = Literal["waiting", "done", "failed"]

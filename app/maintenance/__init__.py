@@ -1,0 +1,1 @@
+"""Work on a whole site: backup and restore, check, moving the bytes of photos."""

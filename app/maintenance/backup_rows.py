@@ -32,7 +32,7 @@ from typing_extensions import TypedDict  # pydantic takes no other before Python
 
 from app.maintenance.backup_file import BackupError, Kind
 from app.photos.tables import Blob, DiscardedBlob, Photo
-from app.storage.database import Base, UtcDateTime
+from app.storage.tables import Base, UtcDateTime
 
 LEFT_OUT = {Blob.__tablename__, DiscardedBlob.__tablename__, "alembic_version"}
 """Bytes go as photos; what is being deleted has to do with the object storage that the site comes from."""

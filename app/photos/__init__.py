@@ -1,1 +1,1 @@
-"""Every photo that was kept: its row, its bytes, its thumbnail."""
+"""Photos: reading, quality, decoding in processes apart, their rows, bytes and thumbnails."""

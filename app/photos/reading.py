@@ -18,7 +18,7 @@ from PIL import (
     WebPImagePlugin,  # noqa: F401 - as above
 )
 
-from app.error_base import HajaError
+from app.errors import HajaError
 from app.photos.quality import PhotoQuality, measure
 from models.manifest import Transform
 
@@ -28,7 +28,7 @@ HAS_HEIF = importlib.util.find_spec("pillow_heif") is not None
 if HAS_HEIF:
     import pillow_heif
 
-    # One thread: photos are decoded beside each other, and where they are, nothing may start another (app.photos.decoding).
+    # One thread: photos are decoded beside each other, and where they are, nothing may start another (`decoding`).
     pillow_heif.register_heif_opener(thumbnails=False, decode_threads=1)
 
 # Our own limit is checked on the header, before any pixel is decoded; Pillow's would only warn.

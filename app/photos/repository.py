@@ -12,7 +12,8 @@ from app.photos.blobs import Blobs
 from app.photos.errors import PhotoNotFound
 from app.photos.intake import CheckedPhoto, ReceivedPhoto
 from app.photos.tables import Embedding, Photo
-from app.storage.database import Base, insert_absent, insert_absent_and_hold
+from app.storage.database import insert_absent, insert_absent_and_hold
+from app.storage.tables import Base
 
 
 class ArchiveRepository:

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.errors import HajaError, QueueFull, answer_error, new_request_id
+from app.api.problems import answer_error, new_request_id
+from app.errors import HajaError, QueueFull
 from app.metrics import Metrics
 from app.server.request_head import declared_bytes, has_body, is_form, media_type
 

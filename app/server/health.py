@@ -7,15 +7,9 @@ import numpy as np
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
+from app.api.problems import documented
 from app.embedding import Embedder
-from app.errors import (
-    DatabaseUnavailable,
-    EmbedderUnavailable,
-    QueueFull,
-    SchemaChanged,
-    StorageUnavailable,
-    documented,
-)
+from app.errors import DatabaseUnavailable, EmbedderUnavailable, QueueFull, SchemaChanged, StorageUnavailable
 from app.metrics import Metrics
 from app.photos.blobs import Blobs
 from app.storage import schema

@@ -5,13 +5,8 @@ from contextlib import suppress
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.errors import (
-    BodyTooSlow,
-    DeadlineExceeded,
-    QueueFull,
-    RequestTooLarge,
-    answer_error,
-)
+from app.api.problems import answer_error
+from app.errors import BodyTooSlow, DeadlineExceeded, QueueFull, RequestTooLarge
 from app.server.request_head import declared_bytes, has_body, is_form
 
 MAX_TEXT_BYTES = 100_000

@@ -5,7 +5,8 @@ import time
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.errors import ForeignPage, answer_error, new_request_id
+from app.api.problems import answer_error, new_request_id
+from app.errors import ForeignPage
 from app.metrics import Metrics
 
 _log = structlog.get_logger("app.requests")

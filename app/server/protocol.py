@@ -14,15 +14,8 @@ from starlette.types import ASGIApp, Scope
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from app.errors import (
-    AddressTooLong,
-    BadRequest,
-    HajaError,
-    HeadersTooLarge,
-    HeadTooSlow,
-    TooManyConnections,
-    answer_error,
-)
+from app.api.problems import answer_error
+from app.errors import AddressTooLong, BadRequest, HajaError, HeadersTooLarge, HeadTooSlow, TooManyConnections
 from app.server.request_head import declared_bytes
 
 MAX_ADDRESS_BYTES = 8_192

@@ -1,0 +1,1 @@
+"""The database: nobody else knows which one it is."""

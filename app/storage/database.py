@@ -4,17 +4,14 @@ import errno
 import sqlite3
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import sqlalchemy
 import structlog
-import uuid_utils.compat
-from sqlalchemy import DateTime, Dialect, MetaData, TypeDecorator, inspect, select, text
+from sqlalchemy import inspect, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import (
-    ArgumentError,
     DatabaseError,
     DBAPIError,
     DisconnectionError,
@@ -24,19 +21,15 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
-from sqlalchemy.orm import DeclarativeBase
 
 from app.errors import DatabaseUnavailable, OutcomeUnknown, SchemaChanged, StorageFull
 from app.storage.postgresql import Connector
 from app.storage.sqlite import PUT_OFF, connect, existing_file, prepare_sqlite
 from app.storage.sqlite_writer import NoTurnError, SqliteWriter, Work
+from app.storage.tables import Base
 
 _log = structlog.get_logger(__name__)
 
-new_id = uuid_utils.compat.uuid7
-"""Ids are UUIDs of version 7: they sort by the time they were made, so lists page by id alone."""
-
-DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+psycopg"}
 
 CONNECTIONS = 10
 """So many connections a process keeps; what finds all of them busy waits for one."""
@@ -45,35 +38,6 @@ CONNECTIONS = 10
 Session = AsyncSession
 
 Result = TypeVar("Result")
-
-
-class UtcDateTime(TypeDecorator[datetime]):
-    """An aware time, kept and given back in UTC; SQLite itself forgets the zone."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
-        """Time in Python -> time in the database."""
-        return None if value is None else value.astimezone(UTC)
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
-        """Time in the database -> time in Python."""
-        return None if value is None else value.replace(tzinfo=value.tzinfo or UTC)
-
-
-class Base(DeclarativeBase):
-    """Base of all tables. Constraints have names, so that a migration can speak of them."""
-
-    metadata = MetaData(
-        naming_convention={
-            "ix": "ix_%(column_0_label)s",
-            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-            "fk": "fk_%(table_name)s_%(column_0_name)s",
-            "pk": "pk_%(table_name)s",
-        }
-    )
-    type_annotation_map = {datetime: UtcDateTime}  # noqa: RUF012 - read by SQLAlchemy
 
 
 class Database:
@@ -201,24 +165,6 @@ def _sqlite(url: URL, timeout_s: float, connections: int) -> AsyncEngine:
 def _limits(connections: int, timeout_s: float) -> dict[str, Any]:
     # Not one more: an operator of PostgreSQL plans max_connections by the number of processes.
     return {"pool_size": connections, "max_overflow": 0, "pool_timeout": timeout_s, "hide_parameters": True}
-
-
-def checked_url(value: str) -> str:
-    """The URL of a database that Haja can use, with its driver.
-
-    Raises:
-        ValueError: another kind of database, or SQLite without a file.
-    """
-    try:
-        url = make_url(value)
-    except ArgumentError as error:
-        raise ValueError("it must look like sqlite:///haja.db or postgresql://user:password@host/name") from error
-    kind = url.get_backend_name()
-    if kind not in DRIVERS:
-        raise ValueError(f"the database must be sqlite or postgresql, not {kind}")
-    if kind == "sqlite" and url.database in {None, "", ":memory:"}:
-        raise ValueError("SQLite needs a file, because several connections share it: sqlite:///haja.db")
-    return url.set(drivername=DRIVERS[kind]).render_as_string(hide_password=False)
 
 
 async def insert(session: AsyncSession, row: Base) -> None:

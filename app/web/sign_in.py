@@ -7,8 +7,9 @@ from fastapi.responses import RedirectResponse
 
 from app.access.cookies import Cookies
 from app.access.endpoints import Access
-from app.access.errors import SignInFailed, Unauthenticated
+from app.access.errors import SignInFailed
 from app.access.provider import SignInProvider
+from app.errors import Unauthenticated
 from app.web.endpoints import PageRoute, own_address, pages_of
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)

@@ -129,7 +129,7 @@ class Archive:
     def keep(self, photos: Sequence[bytes], answers: Sequence[dict[str, Any]]) -> None:
         """Write photos and answers, each photo once."""
         with Session(self._engine) as session, session.begin():
-            for data, answer in zip(reading, answers, strict=True):
+            for data, answer in zip(photos, answers, strict=True):
                 sha256 = hashlib.sha256(data).hexdigest()
                 session.execute(insert(Photo).values(sha256=sha256, data=data).on_conflict_do_nothing())
                 session.add(Classification(photo_sha256=sha256, answer=answer, created_at=datetime.now(UTC)))

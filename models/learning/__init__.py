@@ -1,0 +1,1 @@
+"""Meta-training: episodes, data, learners, calibration."""

@@ -12,7 +12,7 @@ from app.config import Settings
 from app.main import create_app
 from app.serve import running
 from app.storage import schema
-from app.storage.database import Base
+from app.storage.tables import Base
 from models.backbones import Backbone
 from tests.drawn import photo, photos
 from tests.rest import CLASSES, CLASSIFICATIONS, classify, created, files, register

@@ -10,9 +10,10 @@ from app.access.audit.service import AuditService
 from app.access.requirements import needs
 from app.acting import Role
 from app.api.dependencies import of_app
+from app.api.fields import Instant
 from app.api.pagination import Cursor, Limit, Page, decode_cursor
-from app.errors import CursorInvalid, DatabaseUnavailable, documented
-from app.inspections.filters import Instant
+from app.api.problems import documented
+from app.errors import CursorInvalid, DatabaseUnavailable
 
 router = APIRouter(prefix="/v1", tags=["keys"])
 

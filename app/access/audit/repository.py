@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access.audit.tables import AuditEntry
 from app.acting import acting
-from app.storage.database import new_id
+from app.storage.tables import new_id
 
 Action = Literal[
     "catalog-created",

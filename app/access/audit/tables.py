@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import JSON, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.storage.database import Base, new_id
+from app.storage.tables import Base, new_id
 
 
 class AuditEntry(Base):

@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import LargeBinary, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.storage.database import Base
+from app.storage.tables import Base
 
 
 class IdempotencyKey(Base):

@@ -1,0 +1,1 @@
+"""Embedders as workers on a Ray cluster, on this machine or others."""

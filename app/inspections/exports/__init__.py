@@ -1,0 +1,1 @@
+"""Answers as CSV, XLSX and PDF."""

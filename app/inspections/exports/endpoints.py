@@ -12,14 +12,8 @@ from app.access.requirements import needs
 from app.acting import Role
 from app.api.dependencies import of_app
 from app.api.language import Lang
-from app.errors import (
-    DatabaseUnavailable,
-    DecoderUnavailable,
-    EmbedderUnavailable,
-    QueueFull,
-    StorageUnavailable,
-    documented,
-)
+from app.api.problems import documented
+from app.errors import DatabaseUnavailable, DecoderUnavailable, EmbedderUnavailable, QueueFull, StorageUnavailable
 from app.inspections.exports.report import ReportService
 from app.inspections.exports.service import ExportService, ExportTooLarge
 from app.inspections.filters import Filter

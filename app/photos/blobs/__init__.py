@@ -1,13 +1,9 @@
 """Where photo bytes live: in the database, or in object storage when a site outgrows it."""
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from app.storage.database import Session
-
-DATABASE = "database"
-"""The value of HAJA_BLOBS that is no address."""
 
 
 class Blobs(Protocol):
@@ -56,15 +52,3 @@ class Blobs(Protocol):
     async def remove_orphans(self) -> int:
         """Delete the bytes that no photo owns; how many. Raises `StorageUnavailable`."""
         ...
-
-
-def checked_place(value: str) -> str:
-    """The value of HAJA_BLOBS, without slashes at its end.
-
-    Raises:
-        ValueError: it is neither the database nor object storage.
-    """
-    value = value.rstrip("/")
-    if value != DATABASE and not re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]+(/[\w.-]+)*", value, re.ASCII):
-        raise ValueError("it must be database, or look like s3://bucket or s3://bucket/prefix")
-    return value

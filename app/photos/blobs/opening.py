@@ -1,7 +1,7 @@
 """The blobs that the settings name."""
 
-from app.config import Settings
-from app.photos.blobs import DATABASE, Blobs
+from app.config import DATABASE, Settings
+from app.photos.blobs import Blobs
 from app.photos.blobs.in_database import DatabaseBlobs
 from app.photos.blobs.in_objects import ObjectBlobs
 from app.photos.blobs.objects import ObjectStorage

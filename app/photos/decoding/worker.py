@@ -1,4 +1,4 @@
-"""A process that decodes: `python -m app.photos.decoding.worker MEMORY_BYTES MAX_PIXELS`, with a socket as its stdin."""
+"""A process that decodes: `python -m app.photos.decoding.worker MEMORY_BYTES MAX_PIXELS`, its stdin a socket."""
 
 import json
 import os

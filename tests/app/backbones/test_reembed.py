@@ -14,11 +14,11 @@ from sqlalchemy import update
 from app.backbones import service as reembedding
 from app.config import Settings
 from app.errors import EmbedderUnavailable
-from app.main import Services, any_services, open_services
 from app.maintenance.check import find_faults
 from app.metrics import Metrics
 from app.photos.intake import KeptPhoto
 from app.photos.tables import Blob
+from app.services import Services, any_services, open_services
 from models.backbones import Backbone
 from tests.drawn import KINDS, photo, photos
 from tests.rest import CLASSES, classify, created, execute, files, problem, register

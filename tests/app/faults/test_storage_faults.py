@@ -10,8 +10,8 @@ import pytest
 
 from app.config import Settings
 from app.errors import StartError
-from app.main import open_services
 from app.metrics import Metrics
+from app.services import open_services
 from models.backbones import Backbone
 from tests.conftest import MakeSettings
 from tests.drawn import photo, photos

@@ -15,7 +15,7 @@ from app.config import Settings
 from app.maintenance.backup_rows import LEFT_OUT
 from app.serve import running
 from app.storage import schema
-from app.storage.database import Base
+from app.storage.tables import Base
 from models.backbones import Backbone
 from tests.conftest import MakeSettings
 from tests.drawn import photo, photos

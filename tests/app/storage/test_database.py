@@ -13,8 +13,9 @@ import sqlalchemy
 from sqlalchemy import event, select
 
 from app.api.idempotency.tables import IdempotencyKey
+from app.config import checked_url
 from app.errors import DatabaseUnavailable
-from app.storage.database import Database, Session, checked_url, insert, insert_absent_and_hold
+from app.storage.database import Database, Session, insert, insert_absent_and_hold
 from app.storage.sqlite_writer import TOGETHER
 
 TIMEOUT_S = 0.5

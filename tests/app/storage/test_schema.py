@@ -21,12 +21,13 @@ from app.api.idempotency.service import Once
 from app.catalogs.schemas import DefectClassCreate
 from app.config import Settings
 from app.inspections.schemas import FeedbackCreate
-from app.main import create_app, open_services
+from app.main import create_app
 from app.metrics import Metrics
 from app.photos.intake import KeptPhoto
+from app.services import open_services
 from app.storage import schema
-from app.storage.database import Base
 from app.storage.schema import SchemaError
+from app.storage.tables import Base
 from models.backbones import Backbone
 from tests.drawn import photo, photos
 from tests.postgresql import PostgresServer

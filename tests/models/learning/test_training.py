@@ -22,13 +22,13 @@ from models.manifest import CheckpointError
 CONFIG = TrainingConfig(
     "prototypical", 3, 2, 2, updates=6, learning_rate=1e-2, schedule="linear", save_every=2, options={"channels": 4}
 )
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 CHILD = """
 import sys
 from pathlib import Path
 import numpy as np, torch
 from models.data import LabelledImages
-from models.learners.methods import build_learner
+from models.learning.learners.methods import build_learner
 from models.training import read_config, train
 torch.set_num_threads(1)
 config = read_config(Path(sys.argv[1]))

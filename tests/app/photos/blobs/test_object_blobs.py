@@ -13,9 +13,9 @@ from fastapi import FastAPI
 from obstore.store import S3Store
 
 from app.config import Settings
-from app.main import open_services
 from app.metrics import Metrics
 from app.photos.blobs import in_objects
+from app.services import open_services
 from models.backbones import Backbone
 from tests.conftest import MakeSettings
 from tests.drawn import photo, photos

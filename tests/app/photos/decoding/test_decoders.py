@@ -50,7 +50,7 @@ def _slow_photo() -> bytes:
     return many_scans(1000, 8000)
 
 
-async def _busy(decoders: Decoders, data: bytes) -> tuple["asyncio.Task[photos.DecodedPhoto]", int]:
+async def _busy(decoders: Decoders, data: bytes) -> tuple["asyncio.Task[reading.DecodedPhoto]", int]:
     """A photo on which a process is at work, and the process."""
     await asyncio.gather(*(decoders.decode(photo(), TRANSFORM) for _ in range(decoders.processes)))
     before = _pids(decoders)

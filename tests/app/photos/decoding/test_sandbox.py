@@ -35,7 +35,7 @@ ATTEMPTS = {
 }
 PROGRAM = """
 import ctypes, json, os, resource, signal, socket, sys
-from app.decoding import sandbox
+from app.photos.decoding import sandbox
 os_parent = os.getppid()
 libc = ctypes.CDLL(None, use_errno=True)
 def libc_call(name, *arguments):
