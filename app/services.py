@@ -92,8 +92,8 @@ class Services:
             await self.blobs.check_ready()
         except StorageUnavailable as error:
             raise StartError(
-                f"Photos cannot be stored in HAJA_BLOBS={self._blobs_place}: {error.reason}. The README's section on "
-                "object storage says what to set."
+                f"Photos cannot be stored in HAJA_BLOBS={self._blobs_place}: {error.reason}. docs/storage.md says "
+                "what to set."
             ) from error
         if unsafe := await self.database.unsafe_settings():
             _log.warning(
