@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo serve test test-slow torture openapi audit sbom lint bench chromium
+.PHONY: demo serve test test-all torture openapi audit sbom lint bench chromium
 
 demo: $(VENV)/installed
 	$(BIN)/haja demo
@@ -11,18 +11,19 @@ demo: $(VENV)/installed
 serve: $(VENV)/installed
 	$(BIN)/haja serve
 
-# Two at a time, a file each: the fixtures of a file are made once, and a test that waits leaves its core to the other.
+# What a change needs to be trusted, in minutes. Two at a time: a test that waits leaves its core to the other.
 test: $(VENV)/installed-dev chromium
-	$(BIN)/python -m pytest -m "not slow" --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest -m "not long and not torture" --numprocesses 2 --dist loadfile
+
+# Everything there is: both databases in full, Ray, the short forms of torture, browsers, the interface as every role.
+test-all: $(VENV)/installed-dev chromium
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --durations 20
 
 # For the tests of the pages, which say so and skip where it cannot be had.
 chromium:
 	@command -v chromium >/dev/null \
 		|| { [ "$$(id -u)" = 0 ] && apt-get update --quiet && apt-get install --yes --no-install-recommends chromium; } \
 		|| echo "There is no chromium and apt-get may not install it: the browser tests skip."
-
-test-slow: $(VENV)/installed-dev
-	$(BIN)/python -m pytest -m slow
 
 # The long form of the tests that break things: more runs, more faults, more files; prints the figures of each.
 torture: $(VENV)/installed-dev

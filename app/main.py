@@ -10,7 +10,7 @@ from fastapi.routing import APIRoute
 from fastapi_offline import FastAPIOffline
 from starlette.formparsers import MultiPartParser
 
-import app.access.audit.endpoints
+import app.access.audit_endpoints
 import app.access.endpoints
 import app.catalogs.endpoints
 import app.evaluation.endpoints
@@ -123,7 +123,7 @@ def create_app(settings: Settings, backbone: Backbone | None = None, decoders: D
         app.jobs.endpoints,
         app.inspections.thumbnails,
         app.access.endpoints,
-        app.access.audit.endpoints,
+        app.access.audit_endpoints,
         app.web.endpoints,
     ):
         service.include_router(part.router)

@@ -39,7 +39,8 @@ hypothesis_settings.load_profile("haja")
 
 MakeSettings = Callable[..., Settings]
 
-DATABASES = ["sqlite", "postgresql"]
+LONG_S = 1800
+"""What a test of `make test-all` may take: only one that hangs takes as long."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -55,10 +56,23 @@ def runs(request: pytest.FixtureRequest) -> Callable[[int, int], int]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run every test that has a database on each kind of it; `only_on(kind, reason)` marks those of one kind."""
-    if "new_database" in metafunc.fixturenames:
-        only = metafunc.definition.get_closest_marker("only_on")
-        metafunc.parametrize("new_database", DATABASES if only is None else only.args[:1], indirect=True)
+    """Run every test that has a database on each kind of it; `only_on(kind, reason)` marks those of one kind.
+
+    In `make test` PostgreSQL runs what is marked `both_databases`.
+    """
+    if "new_database" not in metafunc.fixturenames:
+        return
+    only = metafunc.definition.get_closest_marker("only_on")
+    second = () if metafunc.definition.get_closest_marker("both_databases") else pytest.mark.long
+    kinds = ["sqlite", pytest.param("postgresql", marks=second)] if only is None else only.args[:1]
+    metafunc.parametrize("new_database", kinds, indirect=True)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Give tests that take long the time for it; what hangs ends all the same."""
+    for item in items:
+        if item.get_closest_marker("long") or item.get_closest_marker("torture"):
+            item.add_marker(pytest.mark.timeout(0 if config.getoption("--torture") else LONG_S))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -84,6 +98,12 @@ def _forgotten_apps() -> Iterator[None]:
 def backbone() -> Backbone:
     """The shipped backbone, loaded once. Only one service at a time may use it."""
     return load_backbone()
+
+
+@pytest.fixture(scope="session")
+def other() -> Backbone:
+    """The checkpoint that was not meta-trained; small on threads, since it stands beside the first."""
+    return load_backbone("efficientnet-lite0-imagenet", threads=1)
 
 
 @pytest.fixture(scope="session")

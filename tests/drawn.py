@@ -1,6 +1,7 @@
 """Small photos for the tests, drawn from a kind and a seed: the same arguments give the same bytes."""
 
 import io
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,7 @@ def save(image: Image.Image, kind: str = "JPEG", **options: Any) -> bytes:
     return buffer.getvalue()
 
 
+@cache
 def photo(kind: str = "crack", seed: int = 0) -> bytes:
     """A JPEG file of about 10 kB."""
     return encode(pixels(kind, seed), quality=90)

@@ -93,7 +93,7 @@ async def _first(client: httpx.AsyncClient, data: bytes) -> str:
     return name
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_demo_shows_the_whole_job(tmp_path: Path) -> None:
     done = subprocess.run(
         [*HAJA, "demo", "--photos", str(tmp_path / "photos")],

@@ -27,7 +27,7 @@ def test_both_makes_of_the_network_see_the_same_and_what_stores_has_stored(tmp_p
         assert connection.execute("SELECT count(*) FROM classifications").fetchone() == (2 * len(bases),)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_peer(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(sys, "argv", ["peers", "--quick", "--only", "FastAPI and torch, as"])
     peers.main()

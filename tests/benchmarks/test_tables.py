@@ -20,7 +20,7 @@ def reports_stay() -> Iterator[None]:
 
 
 @needs_photos
-@pytest.mark.slow
+@pytest.mark.long
 def test_calibration(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(sys, "argv", ["calibration", "--quick"])
     calibration.main()
@@ -30,7 +30,7 @@ def test_calibration(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
 
 
 @needs_photos
-@pytest.mark.slow
+@pytest.mark.long
 def test_support(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(sys, "argv", ["support", "--quick"])
     support.main()
@@ -38,7 +38,7 @@ def test_support(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
 
 
 @needs_photos
-@pytest.mark.slow
+@pytest.mark.long
 def test_heatmap(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(sys, "argv", ["heatmap", "--quick"])
     heatmap.main()
@@ -49,7 +49,7 @@ def test_heatmap(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
 
 
 @needs_photos
-@pytest.mark.slow
+@pytest.mark.long
 def test_heads(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(sys, "argv", ["heads", "--quick"])
     heads.main()
@@ -66,7 +66,7 @@ def test_heads(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[st
 
 
 @needs_photos
-@pytest.mark.slow
+@pytest.mark.long
 def test_defects(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(sys, "argv", ["defects_table", "--quick"])
     defects_table.main()

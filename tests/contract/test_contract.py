@@ -23,8 +23,8 @@ CONFIG = Path(__file__).parent / "schemathesis.toml"
 
 ROLES = [
     "stranger",
-    pytest.param("inspector", marks=pytest.mark.slow),
-    pytest.param("curator", marks=pytest.mark.slow),
+    pytest.param("inspector", marks=pytest.mark.long),
+    pytest.param("curator", marks=pytest.mark.long),
     "admin",
 ]
 """As whom the service is called."""

@@ -28,7 +28,7 @@ def _wait_for(address: str, job: str, done: int) -> None:
     raise AssertionError(f"the batch stands still at {_counts(address, job)}")
 
 
-@pytest.mark.slow  # killed at every write, a batch is also in tests/durability
+@pytest.mark.long  # killed at every write, a batch is also in tests/durability
 def test_every_photo_is_answered_once_although_processes_end_and_die(tmp_path: Path, empty_database_url: str) -> None:
     url = empty_database_url
     contents = [encode(pixels("rust", seed, 900, 1200)) for seed in range(COUNT)]

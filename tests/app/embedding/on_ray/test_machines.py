@@ -17,7 +17,7 @@ from tests.machines import Machine, machines
 from tests.ray_cluster import until
 from tests.service_process import HAJA
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 CALLERS = 16
 RAY_TIMEOUT_S = 5
