@@ -80,7 +80,10 @@ async def _open(kind: str, backbone: Backbone, request: pytest.FixtureRequest) -
     return Subject(await open_ray_embedder(settings, metrics), metrics, cluster.held)
 
 
-@pytest_asyncio.fixture(params=["local", "ray"], scope="module", loop_scope="module")
+EMBEDDERS = ["local", pytest.param("ray", marks=pytest.mark.long)]
+
+
+@pytest_asyncio.fixture(params=EMBEDDERS, scope="module", loop_scope="module")
 async def subject(request: pytest.FixtureRequest, backbone: Backbone) -> AsyncIterator[Subject]:
     opened = await _open(request.param, backbone, request)
     yield opened
