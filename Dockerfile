@@ -11,7 +11,7 @@ RUN if [ "$ACCELERATOR" = cpu ]; then \
         pip install --no-cache-dir --index-url "${TORCH_CPU_INDEX:?name the index of the CPU builds}" torch torchvision; \
     fi
 WORKDIR /src
-COPY pyproject.toml README.md ./
+COPY pyproject.toml README.md LICENSE NOTICE ./
 COPY app app
 COPY models models
 COPY migrations migrations

@@ -8,15 +8,25 @@ from starlette.exceptions import HTTPException
 
 
 class HajaError(HTTPException):
-    """Base of every error with a code; an HTTPException, since FastAPI lets no other through while it reads a body."""
+    """Base of every error with a code; an HTTPException, since FastAPI lets no other through while it reads a body.
+
+    `sentence` is what it says where nothing closer is known, and `retry_after_s` when another try may succeed.
+    """
 
     status: ClassVar[HTTPStatus]
     code: ClassVar[str]
+    sentence: ClassVar[str] = ""
+    retry_after_s: ClassVar[int | None] = None
 
     def __init__(
-        self, detail: str, headers: Mapping[str, str] | None = None, errors: list[dict[str, Any]] | None = None
+        self,
+        detail: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        errors: list[dict[str, Any]] | None = None,
     ) -> None:
-        super().__init__(self.status.value, detail, headers)
+        if headers is None and self.retry_after_s is not None:
+            headers = {"Retry-After": str(self.retry_after_s)}
+        super().__init__(self.status.value, detail or self.sentence, headers)
         self.errors = errors
 
 
@@ -57,9 +67,7 @@ class HeadTooSlow(HajaError):
 
     status = HTTPStatus.REQUEST_TIMEOUT
     code = "head-too-slow"
-
-    def __init__(self) -> None:
-        super().__init__("The request's address and headers did not arrive in time: send it again.")
+    sentence = "The request's address and headers did not arrive in time: send it again."
 
 
 class BodyTooSlow(HajaError):
@@ -67,9 +75,7 @@ class BodyTooSlow(HajaError):
 
     status = HTTPStatus.REQUEST_TIMEOUT
     code = "body-too-slow"
-
-    def __init__(self) -> None:
-        super().__init__("The request's body came too slowly, so nothing was stored: send it again, or smaller photos.")
+    sentence = "The request's body came too slowly, so nothing was stored: send it again, or smaller photos."
 
 
 class AddressTooLong(HajaError):
@@ -77,9 +83,7 @@ class AddressTooLong(HajaError):
 
     status = HTTPStatus.REQUEST_URI_TOO_LONG
     code = "address-too-long"
-
-    def __init__(self) -> None:
-        super().__init__("The request's address is too long: leave conditions out.")
+    sentence = "The request's address is too long: leave conditions out."
 
 
 class HeadersTooLarge(HajaError):
@@ -87,9 +91,7 @@ class HeadersTooLarge(HajaError):
 
     status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
     code = "headers-too-large"
-
-    def __init__(self) -> None:
-        super().__init__("The request's headers are too many or too large: drop cookies and headers of your own.")
+    sentence = "The request's headers are too many or too large: drop cookies and headers of your own."
 
 
 class CursorInvalid(HajaError):
@@ -104,11 +106,8 @@ class QueueFull(HajaError):
 
     status = HTTPStatus.TOO_MANY_REQUESTS
     code = "queue-full"
-
-    def __init__(self) -> None:
-        super().__init__(
-            "The service is busy with other photos: send this request again in a second.", {"Retry-After": "1"}
-        )
+    sentence = "The service is busy with other photos: send this request again in a second."
+    retry_after_s = 1
 
 
 class ServiceBusy(HajaError):
@@ -116,11 +115,8 @@ class ServiceBusy(HajaError):
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
     code = "service-busy"
-
-    def __init__(self) -> None:
-        super().__init__(
-            "The service works on as many requests as it can: send this one again in a second.", {"Retry-After": "1"}
-        )
+    sentence = "The service works on as many requests as it can: send this one again in a second."
+    retry_after_s = 1
 
 
 class TooManyConnections(HajaError):
@@ -128,9 +124,8 @@ class TooManyConnections(HajaError):
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
     code = "too-many-connections"
-
-    def __init__(self) -> None:
-        super().__init__("As many callers as can be served are connected: try again in a second.", {"Retry-After": "1"})
+    sentence = "As many callers as can be served are connected: try again in a second."
+    retry_after_s = 1
 
 
 class DeadlineExceeded(HajaError):
@@ -138,13 +133,11 @@ class DeadlineExceeded(HajaError):
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
     code = "deadline-exceeded"
-
-    def __init__(self) -> None:
-        super().__init__(
-            "The service gave this request up because it took too long, and something of it may have been stored: send "
-            "it again with the same Idempotency-Key, or ask for less at a time.",
-            {"Retry-After": "5"},
-        )
+    sentence = (
+        "The service gave this request up because it took too long, and something of it may have been stored: send "
+        "it again with the same Idempotency-Key, or ask for less at a time."
+    )
+    retry_after_s = 5
 
 
 class EmbedderUnavailable(HajaError):
@@ -152,9 +145,7 @@ class EmbedderUnavailable(HajaError):
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
     code = "embedder-unavailable"
-
-    def __init__(self, detail: str) -> None:
-        super().__init__(detail, {"Retry-After": "5"})
+    retry_after_s = 5
 
 
 class DecoderUnavailable(HajaError):
@@ -162,13 +153,11 @@ class DecoderUnavailable(HajaError):
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
     code = "decoder-unavailable"
-
-    def __init__(self) -> None:
-        super().__init__(
-            "The service cannot start a process that decodes photos, so nothing was stored: try again in a few "
-            "seconds. Its log says why.",
-            {"Retry-After": "5"},
-        )
+    sentence = (
+        "The service cannot start a process that decodes photos, so nothing was stored: try again in a few "
+        "seconds. Its log says why."
+    )
+    retry_after_s = 5
 
 
 class HeatmapUnavailable(HajaError):
@@ -184,22 +173,17 @@ class DatabaseUnavailable(HajaError):
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
     code = "database-unavailable"
-
-    def __init__(
-        self,
-        detail: str = "The database cannot be reached or is locked, so nothing was stored: try again in a few seconds.",
-    ) -> None:
-        super().__init__(detail, {"Retry-After": "5"})
+    sentence = "The database cannot be reached or is locked, so nothing was stored: try again in a few seconds."
+    retry_after_s = 5
 
 
 class OutcomeUnknown(DatabaseUnavailable):
     """The database went away before it said whether the change is stored."""
 
-    def __init__(self) -> None:
-        super().__init__(
-            "The database went away while it stored this, so it may be there or not: send the same request again with "
-            "the same Idempotency-Key, or look first."
-        )
+    sentence = (
+        "The database went away while it stored this, so it may be there or not: send the same request again with "
+        "the same Idempotency-Key, or look first."
+    )
 
 
 class SchemaChanged(HajaError):
@@ -207,13 +191,11 @@ class SchemaChanged(HajaError):
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
     code = "schema-changed"
-
-    def __init__(self) -> None:
-        super().__init__(
-            "The database was migrated for another version of Haja while this one runs: restart the service with that "
-            "version.",
-            {"Retry-After": "60"},
-        )
+    sentence = (
+        "The database was migrated for another version of Haja while this one runs: restart the service with that "
+        "version."
+    )
+    retry_after_s = 60
 
 
 class StorageUnavailable(HajaError):
@@ -221,12 +203,12 @@ class StorageUnavailable(HajaError):
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
     code = "storage-unavailable"
+    retry_after_s = 5
 
     def __init__(self, reason: str) -> None:
         super().__init__(
             f"The object storage for photos cannot be used, so nothing was stored: {reason}. Try again in a few "
-            "seconds.",
-            {"Retry-After": "5"},
+            "seconds."
         )
         self.reason = reason
 
@@ -236,9 +218,7 @@ class StorageFull(HajaError):
 
     status = HTTPStatus.INSUFFICIENT_STORAGE
     code = "storage-full"
-
-    def __init__(self) -> None:
-        super().__init__("The service has no disk space left, so nothing was stored. Its operator must make room.")
+    sentence = "The service has no disk space left, so nothing was stored. Its operator must make room."
 
 
 class Unauthenticated(HajaError):
@@ -246,12 +226,10 @@ class Unauthenticated(HajaError):
 
     status = HTTPStatus.UNAUTHORIZED
     code = "unauthenticated"
+    sentence = "Send an API key that is valid, as `Authorization: Bearer haja_...`, or sign in at /sign-in."
 
     def __init__(self) -> None:
-        super().__init__(
-            "Send an API key that is valid, as `Authorization: Bearer haja_...`, or sign in at /sign-in.",
-            {"WWW-Authenticate": "Bearer"},
-        )
+        super().__init__(headers={"WWW-Authenticate": "Bearer"})
 
 
 class RoleInsufficient(HajaError):
@@ -261,16 +239,24 @@ class RoleInsufficient(HajaError):
     code = "role-insufficient"
 
 
+class CatalogNotFound(HajaError):
+    """No catalog has this name."""
+
+    status = HTTPStatus.NOT_FOUND
+    code = "catalog-not-found"
+
+    @classmethod
+    def named(cls, name: str) -> "CatalogNotFound":
+        """Of somebody who asks by a name."""
+        return cls(f"There is no catalog named {name!r}. GET /v1/catalogs lists them.")
+
+
 class CsrfTokenInvalid(HajaError):
     """A request with a session's cookie lacks the session's token."""
 
     status = HTTPStatus.FORBIDDEN
     code = "csrf-token-invalid"
-
-    def __init__(self) -> None:
-        super().__init__(
-            "The header X-CSRF-Token is not the one of this session, so nothing was done: load the page again."
-        )
+    sentence = "The header X-CSRF-Token is not the one of this session, so nothing was done: load the page again."
 
 
 class HostRefused(HajaError):
@@ -278,12 +264,10 @@ class HostRefused(HajaError):
 
     status = HTTPStatus.FORBIDDEN
     code = "host-refused"
-
-    def __init__(self) -> None:
-        super().__init__(
-            "This service asks nobody for a key, so it answers on its own machine only, as localhost: make a key with "
-            "`haja keys create` to open it to others."
-        )
+    sentence = (
+        "This service asks nobody for a key, so it answers on its own machine only, as localhost: make a key with "
+        "`haja keys create` to open it to others."
+    )
 
 
 class TooManyRequests(HajaError):

@@ -10,7 +10,7 @@ from fastapi.routing import APIRoute
 from fastapi_offline import FastAPIOffline
 from starlette.formparsers import MultiPartParser
 
-import app.access.audit.endpoints
+import app.access.audit_endpoints
 import app.access.endpoints
 import app.catalogs.endpoints
 import app.evaluation.endpoints
@@ -21,6 +21,7 @@ import app.jobs.endpoints
 import app.server.health
 import app.web.endpoints
 import app.web.sign_in
+from app import __version__
 from app.access.audit.service import AuditService
 from app.access.cookies import Cookies
 from app.access.middleware import Authenticate
@@ -86,7 +87,7 @@ def create_app(settings: Settings, backbone: Backbone | None = None, decoders: D
         redoc_url=None,
         title="Haja",
         summary="Recognises a construction defect after about five photos.",
-        version="0.1.0",
+        version=__version__,
         lifespan=lifespan,
         generate_unique_id_function=_operation_id,
         responses=problems.documented(),
@@ -122,7 +123,7 @@ def create_app(settings: Settings, backbone: Backbone | None = None, decoders: D
         app.jobs.endpoints,
         app.inspections.thumbnails,
         app.access.endpoints,
-        app.access.audit.endpoints,
+        app.access.audit_endpoints,
         app.web.endpoints,
     ):
         service.include_router(part.router)

@@ -49,13 +49,13 @@ class Services:
 
     def __init__(self, settings: Settings, embedder: Embedder, decoders: Decoders, metrics: Metrics) -> None:
         self.database = Database(settings.database_url, settings.database_timeout_s)
-        self.access = AccessService(self.database, settings.session_hours)
+        self._catalog_rows = CatalogRepository()
+        self.access = AccessService(self.database, self._catalog_rows, settings.session_hours)
         self._backbone_rows = BackboneRepository()
         self._other_backbones = OtherBackbones(settings, metrics, self.database, self._backbone_rows)
         self.embedders = Embedders(embedder, self._other_backbones.open)
         self.intake = Intake(metrics, decoders, queue_size=settings.queue_size, max_bytes=settings.max_photo_bytes)
         self._decoders = decoders
-        self._catalog_rows = CatalogRepository()
         history = HistoryRepository()
         self.blobs = open_blobs(settings, self.database)
         self._blobs_place = settings.blobs
@@ -92,8 +92,8 @@ class Services:
             await self.blobs.check_ready()
         except StorageUnavailable as error:
             raise StartError(
-                f"Photos cannot be stored in HAJA_BLOBS={self._blobs_place}: {error.reason}. The README's section on "
-                "object storage says what to set."
+                f"Photos cannot be stored in HAJA_BLOBS={self._blobs_place}: {error.reason}. docs/storage.md says "
+                "what to set."
             ) from error
         if unsafe := await self.database.unsafe_settings():
             _log.warning(

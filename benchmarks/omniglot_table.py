@@ -26,7 +26,7 @@ from benchmarks.report import cpu_model
 from models.learning.data import LabelledImages, small_omniglot
 from models.learning.distributed import local_device
 from models.learning.evaluation import Interval, evaluate
-from models.learning.learners.methods import build_learner
+from models.learning.methods import build_learner
 from models.learning.training import TrainingConfig, read_config, train
 
 ROOT = Path(__file__).parents[1]

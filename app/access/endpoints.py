@@ -12,8 +12,7 @@ from app.acting import Role
 from app.api.dependencies import of_app
 from app.api.pagination import Cursor, Limit, Page, decode_cursor
 from app.api.problems import documented
-from app.catalogs.errors import CatalogNotFound
-from app.errors import CursorInvalid, DatabaseUnavailable, StorageFull
+from app.errors import CatalogNotFound, CursorInvalid, DatabaseUnavailable, StorageFull
 
 router = APIRouter(prefix="/v1/keys", tags=["keys"])
 

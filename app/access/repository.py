@@ -1,55 +1,29 @@
-"""Every statement about API keys, their grants and sessions; and in which catalogs a thing is."""
+"""Every statement about API keys, their grants and sessions."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, delete, func, insert, select, union, update
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.access.scopes import Scope
 from app.access.tables import ApiKey, ApiKeyGrant, SignIn
 from app.acting import Role
-from app.catalogs.tables import Catalog, DefectClass, SupportPhoto
-from app.inspections.tables import Classification
-from app.jobs.tables import Job
 from app.storage.tables import new_id
-
-
-class Scope(StrEnum):
-    """What a role is needed in: the catalog of the thing that this parameter of the address names."""
-
-    CATALOG = "catalog"
-    DEFECT_CLASS = "class_id"
-    SUPPORT_PHOTO = "support_photo_id"
-    CLASSIFICATION = "classification_id"
-    JOB = "job_id"
-    PHOTO = "photo_id"
 
 
 class EmailTakenError(Exception):
     """Another key has this address."""
 
 
-async def catalogs_of(session: AsyncSession, scope: Scope, value: Any) -> set[UUID]:
+async def catalogs_of(session: AsyncSession, scope: Scope, value: UUID | str) -> set[UUID]:
     """The catalogs that a thing is in; none where there is no such thing."""
     if "\0" in str(value):
         return set()  # PostgreSQL refuses even to compare such a text
-    return set(await session.scalars(_CATALOGS_OF[scope](value)))
-
-
-async def catalog_ids(session: AsyncSession, names: Sequence[str]) -> dict[str, UUID]:
-    """The ids of those of these catalogs that there are, by name."""
-    rows = await session.execute(select(Catalog.name, Catalog.id).where(Catalog.name.in_(names)))
-    return dict(iter(rows.all()))
-
-
-async def catalog_names(session: AsyncSession, ids: Sequence[UUID]) -> dict[UUID, str]:
-    """The names of these catalogs."""
-    rows = await session.execute(select(Catalog.id, Catalog.name).where(Catalog.id.in_(ids)))
-    return dict(iter(rows.all()))
+    return set(await session.scalars(scope.catalogs(value)))
 
 
 async def any_key(session: AsyncSession) -> bool:
@@ -132,24 +106,3 @@ async def end_sign_in(session: AsyncSession, token_sha256: bytes) -> SignIn | No
     row = await sign_in(session, token_sha256)
     await session.execute(delete(SignIn).where(SignIn.token_sha256 == token_sha256))
     return row
-
-
-def _catalog_of_photo(sha256: str) -> Select[UUID]:
-    shown = select(DefectClass.catalog_id).join(SupportPhoto, SupportPhoto.defect_class_id == DefectClass.id)
-    asked = select(Classification.catalog_id).where(Classification.photo_sha256 == sha256).distinct()
-    both = union(shown.where(SupportPhoto.photo_sha256 == sha256), asked).subquery()
-    return select(both.c.catalog_id)
-
-
-_CATALOGS_OF = {
-    Scope.CATALOG: lambda name: select(Catalog.id).where(Catalog.name == name),
-    Scope.DEFECT_CLASS: lambda class_id: select(DefectClass.catalog_id).where(DefectClass.id == class_id),
-    Scope.SUPPORT_PHOTO: lambda support_id: (
-        select(DefectClass.catalog_id)
-        .join(SupportPhoto, SupportPhoto.defect_class_id == DefectClass.id)
-        .where(SupportPhoto.id == support_id)
-    ),
-    Scope.CLASSIFICATION: lambda asked: select(Classification.catalog_id).where(Classification.id == asked),
-    Scope.JOB: lambda job_id: select(Job.catalog_id).where(Job.id == job_id),
-    Scope.PHOTO: _catalog_of_photo,
-}

@@ -4,10 +4,10 @@ import asyncio
 import hmac
 import ipaddress
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
 from cachetools import TTLCache
@@ -15,14 +15,14 @@ from cachetools import TTLCache
 from app.access import repository
 from app.access.audit.repository import record
 from app.access.errors import EmailTaken, GrantTooWide, KeyNotFound, SignInFailed
-from app.access.repository import EmailTakenError, Scope
+from app.access.repository import EmailTakenError
 from app.access.schemas import CurrentKey, KeyCreate, KeyCreated, KeyOut
+from app.access.scopes import Scope
 from app.access.secrets import digest, new_key, new_token, parse_key
 from app.access.tables import ApiKey
 from app.acting import Principal, Role, acting, acting_as
 from app.api.pagination import Page, cut
-from app.catalogs.errors import catalog_not_found
-from app.errors import DatabaseUnavailable, StartError, Unauthenticated
+from app.errors import CatalogNotFound, DatabaseUnavailable, StartError, Unauthenticated
 from app.storage.database import Database, Session
 
 TRUSTED_S = 2.0
@@ -53,11 +53,24 @@ class NewSession(NamedTuple):
     csrf_token: str
 
 
+class CatalogNames(Protocol):
+    """What keys need to know of catalogs; the names of those that exist."""
+
+    async def ids(self, session: Session, names: Sequence[str]) -> dict[str, UUID]:
+        """The ids of those of these catalogs that there are, by name."""
+        ...
+
+    async def names(self, session: Session, ids: Sequence[UUID]) -> dict[UUID, str]:
+        """The names of these catalogs."""
+        ...
+
+
 class AccessService:
     """API keys and sessions."""
 
-    def __init__(self, database: Database, session_hours: float) -> None:
+    def __init__(self, database: Database, catalogs: CatalogNames, session_hours: float) -> None:
         self._database = database
+        self._catalogs = catalogs
         self._session_time = timedelta(hours=session_hours)
         self._keys: TTLCache[str, tuple[bytes, Principal]] = TTLCache(REMEMBERED, TRUSTED_S)
         self._sessions: TTLCache[bytes, BrowserSession] = TTLCache(REMEMBERED, TRUSTED_S)
@@ -154,7 +167,7 @@ class AccessService:
             raise SignInFailed("This sign-in took too long or was used before: begin again.")
         return row.memo
 
-    async def catalogs_of(self, scope: Scope, value: Any) -> set[UUID]:
+    async def catalogs_of(self, scope: Scope, value: UUID | str) -> set[UUID]:
         """The catalogs that a thing is in; none where there is no such thing."""
         async with self._database.reading() as session:
             return await repository.catalogs_of(session, scope, value)
@@ -163,7 +176,7 @@ class AccessService:
         """Who is acting, and what they may do."""
         who = acting()
         async with self._database.reading() as session:
-            names = await repository.catalog_names(session, list(who.grants))
+            names = await self._catalogs.names(session, list(who.grants))
         catalogs = {name: who.grants[catalog_id] for catalog_id, name in names.items()}
         return CurrentKey(id=who.id, name=who.name, role=who.everywhere, catalogs=catalogs, expires_at=who.expires_at)
 
@@ -176,11 +189,11 @@ class AccessService:
         maker = acting()
         text = new_key()
         async with self._database.writing() as session:
-            ids = await repository.catalog_ids(session, list(wanted.catalogs))
+            ids = await self._catalogs.ids(session, list(wanted.catalogs))
             grants = {ids[name]: role for name, role in wanted.catalogs.items() if name in ids}
             for name in wanted.catalogs:
                 if name not in ids or not maker.may(Role.INSPECTOR, ids[name]):
-                    raise catalog_not_found(name)
+                    raise CatalogNotFound.named(name)
             _refuse_wider(maker, wanted, grants)
             fields = wanted.model_dump(include={"name", "role", "email", "expires_at"})
             own = {"prefix": text.prefix, "secret_sha256": digest(text.secret), "created_by": maker.name}
@@ -202,7 +215,7 @@ class AccessService:
             rows, cursor = cut(await repository.keys(session, after, limit), limit)
             grants = await repository.grants(session, [row.id for row in rows])
             ids = {catalog_id for held in grants.values() for catalog_id in held}
-            names = await repository.catalog_names(session, list(ids))
+            names = await self._catalogs.names(session, list(ids))
         items = [
             KeyOut(**_fields(row, {names[catalog_id]: role for catalog_id, role in grants[row.id].items()}))
             for row in rows

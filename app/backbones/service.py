@@ -14,12 +14,11 @@ from numpy.typing import NDArray
 
 from app.access.audit.repository import record
 from app.backbones.repository import BackboneRepository
-from app.catalogs.errors import CatalogNotFound
 from app.catalogs.repository import CatalogRepository
 from app.catalogs.schemas import Share
 from app.catalogs.service import CatalogService
 from app.embedding.several import Embedders
-from app.errors import HajaError
+from app.errors import CatalogNotFound, HajaError
 from app.evaluation.service import judge_by_others
 from app.jobs.repository import JobRepository
 from app.jobs.tables import ItemState, JobItem

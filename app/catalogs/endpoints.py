@@ -5,7 +5,6 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from app.access.repository import Scope
 from app.access.requirements import needs, needs_everywhere
 from app.acting import Role
 from app.api.dependencies import of_app
@@ -14,9 +13,11 @@ from app.api.pagination import Cursor, Limit, Page, decode_cursor
 from app.api.problems import documented
 from app.api.uploads import PhotoFiles, form_with
 from app.catalogs import errors, schemas
+from app.catalogs.scopes import CATALOG, DEFECT_CLASS, SUPPORT_PHOTO
 from app.catalogs.service import CatalogService
 from app.errors import (
     BodyTooSlow,
+    CatalogNotFound,
     CursorInvalid,
     DatabaseUnavailable,
     DecoderUnavailable,
@@ -98,9 +99,9 @@ async def list_catalogs(catalogs: Catalogs, limit: Limit = 50, cursor: Cursor = 
 
 @router.get(
     "/catalogs/{catalog}",
-    responses=documented(errors.CatalogNotFound, DatabaseUnavailable),
+    responses=documented(CatalogNotFound, DatabaseUnavailable),
     tags=["catalogs"],
-    dependencies=[needs(Role.INSPECTOR, Scope.CATALOG)],
+    dependencies=[needs(Role.INSPECTOR, CATALOG)],
 )
 async def get_catalog(catalog: str, catalogs: Catalogs) -> schemas.CatalogOut:
     """One catalog."""
@@ -110,14 +111,14 @@ async def get_catalog(catalog: str, catalogs: Catalogs) -> schemas.CatalogOut:
 @router.patch(
     "/catalogs/{catalog}",
     responses=documented(
-        errors.CatalogNotFound,
+        CatalogNotFound,
         errors.CatalogNameTaken,
         errors.DefaultCatalogProtected,
         DatabaseUnavailable,
         StorageFull,
     ),
     tags=["catalogs"],
-    dependencies=[needs(Role.ADMIN, Scope.CATALOG)],
+    dependencies=[needs(Role.ADMIN, CATALOG)],
 )
 async def change_catalog(catalog: str, change: schemas.CatalogChange, catalogs: Catalogs) -> schemas.CatalogOut:
     """Rename or describe a catalog; only the fields that are sent change."""
@@ -127,9 +128,9 @@ async def change_catalog(catalog: str, change: schemas.CatalogChange, catalogs: 
 @router.delete(
     "/catalogs/{catalog}",
     status_code=204,
-    responses=documented(errors.CatalogNotFound, errors.DefaultCatalogProtected, DatabaseUnavailable),
+    responses=documented(CatalogNotFound, errors.DefaultCatalogProtected, DatabaseUnavailable),
     tags=["catalogs"],
-    dependencies=[needs(Role.ADMIN, Scope.CATALOG)],
+    dependencies=[needs(Role.ADMIN, CATALOG)],
 )
 async def delete_catalog(catalog: str, catalogs: Catalogs) -> None:
     """Delete a catalog with all its classes, photos and classifications."""
@@ -141,11 +142,11 @@ async def delete_catalog(catalog: str, catalogs: Catalogs) -> None:
     status_code=201,
     response_model=schemas.Registered,
     responses=documented(
-        errors.CatalogNotFound, errors.DefectClassNameTaken, errors.NoUsablePhoto, errors.TooManyPhotos, *UPLOAD
+        CatalogNotFound, errors.DefectClassNameTaken, errors.NoUsablePhoto, errors.TooManyPhotos, *UPLOAD
     ),
     openapi_extra=form_with("photos"),
     tags=["defect classes"],
-    dependencies=[needs(Role.CURATOR, Scope.CATALOG)],
+    dependencies=[needs(Role.CURATOR, CATALOG)],
 )
 async def register_defect_class(
     catalog: str,
@@ -162,9 +163,9 @@ async def register_defect_class(
 
 @router.get(
     "/catalogs/{catalog}/defect-classes",
-    responses=documented(errors.CatalogNotFound, CursorInvalid, DatabaseUnavailable),
+    responses=documented(CatalogNotFound, CursorInvalid, DatabaseUnavailable),
     tags=["defect classes"],
-    dependencies=[needs(Role.INSPECTOR, Scope.CATALOG)],
+    dependencies=[needs(Role.INSPECTOR, CATALOG)],
 )
 async def list_defect_classes(
     catalog: str, catalogs: Catalogs, limit: Limit = 50, cursor: Cursor = None
@@ -177,7 +178,7 @@ async def list_defect_classes(
     "/defect-classes/{class_id}",
     responses=documented(errors.DefectClassNotFound, DatabaseUnavailable),
     tags=["defect classes"],
-    dependencies=[needs(Role.INSPECTOR, Scope.DEFECT_CLASS)],
+    dependencies=[needs(Role.INSPECTOR, DEFECT_CLASS)],
 )
 async def get_defect_class(class_id: UUID, catalogs: Catalogs) -> schemas.DefectClassOut:
     """One defect class."""
@@ -188,7 +189,7 @@ async def get_defect_class(class_id: UUID, catalogs: Catalogs) -> schemas.Defect
     "/defect-classes/{class_id}",
     responses=documented(errors.DefectClassNotFound, errors.DefectClassNameTaken, DatabaseUnavailable, StorageFull),
     tags=["defect classes"],
-    dependencies=[needs(Role.CURATOR, Scope.DEFECT_CLASS)],
+    dependencies=[needs(Role.CURATOR, DEFECT_CLASS)],
 )
 async def change_defect_class(
     class_id: UUID, change: schemas.DefectClassChange, catalogs: Catalogs
@@ -202,7 +203,7 @@ async def change_defect_class(
     status_code=204,
     responses=documented(errors.DefectClassNotFound, DatabaseUnavailable),
     tags=["defect classes"],
-    dependencies=[needs(Role.CURATOR, Scope.DEFECT_CLASS)],
+    dependencies=[needs(Role.CURATOR, DEFECT_CLASS)],
 )
 async def delete_defect_class(class_id: UUID, catalogs: Catalogs) -> None:
     """Remove a class; it takes effect at once. Earlier answers keep its name."""
@@ -216,7 +217,7 @@ async def delete_defect_class(class_id: UUID, catalogs: Catalogs) -> None:
     responses=documented(errors.DefectClassNotFound, errors.NoUsablePhoto, errors.TooManyPhotos, *UPLOAD),
     openapi_extra=form_with("photos"),
     tags=["defect classes"],
-    dependencies=[needs(Role.CURATOR, Scope.DEFECT_CLASS)],
+    dependencies=[needs(Role.CURATOR, DEFECT_CLASS)],
 )
 async def add_support_photos(
     class_id: UUID, photos: PhotoFiles, catalogs: Catalogs, request: Request, key: IdempotencyKeyHeader = None
@@ -230,7 +231,7 @@ async def add_support_photos(
     "/defect-classes/{class_id}/support-photos",
     responses=documented(errors.DefectClassNotFound, CursorInvalid, DatabaseUnavailable),
     tags=["defect classes"],
-    dependencies=[needs(Role.INSPECTOR, Scope.DEFECT_CLASS)],
+    dependencies=[needs(Role.INSPECTOR, DEFECT_CLASS)],
 )
 async def list_support_photos(
     class_id: UUID, catalogs: Catalogs, limit: Limit = 50, cursor: Cursor = None
@@ -243,7 +244,7 @@ async def list_support_photos(
     "/defect-classes/{class_id}/support-report",
     responses=documented(errors.DefectClassNotFound, DatabaseUnavailable),
     tags=["defect classes"],
-    dependencies=[needs(Role.INSPECTOR, Scope.DEFECT_CLASS)],
+    dependencies=[needs(Role.INSPECTOR, DEFECT_CLASS)],
 )
 async def get_support_report(class_id: UUID, catalogs: Catalogs) -> schemas.SupportReport:
     """What the examples of a class are worth: copies, dark or blurred ones, ones that look like another class."""
@@ -255,7 +256,7 @@ async def get_support_report(class_id: UUID, catalogs: Catalogs) -> schemas.Supp
     status_code=204,
     responses=documented(errors.SupportPhotoNotFound, DatabaseUnavailable),
     tags=["defect classes"],
-    dependencies=[needs(Role.CURATOR, Scope.SUPPORT_PHOTO)],
+    dependencies=[needs(Role.CURATOR, SUPPORT_PHOTO)],
 )
 async def delete_support_photo(support_photo_id: UUID, catalogs: Catalogs) -> None:
     """Take an example back; the class is as if it had never had it."""

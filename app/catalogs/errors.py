@@ -5,18 +5,12 @@ from http import HTTPStatus
 from app.errors import HajaError
 
 
-class CatalogNotFound(HajaError):
-    """No catalog has this name."""
-
-    status = HTTPStatus.NOT_FOUND
-    code = "catalog-not-found"
-
-
 class DefectClassNotFound(HajaError):
     """No defect class has this id."""
 
     status = HTTPStatus.NOT_FOUND
     code = "defect-class-not-found"
+    sentence = "There is no defect class with this id; it may have been removed."
 
 
 class SupportPhotoNotFound(HajaError):
@@ -24,6 +18,7 @@ class SupportPhotoNotFound(HajaError):
 
     status = HTTPStatus.NOT_FOUND
     code = "support-photo-not-found"
+    sentence = "There is no support photo with this id; it may have been removed already."
 
 
 class CatalogNameTaken(HajaError):
@@ -66,25 +61,8 @@ class BackboneSwitched(HajaError):
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
     code = "backbone-switched"
-
-    def __init__(self) -> None:
-        super().__init__(
-            "The catalog was switched to another network while the photos were looked at, so nothing was stored: send "
-            "this request again.",
-            {"Retry-After": "1"},
-        )
-
-
-def catalog_not_found(name: str) -> CatalogNotFound:
-    """What is said of a catalog that is not there."""
-    return CatalogNotFound(f"There is no catalog named {name!r}. GET /v1/catalogs lists them.")
-
-
-def class_not_found() -> DefectClassNotFound:
-    """What is said of a class that is not there."""
-    return DefectClassNotFound("There is no defect class with this id; it may have been removed.")
-
-
-def support_photo_not_found() -> SupportPhotoNotFound:
-    """What is said of a support photo that is not there."""
-    return SupportPhotoNotFound("There is no support photo with this id; it may have been removed already.")
+    sentence = (
+        "The catalog was switched to another network while the photos were looked at, so nothing was stored: send "
+        "this request again."
+    )
+    retry_after_s = 1

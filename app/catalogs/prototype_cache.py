@@ -9,9 +9,9 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
-from app.catalogs.errors import CatalogNotFound
 from app.catalogs.repository import CatalogRepository, unpack
 from app.catalogs.schemas import DefectClassName
+from app.errors import CatalogNotFound
 from app.storage.database import Database
 from models.prototypes import prototype
 

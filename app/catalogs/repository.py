@@ -47,6 +47,16 @@ class CatalogRepository:
         query = query if visible is None else query.where(Catalog.id.in_(visible))
         return (await session.scalars(query if after is None else query.where(Catalog.id > after))).all()
 
+    async def ids(self, session: AsyncSession, names: Sequence[str]) -> dict[str, UUID]:
+        """The ids of those of these catalogs that there are, by name."""
+        rows = await session.execute(select(Catalog.name, Catalog.id).where(Catalog.name.in_(names)))
+        return dict(iter(rows.all()))
+
+    async def names(self, session: AsyncSession, ids: Sequence[UUID]) -> dict[UUID, str]:
+        """The names of these catalogs."""
+        rows = await session.execute(select(Catalog.id, Catalog.name).where(Catalog.id.in_(ids)))
+        return dict(iter(rows.all()))
+
     async def add_catalog(self, session: AsyncSession, fields: dict[str, Any]) -> Catalog:
         """Insert a catalog. Raises `NameTakenError`."""
         catalog = Catalog(version=1, created_at=datetime.now(UTC), **fields)

@@ -14,14 +14,12 @@ from app.api.pagination import Page, cut
 from app.catalogs.errors import (
     BackboneSwitched,
     CatalogNameTaken,
-    CatalogNotFound,
     DefaultCatalogProtected,
     DefectClassNameTaken,
+    DefectClassNotFound,
     NoUsablePhoto,
+    SupportPhotoNotFound,
     TooManyPhotos,
-    catalog_not_found,
-    class_not_found,
-    support_photo_not_found,
 )
 from app.catalogs.head_cache import HeadCache
 from app.catalogs.history import HistoryRepository
@@ -45,6 +43,7 @@ from app.catalogs.support_cache import SupportCache, Supports
 from app.catalogs.support_report import Example, report
 from app.catalogs.tables import Catalog, DefectClass, SupportPhoto
 from app.embedding.several import Embedders
+from app.errors import CatalogNotFound
 from app.photos.intake import Intake, ReceivedPhoto, Refused, Upload
 from app.photos.repository import ArchiveRepository
 from app.storage.database import Database, Session
@@ -268,7 +267,7 @@ class CatalogService:
         """The catalog of this name. Raises `CatalogNotFound`."""
         catalog = await self._catalogs.catalog(session, name)
         if catalog is None:
-            raise catalog_not_found(name)
+            raise CatalogNotFound.named(name)
         return catalog
 
     async def add_example(self, session: Session, class_id: UUID, received: ReceivedPhoto) -> UUID | None:
@@ -344,19 +343,19 @@ class CatalogService:
     async def _defect_class(self, session: Session, class_id: UUID) -> DefectClass:
         defect_class = await self._catalogs.defect_class(session, class_id)
         if defect_class is None:
-            raise class_not_found()
+            raise DefectClassNotFound
         return defect_class
 
     async def _support_photo(self, session: Session, support_id: UUID) -> SupportPhoto:
         support = await self._catalogs.support_photo(session, support_id)
         if support is None:
-            raise support_photo_not_found()
+            raise SupportPhotoNotFound
         return support
 
     async def _catalog_of(self, session: Session, class_id: UUID) -> Catalog:
         catalog = await self._catalogs.catalog_of(session, class_id)
         if catalog is None:
-            raise class_not_found()
+            raise DefectClassNotFound
         return catalog
 
     async def _held(self, session: Session, name: str) -> Catalog:

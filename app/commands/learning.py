@@ -23,9 +23,9 @@ from models.learning.distributed import join_workers
 from models.learning.evaluation import Evaluation, encode, evaluate, paired_difference, validation_score
 from models.learning.learners import Learner
 from models.learning.learners.cosine_prototypical import CosinePrototypicalNetwork
-from models.learning.learners.methods import CONV4, build_learner
 from models.learning.learners.pretrained import PretrainedBackbone
 from models.learning.meta_training import WEIGHTS, load_learner, meta_train
+from models.learning.methods import CONV4, build_learner
 from models.learning.training import Prepare, TrainingConfig, read_config
 from models.learning.training import Progress as Row
 from models.manifest import Transform

@@ -4,14 +4,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Response
 
-from app.access.repository import Scope
 from app.access.requirements import needs
 from app.acting import Role
 from app.api.dependencies import of_app
 from app.api.language import Lang
 from app.api.problems import documented
-from app.catalogs.errors import CatalogNotFound
-from app.errors import DatabaseUnavailable
+from app.catalogs.scopes import CATALOG
+from app.errors import CatalogNotFound, DatabaseUnavailable
 from app.evaluation import schemas
 from app.evaluation.service import CatalogTooLargeToDraw, EvaluationService
 
@@ -24,7 +23,7 @@ Evaluations = Annotated[EvaluationService, of_app("evaluation_service")]
 @router.get(
     "/catalogs/{catalog}/evaluation",
     responses=documented(CatalogNotFound, DatabaseUnavailable),
-    dependencies=[needs(Role.INSPECTOR, Scope.CATALOG)],
+    dependencies=[needs(Role.INSPECTOR, CATALOG)],
 )
 async def evaluate_catalog(catalog: str, evaluations: Evaluations) -> schemas.CatalogEvaluation:
     """How well the classes of a catalog are told apart: every support photo judged without itself."""
@@ -38,7 +37,7 @@ async def evaluate_catalog(catalog: str, evaluations: Evaluations) -> schemas.Ca
         200: {"content": {"image/png": {}}, "description": "A PNG."},
         **documented(CatalogNotFound, CatalogTooLargeToDraw, DatabaseUnavailable),
     },
-    dependencies=[needs(Role.INSPECTOR, Scope.CATALOG)],
+    dependencies=[needs(Role.INSPECTOR, CATALOG)],
 )
 async def draw_catalog_confusion(catalog: str, evaluations: Evaluations, lang: Lang = "ko") -> Response:
     """The same as a picture: in each row, a class, what its support photos were taken for, in per cent."""

@@ -5,7 +5,6 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, File, Query, Request, Response, UploadFile
 
-from app.access.repository import Scope
 from app.access.requirements import Needs, needs
 from app.acting import Role
 from app.api.dependencies import of_app
@@ -14,8 +13,10 @@ from app.api.pagination import Cursor, Limit, Page, decode_cursor
 from app.api.problems import documented
 from app.api.uploads import form_with
 from app.catalogs.endpoints import UPLOAD
-from app.catalogs.errors import CatalogNotFound, DefectClassNotFound
+from app.catalogs.errors import DefectClassNotFound
+from app.catalogs.scopes import CATALOG
 from app.errors import (
+    CatalogNotFound,
     CursorInvalid,
     DatabaseUnavailable,
     DecoderUnavailable,
@@ -28,6 +29,7 @@ from app.errors import (
 from app.inspections import errors, schemas
 from app.inspections.filters import Filter
 from app.inspections.heatmap import HeatmapService
+from app.inspections.scopes import CLASSIFICATION
 from app.inspections.service import InspectionService
 from app.inspections.site_notes import TOGETHER, SiteNotes, SiteNotesChange
 from app.photos import reading
@@ -58,7 +60,7 @@ Heatmaps = Annotated[HeatmapService, of_app("heatmap_service")]
         *UPLOAD,
     ),
     openapi_extra=form_with("photo", TOGETHER),
-    dependencies=[needs(Role.INSPECTOR, Scope.CATALOG)],
+    dependencies=[needs(Role.INSPECTOR, CATALOG)],
 )
 async def classify_photo(
     catalog: str,
@@ -93,7 +95,7 @@ async def list_classifications(
 @router.get(
     "/classifications/{classification_id:uuid}",
     responses=documented(errors.ClassificationNotFound, DatabaseUnavailable),
-    dependencies=[needs(Role.INSPECTOR, Scope.CLASSIFICATION)],
+    dependencies=[needs(Role.INSPECTOR, CLASSIFICATION)],
 )
 async def get_classification(classification_id: UUID, inspections: Inspections) -> schemas.ClassificationOut:
     """One answer again, as it was given."""
@@ -103,7 +105,7 @@ async def get_classification(classification_id: UUID, inspections: Inspections) 
 @router.patch(
     "/classifications/{classification_id:uuid}",
     responses=documented(errors.ClassificationNotFound, DatabaseUnavailable, StorageFull),
-    dependencies=[needs(Role.INSPECTOR, Scope.CLASSIFICATION)],
+    dependencies=[needs(Role.INSPECTOR, CLASSIFICATION)],
 )
 async def change_classification(
     classification_id: UUID, change: SiteNotesChange, inspections: Inspections
@@ -134,7 +136,7 @@ async def change_classification(
             StorageUnavailable,
         ),
     },
-    dependencies=[needs(Role.INSPECTOR, Scope.CLASSIFICATION)],
+    dependencies=[needs(Role.INSPECTOR, CLASSIFICATION)],
 )
 async def draw_heatmap(
     classification_id: UUID,
@@ -163,7 +165,7 @@ async def draw_heatmap(
 @router.get(
     "/catalogs/{catalog}/agreement",
     responses=documented(CatalogNotFound, DatabaseUnavailable),
-    dependencies=[needs(Role.INSPECTOR, Scope.CATALOG)],
+    dependencies=[needs(Role.INSPECTOR, CATALOG)],
 )
 async def get_agreement(catalog: str, inspections: Inspections) -> schemas.AgreementOut:
     """How often inspectors agreed with the answers, by week and class."""
@@ -177,7 +179,7 @@ async def get_agreement(catalog: str, inspections: Inspections) -> schemas.Agree
     responses=documented(
         errors.ClassificationNotFound, DefectClassNotFound, PhotoNotFound, errors.FeedbackIncomplete, *UPLOAD
     ),
-    dependencies=[needs(Role.INSPECTOR, Scope.CLASSIFICATION)],
+    dependencies=[needs(Role.INSPECTOR, CLASSIFICATION)],
 )
 async def give_feedback(
     classification_id: UUID,
@@ -188,6 +190,6 @@ async def give_feedback(
 ) -> Response:
     """Say what the photo really shows; the newest word counts. Making it an example needs the role of a curator."""
     if wanted.add_to_support:
-        await Needs(Role.CURATOR, Scope.CLASSIFICATION)(request)
+        await Needs(Role.CURATOR, CLASSIFICATION)(request)
     request_once = await once(request, key, wanted)
     return await request_once.respond(lambda: inspections.give_feedback(classification_id, wanted, request_once))

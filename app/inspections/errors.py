@@ -17,6 +17,7 @@ class ClassificationNotFound(HajaError):
 
     status = HTTPStatus.NOT_FOUND
     code = "classification-not-found"
+    sentence = "There is no classification with this id. GET /v1/classifications lists them."
 
 
 class FeedbackIncomplete(HajaError):
@@ -31,8 +32,3 @@ class BackboneChanged(HajaError):
 
     status = HTTPStatus.CONFLICT
     code = "backbone-changed"
-
-
-def classification_not_found() -> ClassificationNotFound:
-    """What is said of a classification that is not there."""
-    return ClassificationNotFound("There is no classification with this id. GET /v1/classifications lists them.")

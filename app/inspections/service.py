@@ -15,13 +15,14 @@ from app.access.audit.repository import record
 from app.acting import acting
 from app.api.idempotency.service import Guard
 from app.api.pagination import Page, cut
-from app.catalogs.errors import CatalogNotFound, DefectClassNotFound
+from app.catalogs.errors import DefectClassNotFound
 from app.catalogs.prototype_cache import Candidate, PrototypeIndex
 from app.catalogs.repository import CatalogRepository
 from app.catalogs.service import CatalogService
 from app.catalogs.support_cache import Supports
 from app.embedding.several import Embedders
-from app.inspections.errors import CatalogEmpty, FeedbackIncomplete, classification_not_found
+from app.errors import CatalogNotFound
+from app.inspections.errors import CatalogEmpty, ClassificationNotFound, FeedbackIncomplete
 from app.inspections.filters import ClassificationFilter
 from app.inspections.repository import InspectionRepository
 from app.inspections.schemas import (
@@ -188,7 +189,7 @@ class InspectionService:
             row, *_ = await self.find(session, classification_id)
             # Its classes and itself may be named until the end.
             if not await self._catalog_rows.hold(session, row.catalog_id, unchanged=True):
-                raise classification_not_found()
+                raise ClassificationNotFound
             class_id, class_name = await self._meant(session, row, wanted)
             example = None
             if received is not None:
@@ -237,7 +238,7 @@ class InspectionService:
         """A classification, its catalog's name, its photo and newest feedback. Raises `ClassificationNotFound`."""
         found = await self._inspections.classification(session, classification_id)
         if found is None:
-            raise classification_not_found()
+            raise ClassificationNotFound
         return found[0], found[1], found[2], found[3]
 
     async def _photo_again(self, classification_id: UUID) -> ReceivedPhoto:

@@ -4,12 +4,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
 
-from app.access.repository import Scope
 from app.access.requirements import needs
 from app.acting import Role
 from app.api.dependencies import of_app
 from app.api.problems import documented
 from app.errors import DatabaseUnavailable, DecoderUnavailable, QueueFull, StorageUnavailable
+from app.inspections.scopes import PHOTO
 from app.photos.errors import PhotoNotFound
 from app.photos.reading import PhotoDamaged, PhotoTooCostly, PhotoTooLarge, PhotoTypeUnsupported
 from app.photos.service import ArchiveService
@@ -37,7 +37,7 @@ Archive = Annotated[ArchiveService, of_app("archive_service")]
             StorageUnavailable,
         ),
     },
-    dependencies=[needs(Role.INSPECTOR, Scope.PHOTO)],
+    dependencies=[needs(Role.INSPECTOR, PHOTO)],
 )
 async def get_photo_thumbnail(
     photo_id: Annotated[str, Path(pattern="^[0-9a-f]{64}$")],

@@ -8,7 +8,6 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from app.access.repository import Scope
 from app.access.requirements import needs
 from app.acting import Role
 from app.api.dependencies import of_app
@@ -17,12 +16,13 @@ from app.api.pagination import Cursor, Limit, Page, decode_cursor
 from app.api.problems import documented
 from app.api.uploads import PHOTO_TYPES
 from app.catalogs.endpoints import UPLOAD
-from app.catalogs.errors import CatalogNotFound
-from app.errors import CursorInvalid, DatabaseUnavailable, RequestInvalid
+from app.catalogs.scopes import CATALOG
+from app.errors import CatalogNotFound, CursorInvalid, DatabaseUnavailable, RequestInvalid
 from app.inspections.errors import CatalogEmpty
 from app.jobs import schemas
 from app.jobs.errors import JobNotFound, NoPhotos, TooManyBatchPhotos, TooManyFollowers
 from app.jobs.multipart import Part, parts
+from app.jobs.scopes import JOB
 from app.jobs.service import JobService
 from models.prediction_sets import LEAST, MOST
 
@@ -63,7 +63,7 @@ Jobs = Annotated[JobService, of_app("job_service")]
     response_model=schemas.JobOut,
     responses=documented(CatalogNotFound, CatalogEmpty, NoPhotos, TooManyBatchPhotos, *UPLOAD),
     openapi_extra=BODY,
-    dependencies=[needs(Role.INSPECTOR, Scope.CATALOG)],
+    dependencies=[needs(Role.INSPECTOR, CATALOG)],
 )
 async def classify_batch(
     catalog: str,
@@ -112,7 +112,7 @@ async def _job(job_id: UUID, jobs: Jobs) -> schemas.JobOut:
 @router.get(
     "/jobs/{job_id}",
     responses=documented(JobNotFound, DatabaseUnavailable),
-    dependencies=[needs(Role.INSPECTOR, Scope.JOB)],
+    dependencies=[needs(Role.INSPECTOR, JOB)],
 )
 async def get_job(job: Annotated[schemas.JobOut, Depends(_job)]) -> schemas.JobOut:
     """How far a job is."""
@@ -128,7 +128,7 @@ async def _follower(jobs: Jobs) -> AsyncIterator[None]:
     "/jobs/{job_id}/events",
     response_class=EventSourceResponse,
     responses=documented(JobNotFound, TooManyFollowers, DatabaseUnavailable),
-    dependencies=[needs(Role.INSPECTOR, Scope.JOB), Depends(_follower)],
+    dependencies=[needs(Role.INSPECTOR, JOB), Depends(_follower)],
 )
 async def follow_job(job: Annotated[schemas.JobOut, Depends(_job)], jobs: Jobs) -> AsyncIterator[ServerSentEvent]:
     """The job's progress as server-sent events: `progress` each time that it has moved, `finished` at the end."""
@@ -139,7 +139,7 @@ async def follow_job(job: Annotated[schemas.JobOut, Depends(_job)], jobs: Jobs) 
 @router.get(
     "/jobs/{job_id}/results",
     responses=documented(JobNotFound, DatabaseUnavailable),
-    dependencies=[needs(Role.INSPECTOR, Scope.JOB)],
+    dependencies=[needs(Role.INSPECTOR, JOB)],
 )
 async def list_job_results(
     job_id: UUID,
@@ -155,7 +155,7 @@ async def list_job_results(
     "/jobs/{job_id}",
     status_code=204,
     responses=documented(JobNotFound, DatabaseUnavailable),
-    dependencies=[needs(Role.CURATOR, Scope.JOB)],
+    dependencies=[needs(Role.CURATOR, JOB)],
 )
 async def delete_job(job_id: UUID, jobs: Jobs) -> None:
     """Delete a job: photos that still wait are not classified; classifications that were made stay."""

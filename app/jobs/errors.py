@@ -10,6 +10,7 @@ class JobNotFound(HajaError):
 
     status = HTTPStatus.NOT_FOUND
     code = "job-not-found"
+    sentence = "There is no job with this id: it was deleted, or finished more than 30 days ago."
 
 
 class TooManyBatchPhotos(HajaError):
@@ -31,14 +32,5 @@ class TooManyFollowers(HajaError):
 
     status = HTTPStatus.TOO_MANY_REQUESTS
     code = "too-many-followers"
-
-    def __init__(self) -> None:
-        super().__init__(
-            "As many as can be are following jobs: ask GET /v1/jobs/{job_id} now and then.",
-            {"Retry-After": "5"},
-        )
-
-
-def job_not_found() -> JobNotFound:
-    """What is said of a job that is not there."""
-    return JobNotFound("There is no job with this id: it was deleted, or finished more than 30 days ago.")
+    sentence = "As many as can be are following jobs: ask GET /v1/jobs/{job_id} now and then."
+    retry_after_s = 5

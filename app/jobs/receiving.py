@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from app.catalogs.errors import CatalogNotFound
 from app.catalogs.repository import CatalogRepository
-from app.errors import HajaError, QueueFull
+from app.errors import CatalogNotFound, HajaError, QueueFull
 from app.jobs.errors import NoPhotos, TooManyBatchPhotos
 from app.jobs.repository import JobRepository
 from app.jobs.tables import JobKind

@@ -12,7 +12,7 @@ from app.api.pagination import Page, cut
 from app.catalogs.repository import CatalogRepository
 from app.embedding.several import Embedders
 from app.inspections.service import InspectionService
-from app.jobs.errors import JobNotFound, TooManyFollowers, job_not_found
+from app.jobs.errors import JobNotFound, TooManyFollowers
 from app.jobs.receiving import BatchReceiver, Draft, delete_job
 from app.jobs.repository import JobRepository
 from app.jobs.schemas import BatchParameters, ItemProblem, JobOut, JobResult, JobResults
@@ -85,7 +85,7 @@ class JobService:
         async with self._database.reading() as session:
             row = await self._jobs.job(session, job_id)
         if row is None:
-            raise job_not_found()
+            raise JobNotFound
         return _out(*row)
 
     async def list_jobs(self, before: UUID | None, limit: int) -> Page[JobOut]:
@@ -148,7 +148,7 @@ class JobService:
         async with self._database.writing() as session:
             catalog_id = await delete_job(session, self._jobs, self._archive, job_id)
             if catalog_id is None:
-                raise job_not_found()
+                raise JobNotFound
             record(session, "job-deleted", catalog_id, job_id)
 
     async def forget_outdated(self) -> None:

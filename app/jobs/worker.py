@@ -8,8 +8,8 @@ from uuid import UUID
 import structlog
 from pydantic import BaseModel
 
-from app.catalogs.errors import CatalogNotFound
 from app.errors import (
+    CatalogNotFound,
     DatabaseUnavailable,
     DecoderUnavailable,
     EmbedderUnavailable,

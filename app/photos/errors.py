@@ -10,8 +10,4 @@ class PhotoNotFound(HajaError):
 
     status = HTTPStatus.NOT_FOUND
     code = "photo-not-found"
-
-
-def photo_not_found() -> PhotoNotFound:
-    """What is said of a photo that is not there."""
-    return PhotoNotFound("There is no photo with this id; it may have been removed with its last use.")
+    sentence = "There is no photo with this id; it may have been removed with its last use."

@@ -1,6 +1,6 @@
 """What can be had of kept photos."""
 
-from app.photos.errors import photo_not_found
+from app.photos.errors import PhotoNotFound
 from app.photos.intake import Intake
 from app.photos.repository import ArchiveRepository
 from app.storage.database import Database
@@ -25,5 +25,5 @@ class ArchiveService:
         async with self._database.reading() as session:
             # Asked first: bytes may outlive their photo for a while.
             if not await self._archive.is_kept(session, photo_id):
-                raise photo_not_found()
+                raise PhotoNotFound
         return await self._intake.thumbnail(await self._archive.bytes(photo_id), side)

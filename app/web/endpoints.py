@@ -11,15 +11,16 @@ from fastapi.responses import JSONResponse, RedirectResponse
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
-from app.access.repository import Scope
 from app.access.requirements import needs
 from app.acting import Role
 from app.api.language import Language
 from app.api.pagination import Cursor, decode_cursor
 from app.catalogs.endpoints import Catalogs
+from app.catalogs.scopes import DEFECT_CLASS
 from app.evaluation.endpoints import Evaluations
 from app.inspections.endpoints import Inspections
 from app.inspections.schemas import ClassificationOut
+from app.inspections.scopes import CLASSIFICATION
 from app.web.history_form import HistoryForm
 from app.web.pages import Pages
 
@@ -103,7 +104,7 @@ async def show_register(request: Request, catalogs: Catalogs, catalog: Catalog =
     return pages_of(request).render(request, "register.html", **await _frame(catalogs, catalog))
 
 
-@router.get("/catalog/{class_id}", dependencies=[needs(Role.INSPECTOR, Scope.DEFECT_CLASS)])
+@router.get("/catalog/{class_id}", dependencies=[needs(Role.INSPECTOR, DEFECT_CLASS)])
 async def show_defect_class(
     request: Request, class_id: UUID, catalogs: Catalogs, catalog: Catalog = "default", cursor: Cursor = None
 ) -> Response:
@@ -156,7 +157,7 @@ async def show_history(
     )
 
 
-@router.get("/classifications/{classification_id}", dependencies=[needs(Role.INSPECTOR, Scope.CLASSIFICATION)])
+@router.get("/classifications/{classification_id}", dependencies=[needs(Role.INSPECTOR, CLASSIFICATION)])
 async def show_classification(
     request: Request, classification_id: UUID, inspections: Inspections, catalogs: Catalogs
 ) -> Response:

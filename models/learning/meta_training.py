@@ -9,7 +9,7 @@ from models.learning.augmentation import Augmentation
 from models.learning.data import LabelledImages, stack_images
 from models.learning.distributed import join_workers
 from models.learning.learners import Learner
-from models.learning.learners.methods import build_learner
+from models.learning.methods import build_learner
 from models.learning.soup import average_weights
 from models.learning.training import Progress, TrainingConfig, train
 from models.manifest import CheckpointError

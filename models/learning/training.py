@@ -39,7 +39,7 @@ SCHEDULES: dict[str, Callable[[float], float]] = {"constant": lambda _: 1.0, "li
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """One training run; `options` are the keyword arguments of the method (see learners/methods.py).
+    """One training run; `options` are the keyword arguments of the method (see methods.py).
 
     An update is one step of the optimizer, on `episodes_per_update` episodes of `ways` classes, `shots` support and
     `queries` query photos each. Every `save_every` updates a row is logged, and the run saved.

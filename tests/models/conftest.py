@@ -9,7 +9,7 @@ import torch
 
 from models.learning.data import LabelledImages, small_omniglot
 from models.learning.evaluation import evaluate
-from models.learning.learners.methods import build_learner
+from models.learning.methods import build_learner
 from models.learning.training import TrainingConfig, train
 
 OMNIGLOT = Path(__file__).parents[3] / "shared" / "data" / "omniglot"

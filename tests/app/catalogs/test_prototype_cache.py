@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from fastapi import FastAPI
 
-from app.catalogs.errors import CatalogNotFound
 from app.catalogs.prototype_cache import Candidate, PrototypeCache, PrototypeIndex
 from app.catalogs.repository import CatalogRepository
+from app.errors import CatalogNotFound
 from tests.drawn import photo
 from tests.rest import CLASSES, created, files, register
 

@@ -16,9 +16,9 @@ from models.learning.augmentation import stack_photos
 from models.learning.checkpoint_writer import write_checkpoint
 from models.learning.data import LabelledImages
 from models.learning.evaluation import validation_score
-from models.learning.learners.methods import build_learner
 from models.learning.learners.pretrained import PretrainedBackbone
 from models.learning.meta_training import load_learner, meta_train
+from models.learning.methods import build_learner
 from models.learning.training import Progress, TrainingConfig
 from models.manifest import CHECKPOINTS, CheckpointError, read_manifest
 

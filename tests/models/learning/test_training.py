@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from models.learning.data import LabelledImages
 from models.learning.evaluation import evaluate
 from models.learning.learners import Learner
-from models.learning.learners.methods import build_learner
+from models.learning.methods import build_learner
 from models.learning.resume import load_facts
 from models.learning.training import Progress, TrainingConfig, read_config, train
 from models.manifest import CheckpointError

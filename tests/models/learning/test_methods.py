@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from models.learning.learners import Learner
-from models.learning.learners.methods import METHODS, build_learner
+from models.learning.methods import METHODS, build_learner
 from models.learning.training import TrainingConfig
 
 OPTIONS: dict[str, dict[str, float]] = {
