@@ -18,6 +18,8 @@ from app.errors import DatabaseUnavailable
 from app.storage.database import Database, Session, insert, insert_absent_and_hold
 from app.storage.sqlite_writer import TOGETHER
 
+pytestmark = pytest.mark.both_databases
+
 TIMEOUT_S = 0.5
 
 who: contextvars.ContextVar[str] = contextvars.ContextVar("who")
