@@ -185,7 +185,7 @@ async def test_those_who_want_features_are_bounded_and_hold_up_nobody_else(subje
     assert len(await asyncio.gather(*maps)) == MAPS
 
 
-@pytest.mark.parametrize("kind", ["local", "ray"])
+@pytest.mark.parametrize("kind", EMBEDDERS)
 async def test_closing_fails_those_who_wait_and_those_who_come_later(
     kind: str, backbone: Backbone, photos: Pixels, request: pytest.FixtureRequest
 ) -> None:
