@@ -33,6 +33,8 @@ from models.backbones import Backbone
 from tests.drawn import photo, photos
 from tests.postgresql import PostgresServer
 
+pytestmark = pytest.mark.both_databases
+
 
 @pytest.fixture
 def url(empty_database_url: str) -> str:
