@@ -12,9 +12,7 @@ from sqlalchemy.exc import (
     ArgumentError,
 )
 
-from models.backbones import DEFAULT
-from models.engines import EngineName, Precision
-from models.networks.views import Views
+from models.options import DEFAULT, EngineName, Precision, Views
 
 _LAST_PORT = 65535
 
@@ -88,9 +86,6 @@ class Settings(BaseSettings):
         default_factory=lambda: os.cpu_count() or 1,
         ge=1,
         description="Processes that decode photos; default: all cores.",
-    )
-    decode_timeout_s: float = Field(
-        10.0, gt=0, le=600, description="Seconds that one photo may take to decode before its decoder is ended."
     )
     batch_size: int | None = Field(
         None,
