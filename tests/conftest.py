@@ -33,7 +33,7 @@ hypothesis_settings.load_profile("haja")
 
 MakeSettings = Callable[..., Settings]
 
-PATIENT: dict[str, object] = {"database_timeout_s": 60, "decode_timeout_s": 60, "head_timeout_s": 60}
+PATIENT: dict[str, object] = {"database_timeout_s": 60, "head_timeout_s": 60}
 """A busy machine is no fault: limits of time that a test is not about."""
 
 LONG_S = 1800
