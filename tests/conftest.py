@@ -34,6 +34,9 @@ hypothesis_settings.load_profile("haja")
 
 MakeSettings = Callable[..., Settings]
 
+PATIENT: dict[str, object] = {"database_timeout_s": 60, "head_timeout_s": 60}
+"""A busy machine is no fault: limits of time that a test is not about."""
+
 LONG_S = 1800
 """What a test of `make test-all` may take: only one that hangs takes as long."""
 
@@ -177,7 +180,7 @@ def make_settings(database_url: str) -> MakeSettings:
     """Settings with a database of this test's own; keyword arguments change single settings."""
 
     def make(**changes: object) -> Settings:
-        return Settings(**{"port": 0, "database_url": database_url} | changes)  # type: ignore[arg-type]
+        return Settings(**PATIENT | {"port": 0, "database_url": database_url} | changes)  # type: ignore[arg-type]
 
     return make
 
