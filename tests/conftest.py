@@ -21,6 +21,7 @@ from app.config import Settings
 from app.main import create_app
 from app.photos.decoding.decoders import Decoders
 from app.serve import running
+from app.server.limits import DEFAULT, Limits
 from app.storage import schema
 from models.backbones import Backbone, load_backbone
 from tests import ray_cluster
@@ -188,9 +189,15 @@ def settings(make_settings: MakeSettings) -> Settings:
 
 
 @pytest.fixture
-async def app(settings: Settings, backbone: Backbone, decoders: Decoders) -> AsyncIterator[FastAPI]:
+def limits() -> Limits:
+    """The limits of `app`, `client` and `server`; a test may override this fixture."""
+    return DEFAULT
+
+
+@pytest.fixture
+async def app(settings: Settings, limits: Limits, backbone: Backbone, decoders: Decoders) -> AsyncIterator[FastAPI]:
     """The app, started; without a server in front of it."""
-    service = create_app(settings, backbone, decoders)
+    service = create_app(settings, backbone, decoders, limits)
     async with service.router.lifespan_context(service):
         yield service
 
@@ -204,9 +211,9 @@ async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
 
 
 @pytest.fixture
-def server(settings: Settings, backbone: Backbone, decoders: Decoders) -> Iterator[str]:
+def server(settings: Settings, limits: Limits, backbone: Backbone, decoders: Decoders) -> Iterator[str]:
     """The address of a real server on a free port."""
-    with running(settings, backbone, decoders) as address:
+    with running(settings, backbone, decoders, limits) as address:
         yield address
 
 
