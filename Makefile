@@ -13,9 +13,10 @@ serve: $(VENV)/installed
 
 # What a change needs to be trusted, in minutes. Two at a time: a test that waits leaves its core to the other.
 test: $(VENV)/installed-dev chromium
-	$(BIN)/python -m pytest -m "not long and not torture" --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest -m "not long and not torture" --numprocesses 2 --dist worksteal
 
-# Everything there is: both databases in full, Ray, the short forms of torture, browsers, the interface as every role.
+# Everything there is: both databases in full, Ray, the short forms of torture, browsers, the interface as every role. A
+# file each: Ray's clusters and the machines made of namespaces stand no second one beside them.
 test-all: $(VENV)/installed-dev chromium
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --durations 20
 

@@ -89,9 +89,6 @@ class Settings(BaseSettings):
         ge=1,
         description="Processes that decode photos; default: all cores.",
     )
-    decode_timeout_s: float = Field(
-        10.0, gt=0, le=600, description="Seconds that one photo may take to decode before its decoder is ended."
-    )
     batch_size: int | None = Field(
         None,
         ge=1,

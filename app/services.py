@@ -151,9 +151,7 @@ async def any_services(
     schema.prepare(settings.database_url)
     # The products here are small: threads of BLAS would spin against those that decode and embed.
     threadpool_limits(1, "blas")
-    own = decoders or Decoders(
-        processes=settings.decode_processes, timeout_s=settings.decode_timeout_s, max_pixels=settings.max_photo_pixels
-    )
+    own = decoders or Decoders(processes=settings.decode_processes, max_pixels=settings.max_photo_pixels)
     services = Services(settings, await open_embedder(settings, metrics, backbone), own, metrics)
     try:
         yield services

@@ -15,14 +15,8 @@ import pytest
 import structlog
 from fastapi import FastAPI
 from hypothesis import settings as hypothesis_settings
-from rich.console import Console
 
-from app.commands import backup as backup_commands
-from app.commands import batch as jobs_commands
-from app.commands import blobs as blobs_commands
-from app.commands import keys as key_commands
-from app.commands import learning, main
-from app.commands import reembed as reembedding_commands
+from app.commands import main
 from app.config import Settings
 from app.main import create_app
 from app.photos.decoding.decoders import Decoders
@@ -271,10 +265,7 @@ def cluster() -> Iterator[ray_cluster.RayCluster]:
 def haja(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
     """Call the command `haja` in this process: exit code, output, errors."""
     monkeypatch.setattr("app.logs.configure", lambda _level: None)  # pytest's own capture stays in place
-    monkeypatch.setattr(backup_commands, "out", Console(width=200))
-    for module in (main, blobs_commands, key_commands, learning, jobs_commands, reembedding_commands):
-        monkeypatch.setattr(module, "out", Console(width=200))
-        monkeypatch.setattr(module, "err", Console(width=400, stderr=True))
+    monkeypatch.setenv("COLUMNS", "400")
 
     def call(*arguments: object) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["haja", *map(str, arguments)])

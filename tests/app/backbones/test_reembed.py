@@ -172,6 +172,7 @@ async def test_an_example_that_cannot_be_embedded_keeps_the_catalog_where_it_is(
     assert await moving.reembedding.switch("default") == []
 
 
+@pytest.mark.both_databases
 async def test_a_change_in_the_middle_of_the_switch_counts(
     client: httpx.AsyncClient, app: FastAPI, moving: Services, other: Backbone, monkeypatch: pytest.MonkeyPatch
 ) -> None:

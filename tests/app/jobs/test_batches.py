@@ -184,10 +184,11 @@ async def test_a_worker_stops_also_when_work_comes_at_that_moment(app: FastAPI) 
     await asyncio.sleep(0.3)  # it has looked for work, and waits
     app.state.batch_worker.wake()
     app.state.batch_task.cancel()
-    done, _ = await asyncio.wait([app.state.batch_task], timeout=1)
+    done, _ = await asyncio.wait([app.state.batch_task], timeout=60)
     assert done
 
 
+@pytest.mark.both_databases
 async def test_a_catalog_takes_its_jobs_along(client: httpx.AsyncClient, settings: Settings) -> None:
     created(await client.post("/v1/catalogs", json={"name": "site"}))
     await register(client, "crack", [photo()], catalog="site")
@@ -200,6 +201,7 @@ async def test_a_catalog_takes_its_jobs_along(client: httpx.AsyncClient, setting
     assert (counts["photos"], counts["jobs"], counts["job_items"], counts["classifications"]) == (0, 0, 0, 0)
 
 
+@pytest.mark.both_databases
 async def test_a_photo_whose_worker_died_is_claimed_again_but_not_for_ever(
     client: httpx.AsyncClient, app: FastAPI, settings: Settings
 ) -> None:
@@ -218,6 +220,7 @@ async def test_a_photo_whose_worker_died_is_claimed_again_but_not_for_ever(
     assert (await _results(client, job))[1]["problem"]["code"] == "given-up"
 
 
+@pytest.mark.both_databases
 async def test_two_workers_never_answer_a_photo_twice(client: httpx.AsyncClient, app: FastAPI) -> None:
     """The second has claimed it when the lease of the first, which was only slow, had run out."""
     await _register(client)
@@ -236,6 +239,7 @@ async def test_two_workers_never_answer_a_photo_twice(client: httpx.AsyncClient,
     assert len((await client.get("/v1/classifications")).json()["items"]) == 1
 
 
+@pytest.mark.both_databases
 async def test_old_jobs_and_broken_uploads_are_forgotten(
     client: httpx.AsyncClient, app: FastAPI, settings: Settings
 ) -> None:

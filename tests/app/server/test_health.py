@@ -54,6 +54,7 @@ async def test_metrics_count_requests_by_route_and_time_every_stage(client: http
     assert "nowhere" not in answer.text
 
 
+@pytest.mark.both_databases
 async def test_a_database_that_was_migrated_meanwhile_makes_the_service_unready(
     client: httpx.AsyncClient, settings: Settings
 ) -> None:
