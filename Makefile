@@ -46,7 +46,7 @@ sbom: build/runtime/installed
 build/runtime/installed: pyproject.toml $(VENV)/installed-dev
 	rm -rf build/runtime
 	$(PYTHON) -m venv --without-pip build/runtime
-	$(BIN)/python -m pip --python build/runtime install --quiet --disable-pip-version-check '.[heif,scale]'
+	$(BIN)/python -m pip --python build/runtime install --quiet --disable-pip-version-check '.[scale]'
 	touch $@
 
 lint: $(VENV)/installed-dev
@@ -58,7 +58,7 @@ lint: $(VENV)/installed-dev
 bench: $(VENV)/installed-dev
 	$(BIN)/python -m benchmarks.run
 
-# torch and torchvision come in one step, so that they are made for each other.
+# What answers on a CPU; torch comes with the tools, or by pip install '.[gpu]'.
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .

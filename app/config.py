@@ -12,9 +12,7 @@ from sqlalchemy.exc import (
     ArgumentError,
 )
 
-from models.backbones import DEFAULT
-from models.engines import EngineName, Precision
-from models.networks.views import Views
+from models.options import DEFAULT, EngineName, Precision, Views
 
 _LAST_PORT = 65535
 

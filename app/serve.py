@@ -10,12 +10,10 @@ from collections.abc import Callable, Iterator
 
 import uvicorn
 import uvloop
-from starlette.types import Scope
 
 from app.config import Settings
 from app.main import create_app
 from app.photos.decoding.decoders import Decoders
-from app.server.door import FullHouse
 from app.server.protocol import BoundedProtocol
 from models.backbones import Backbone
 
@@ -86,40 +84,36 @@ def _address(settings: Settings, server: uvicorn.Server) -> str:
     return f"http://{settings.host}:{server.servers[0].sockets[0].getsockname()[1]}"
 
 
-class _Announcing(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, on_start: Callable[[uvicorn.Server, bool], None]) -> None:
+class _Server(uvicorn.Server):
+    """Tells when it listens, and lets those go who follow a job: they would be waited for as long as it lasts."""
+
+    def __init__(self, config: uvicorn.Config, on_start: Callable[[], None], on_end: Callable[[], None]) -> None:
         super().__init__(config)
         self._on_start = on_start
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """End in good order on SIGTERM and Ctrl+C.
-
-        uvicorn's own would send itself the signal again afterwards, and that would end the process before the
-        database is closed.
-        """
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        loop = asyncio.get_running_loop()
-        signals = (signal.SIGTERM, signal.SIGINT)
-        for number in signals:
-            loop.add_signal_handler(number, self.handle_exit, number, None)
-        try:
-            yield
-        finally:
-            for number in signals:
-                loop.remove_signal_handler(number)
+        self._on_end = on_end
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
-            self._on_start(self, await self.config.app.state.access_service.is_open())  # type: ignore[union-attr]
+            self._on_start()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        # Those who follow a job would be waited for as long as it lasts.
-        self.config.app.state.job_service.end_follows()  # type: ignore[union-attr]
+        self._on_end()
         await super().shutdown(sockets)
+
+
+@contextlib.contextmanager
+def _outliving_signals(server: uvicorn.Server) -> Iterator[None]:
+    """uvicorn repeats the signal that ended it, which would end the process before the database is closed."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, server.handle_exit) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 async def _serve(
@@ -130,14 +124,9 @@ async def _serve(
 ) -> None:
     app = create_app(settings, backbone, decoders)
 
-    full_house: FullHouse = app.state.full_house
-
     class Protocol(BoundedProtocol):
         max_connections = settings.max_connections
         head_timeout_s = settings.head_timeout_s
-
-        def at_once(self, scope: Scope) -> FullHouse | None:
-            return full_house if full_house.turns_away(scope) else None
 
     # Entered here and not by uvicorn, which would turn a clear error of ours into a traceback in its log.
     async with app.router.lifespan_context(app):
@@ -153,4 +142,7 @@ async def _serve(
             server_header=False,
             timeout_graceful_shutdown=GRACE_S,
         )
-        await _Announcing(config, on_start).serve()
+        is_open = await app.state.access_service.is_open()
+        server = _Server(config, lambda: on_start(server, is_open), app.state.job_service.end_follows)
+        with _outliving_signals(server):
+            await server.serve()

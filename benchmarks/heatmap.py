@@ -24,10 +24,10 @@ from benchmarks.draws import Interval, interval
 from benchmarks.report import Section
 from benchmarks.sources import Source
 from models.backbones import Backbone
-from models.engines import probes
 from models.heatmap import ENLARGED, enlarged, evidence, positive_share
 from models.heatmap_picture import layer, on_photo
 from models.manifest import Transform
+from models.probes import probes
 from models.prototypes import embedding_sum, probabilities, prototype, similarities
 
 SHOTS, QUERIES = 5, 10

@@ -11,9 +11,8 @@ from app.embedding.opening import open_embedder
 from app.errors import EmbedderUnavailable, StartError
 from app.metrics import Metrics
 from app.storage.database import Database, Session
-from models.backbones import VIEWED
 from models.manifest import CheckpointError
-from models.networks.views import Views
+from models.options import VIEWED, Views
 
 _log = structlog.get_logger(__name__)
 

@@ -16,7 +16,7 @@ from app.catalogs.tables import Catalog, DefectClass, Prototype, SupportPhoto
 from app.jobs.tables import Job, JobItem
 from app.photos.tables import Embedding
 from app.storage.database import insert_absent, lock_tables
-from models.networks.views import Views
+from models.options import Views
 
 
 class BackboneRepository:

@@ -13,7 +13,6 @@ from rich.table import Table
 
 from app.commands.output import err, out
 from app.photos import reading
-from models.backbones import load_manifest
 from models.confusion_picture import draw_confusion
 from models.learning.augmentation import stack_photos
 from models.learning.checkpoint_writer import require_photos, write_checkpoint
@@ -27,7 +26,8 @@ from models.learning.meta_training import WEIGHTS, load_learner, meta_train
 from models.learning.methods import CONV4, build_learner
 from models.learning.training import Prepare, TrainingConfig, read_config
 from models.learning.training import Progress as Row
-from models.manifest import Transform
+from models.manifest import Transform, load_manifest
+from models.networks.graph_writer import convert_checkpoint
 
 MARGIN = 1.45
 """Photos are kept so much larger than the random views of them, which show down to half of a photo."""
@@ -106,6 +106,12 @@ def compare(
         err.print(sentence, highlight=False)
     if not table.row_count:
         raise typer.Exit(1)
+
+
+def write_graph_of(checkpoint: str) -> None:
+    """`haja convert`."""
+    with _sentences():
+        out.print(f"The graph {convert_checkpoint(checkpoint)} is ready.", soft_wrap=True)
 
 
 @contextmanager

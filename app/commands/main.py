@@ -186,6 +186,19 @@ def check(
     check_site(repair=repair)
 
 
+@cli.command()
+def convert(
+    checkpoint: Annotated[str, typer.Argument(help="A shipped checkpoint, or a manifest's path.")],
+) -> None:
+    """Write the graph of a checkpoint anew, by which a CPU answers without torch, from its weights."""
+    from models.extras import require_torch
+
+    require_torch("haja convert", "gpu")
+    from app.commands.learning import write_graph_of
+
+    write_graph_of(checkpoint)
+
+
 @cli.command("meta-train")
 def meta_train(
     config_file: Annotated[
@@ -202,6 +215,9 @@ def meta_train(
     ] = None,
 ) -> None:
     """Meta-train as a configuration says; with --checkpoint, write what `haja serve` loads."""
+    from models.extras import require_torch
+
+    require_torch("haja meta-train", "learn")
     from app.commands.learning import train
 
     train(config_file, data, run, validation, checkpoint)
@@ -226,6 +242,9 @@ def evaluate(
     pictures: Annotated[Path | None, typer.Option(help="Folder for a confusion matrix of each figure.")] = None,
 ) -> None:
     """Accuracy on classes that training never showed, inside one source, with 95 % intervals."""
+    from models.extras import require_torch
+
+    require_torch("haja evaluate", "learn")
     from app.commands.learning import compare
 
     compare(model, data, against, shots, ways, queries=queries, episodes=episodes, pictures=pictures)

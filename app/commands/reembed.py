@@ -16,7 +16,7 @@ from app.jobs.schemas import JobOut
 from app.jobs.worker import PAUSE_S
 from app.metrics import Metrics
 from app.services import Services, any_services
-from models.networks.views import Views
+from models.options import Views
 
 
 def embed_again(checkpoint: str | None, views: Views | None, catalogs: list[str] | None, *, switch: bool) -> None:

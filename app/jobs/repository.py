@@ -46,6 +46,12 @@ class JobRepository:
         """Id, kind, catalog's name, time and the numbers of all, done and failed items of a job that has begun."""
         return (await session.execute(_described().where(Job.id == job_id))).one_or_none()
 
+    async def some_jobs(
+        self, session: AsyncSession, job_ids: Set[UUID]
+    ) -> Sequence[Row[UUID, JobKind, str, datetime, int, int, int]]:
+        """As `job`, those of these jobs that have begun."""
+        return (await session.execute(_described().where(Job.id.in_(job_ids)))).all()
+
     async def jobs(
         self, session: AsyncSession, visible: Set[UUID] | None, before: UUID | None, limit: int
     ) -> Sequence[Row[UUID, JobKind, str, datetime, int, int, int]]:

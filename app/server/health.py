@@ -14,7 +14,7 @@ from app.metrics import Metrics
 from app.photos.blobs import Blobs
 from app.storage import schema
 from app.storage.database import Database
-from models.engines import probes
+from models.probes import probes
 
 router = APIRouter(tags=["operations"])
 

@@ -1,12 +1,12 @@
-"""What a request may take: bytes, time to arrive, time to be worked on."""
+"""What a body may take: bytes, and time to arrive."""
 
 import asyncio
 from contextlib import suppress
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.api.problems import answer_error
-from app.errors import BodyTooSlow, DeadlineExceeded, QueueFull, RequestTooLarge
+from app.config import Settings
+from app.errors import BodyTooSlow, QueueFull, RequestTooLarge
 from app.server.request_head import declared_bytes, has_body, is_form
 
 MAX_TEXT_BYTES = 100_000
@@ -26,27 +26,14 @@ class LimitBody:
     """Counts the bytes of a body as they arrive; what Content-Length says may be a lie or missing.
 
     An answer that is given before the body has come ends the connection, or whoever goes on sending would be listened
-    to forever. The rest of a body whose length is known and allowed is left to the server, which reads over it at a
-    fraction of the cost and keeps the connection: a rush is no time to open new ones.
+    to forever. The rest of a body whose length is known and allowed is left to the server, which reads over it and
+    keeps the connection: a rush is no time to open new ones.
     """
 
-    def __init__(
-        self,
-        app: ASGIApp,
-        *,
-        max_bytes: int,
-        max_batch_bytes: int,
-        max_held_bytes: int,
-        pause_s: float,
-        min_rate: float,
-    ) -> None:
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
-        self._max_bytes = max_bytes
-        self._max_batch_bytes = max_batch_bytes
-        self._max_held = max_held_bytes
+        self._settings = settings
         self._held = 0
-        self._pause_s = pause_s
-        self._min_rate = min_rate
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one ASGI call."""
@@ -55,7 +42,7 @@ class LimitBody:
             return
         declared = declared_bytes(scope)
         max_bytes, max_held = self._bounds(scope)
-        pace = _Pace(self._pause_s, self._min_rate)
+        pace = _Pace(self._settings.body_pause_s, self._settings.min_body_rate)
         held = 0
         too_large = declared is not None and declared > max_bytes
         ends = declared is not None and not too_large
@@ -70,7 +57,7 @@ class LimitBody:
                 raise _too_large(max_bytes)
             before, held = held, min(pace.received, max_held)
             self._held += held - before
-            if self._held > self._max_held:
+            if self._held > self._settings.max_held_bytes:
                 raise QueueFull
             return message
 
@@ -97,8 +84,10 @@ class LimitBody:
     def _bounds(self, scope: Scope) -> tuple[int, int]:
         """Most bytes of this body, and most of them that are in memory."""
         if scope["path"].endswith("/classifications/batch"):
-            return self._max_batch_bytes, MAX_BATCH_HELD_BYTES
-        most = self._max_bytes if is_form(scope) else min(self._max_bytes, MAX_TEXT_BYTES)
+            return self._settings.max_batch_bytes, MAX_BATCH_HELD_BYTES
+        most = self._settings.max_request_bytes
+        if not is_form(scope):
+            most = min(most, MAX_TEXT_BYTES)
         return most, most
 
 
@@ -127,52 +116,6 @@ class _Pace:
         self._waited += clock() - began
         self.received += len(message.get("body", b""))
         return message
-
-
-class Deadline:
-    """Ends a request that is worked on for too long.
-
-    Waiting for the caller is no work: how slowly a body may come is `LimitBody`'s, and an answer that has begun may
-    take as long as it is read. So the photos of a batch and of a report have this time each.
-    """
-
-    def __init__(self, app: ASGIApp, seconds: float) -> None:
-        self._app = app
-        self._seconds = seconds
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one ASGI call."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        clock = asyncio.get_running_loop().time
-        answered = False
-
-        def stop_at(when: float | None) -> None:
-            if not limit.expired():
-                limit.reschedule(when)
-
-        async def waiting() -> Message:
-            stop_at(None)
-            try:
-                return await receive()
-            finally:
-                if not answered:
-                    stop_at(clock() + self._seconds)
-
-        async def answer(message: Message) -> None:
-            nonlocal answered
-            answered = True
-            stop_at(None)
-            await send(message)
-
-        try:
-            async with asyncio.timeout(self._seconds) as limit:
-                await self._app(scope, waiting, answer)
-        except TimeoutError:
-            if answered or not limit.expired():
-                raise
-            await answer_error(DeadlineExceeded())(scope, receive, send)
 
 
 def _too_large(max_bytes: int) -> RequestTooLarge:

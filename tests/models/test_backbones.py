@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from models.backbones import Backbone, NoFeatureMapError, load_backbone, timm_backbone
-from models.engines import probes
+from models.probes import probes
 from models.manifest import CHECKPOINTS, CheckpointError, Transform, read_manifest
 from models.networks.network import EmbeddingNetwork, create_features
 from models.networks.weights import load_weights

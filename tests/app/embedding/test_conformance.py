@@ -18,7 +18,7 @@ from app.embedding.refusals import MAPS
 from app.errors import EmbedderUnavailable, QueueFull
 from app.metrics import Metrics
 from models.backbones import Backbone
-from models.engines import probes
+from models.probes import probes
 from tests import ray_cluster
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -6,8 +6,11 @@ from collections.abc import Sequence
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
+from app.config import Settings
 from app.errors import BodyTooSlow, QueueFull
-from app.server.limits import Deadline, LimitBody
+from app.server.admission import Admission
+from app.server.concurrency_limit import ConcurrencyLimit
+from app.server.limits import LimitBody
 
 FORM = b"multipart/form-data; boundary=b"
 
@@ -34,8 +37,17 @@ async def _arrive(pieces: Sequence[tuple[float, int]], work_s: float = 0.0, paus
     async def send(message: Message) -> None:
         raise AssertionError(message)
 
-    bounds = {"max_bytes": 10_000, "max_batch_bytes": 10_000, "max_held_bytes": 12_000}
-    body = LimitBody(app, **bounds, pause_s=pause_s, min_rate=1000)
+    body = LimitBody(
+        app,
+        Settings(
+            max_photo_bytes=10_000,
+            max_request_bytes=10_000,
+            max_batch_bytes=10_000,
+            max_held_bytes=12_000,
+            body_pause_s=pause_s,
+            min_body_rate=1000,
+        ),
+    )
     headers = [(b"content-type", FORM), (b"transfer-encoding", b"chunked")]
     await body({"type": "http", "path": "/", "headers": headers}, receive, send)
     return total
@@ -66,7 +78,8 @@ async def test_bodies_in_memory_are_counted_together() -> None:
     async def send(message: Message) -> None:
         raise AssertionError(message)
 
-    body = LimitBody(app, max_bytes=1000, max_batch_bytes=1000, max_held_bytes=1500, pause_s=1, min_rate=1)
+    bounds = {"max_photo_bytes": 1000, "max_request_bytes": 1000, "max_batch_bytes": 1000, "max_held_bytes": 1500}
+    body = LimitBody(app, Settings(**bounds, body_pause_s=1, min_body_rate=1))
     scope = {"type": "http", "path": "/", "headers": [(b"content-type", FORM), (b"content-length", b"600")]}
     held = [asyncio.create_task(body(scope, receive, send)) for _ in range(2)]
     await asyncio.sleep(0.01)
@@ -97,6 +110,7 @@ async def test_work_has_an_end_and_waiting_for_the_caller_is_no_work() -> None:
         if message["type"] == "http.response.start":
             statuses.append(message["status"])
 
+    admission = Admission(app, ConcurrencyLimit(1, QueueFull), Settings(request_timeout_s=0.1))
     for path in ("/endless", "/"):
-        await Deadline(app, 0.1)({"type": "http", "path": path, "headers": []}, receive, send)
+        await admission({"type": "http", "path": path, "headers": []}, receive, send)
     assert statuses == [503, 200]

@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from models.backbones import Backbone, load_backbone
-from models.engines import probes
+from models.probes import probes
 from models.prototypes import l2_normalise
 
 

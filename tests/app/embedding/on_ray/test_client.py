@@ -21,7 +21,7 @@ from app.errors import EmbedderUnavailable, QueueFull, StartError
 from app.main import create_app
 from app.metrics import Metrics
 from models.backbones import Backbone
-from models.engines import probes
+from models.probes import probes
 from tests import ray_cluster
 from tests.conftest import MakeSettings
 from tests.drawn import photos as drawn
