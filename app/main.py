@@ -28,12 +28,15 @@ from app.access.middleware import Authenticate
 from app.access.provider import SignInProvider
 from app.api import problems
 from app.config import Settings
-from app.errors import QueueFull, ServiceBusy
+from app.errors import QueueFull
 from app.metrics import Metrics
 from app.photos.decoding.decoders import Decoders
-from app.server.door import Door, FullHouse, Room
-from app.server.limits import MAX_FORM_FIELD_BYTES, MAX_FORM_FIELDS, Deadline, LimitBody
-from app.server.middleware import Observe, Protect, Protective
+from app.server.admission import Admission
+from app.server.body_limit import MAX_FORM_FIELD_BYTES, MAX_FORM_FIELDS, LimitBody
+from app.server.concurrency_limit import ConcurrencyLimit
+from app.server.limits import DEFAULT, Limits
+from app.server.load_shedding import LoadShedding
+from app.server.request_context import RequestContext
 from app.services import open_services
 from app.storage import schema
 from app.web.pages import Pages, VersionedFiles
@@ -46,7 +49,12 @@ MultiPartParser.spool_max_size = 8_000_000
 DOCS_URL = "/docs"
 
 
-def create_app(settings: Settings, backbone: Backbone | None = None, decoders: Decoders | None = None) -> FastAPI:
+def create_app(
+    settings: Settings,
+    backbone: Backbone | None = None,
+    decoders: Decoders | None = None,
+    limits: Limits = DEFAULT,
+) -> FastAPI:
     """Make the service. Apps that share a process may share `backbone`, of the local embedder, and `decoders`."""
     metrics = Metrics()
 
@@ -98,22 +106,13 @@ def create_app(settings: Settings, backbone: Backbone | None = None, decoders: D
     service.state.cookies = cookies = Cookies(secure=settings.is_https)
     service.state.sign_in_provider = SignInProvider.of(settings)
     problems.install(service)
-    service.add_middleware(Deadline, seconds=settings.request_timeout_s)
-    photos = Room(settings.queue_size, QueueFull)
-    service.add_middleware(Door, photos=photos, others=Room(settings.max_requests, ServiceBusy))
+    photos = ConcurrencyLimit(settings.queue_size, QueueFull)
+    # From the inside to the outside.
+    service.add_middleware(Admission, photos=photos, limits=limits)
     service.add_middleware(Authenticate, cookies=cookies, per_minute=settings.requests_per_minute)
-    service.add_middleware(
-        LimitBody,
-        max_bytes=settings.max_request_bytes,
-        max_batch_bytes=settings.max_batch_bytes,
-        max_held_bytes=settings.max_held_bytes,
-        pause_s=settings.body_pause_s,
-        min_rate=settings.min_body_rate,
-    )
-    protect = Protective(is_https=settings.is_https)
-    service.state.full_house = FullHouse(photos, settings.max_request_bytes, protect.of_pages, metrics)
-    service.add_middleware(Protect, headers=protect, docs_url=DOCS_URL)
-    service.add_middleware(Observe, metrics=metrics)
+    service.add_middleware(LimitBody, limits=limits)
+    service.add_middleware(RequestContext, metrics=metrics, docs_url=DOCS_URL, is_https=settings.is_https)
+    service.add_middleware(LoadShedding, photos=photos, limits=limits, metrics=metrics, is_https=settings.is_https)
     for part in (
         app.inspections.exports.endpoints,
         app.web.sign_in,

@@ -20,6 +20,7 @@ from app.storage.database import Database, Session
 from models.manifest import Transform
 
 MAX_PHOTOS = 1000
+"""Of one batch."""
 
 GROUP_PHOTOS, GROUP_BYTES = 16, 32_000_000
 """Photos that are in memory together, and written in one transaction."""
@@ -118,7 +119,7 @@ class BatchReceiver:
                 await self._jobs.add_items(session, [item | {"job_id": job_id} for item in items])
             count += len(group)
         if count == 0:
-            raise NoPhotos("The batch holds no photo: send 1 to 1000 files in the field photos.")
+            raise NoPhotos(f"The batch holds no photo: send 1 to {MAX_PHOTOS} files in the field photos.")
         return digest.hexdigest()
 
     async def _check(self, upload: Upload, transform: Transform) -> CheckedPhoto | Refused:

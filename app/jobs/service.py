@@ -21,10 +21,10 @@ from app.photos.repository import ArchiveRepository
 from app.storage.database import Database
 
 WATCH_S = 0.5
-"""Between two looks at a job that somebody follows."""
+"""Between two looks at the jobs that somebody follows."""
 
 MAX_FOLLOWERS = 100
-"""Who follow jobs at a time; each looks at the database twice a second, for hours."""
+"""Who follow jobs at a time, for hours; each has a connection of its own."""
 
 
 class JobService:
@@ -50,7 +50,8 @@ class JobService:
         self._wake = wake
         self.max_photo_bytes = intake.max_bytes
         self._closing = asyncio.Event()
-        self._followers = 0
+        self._followed: list[UUID] = []
+        self._next_look: asyncio.Task[dict[UUID, JobOut]] | None = None
 
     async def receive(self, catalog: str, parameters: BatchParameters, uploads: AsyncIterable[Upload]) -> Draft:
         """Store the photos of a batch; `begin` or `discard` it then.
@@ -96,32 +97,47 @@ class JobService:
         return Page(items=list(page), next_cursor=cursor)
 
     @contextmanager
-    def following(self) -> Iterator[None]:
-        """A place for one who follows a job. Raises `TooManyFollowers`."""
-        if self._followers >= MAX_FOLLOWERS:
+    def following(self, job_id: UUID) -> Iterator[None]:
+        """Be one who follows a job. Raises `TooManyFollowers`."""
+        if len(self._followed) >= MAX_FOLLOWERS:
             raise TooManyFollowers
-        self._followers += 1
+        self._followed.append(job_id)
         try:
             yield
         finally:
-            self._followers -= 1
+            self._followed.remove(job_id)
 
-    async def follow(self, job_id: UUID) -> AsyncIterator[JobOut]:
-        """How far a job is, each time that it has moved; ends when it is finished, is deleted, or the service ends."""
-        last = None
-        while not self._closing.is_set():
-            try:
-                now = await self.get(job_id)
-            except JobNotFound:
-                return
+    async def follow(self, job: JobOut) -> AsyncIterator[JobOut]:
+        """How far a job is, each time that it has moved; ends when it is finished, is deleted, or the service ends.
+
+        Within `following`.
+        """
+        last: JobOut | None = None
+        now: JobOut | None = job
+        while now is not None and not self._closing.is_set():
             if now != last:
                 yield now
             if now.state == "finished":
                 return
-            last = now
-            with suppress(TimeoutError):
-                async with asyncio.timeout(WATCH_S):
-                    await self._closing.wait()
+            last, now = now, (await self._look()).get(job.id)
+
+    async def _look(self) -> dict[UUID, JobOut]:
+        """The jobs that are followed as they will be in a moment: all who ask until then share one look at them."""
+        if self._next_look is None:
+            self._next_look = asyncio.create_task(self._look_soon())
+        # One who leaves must not take the look from the others.
+        return await asyncio.shield(self._next_look)
+
+    async def _look_soon(self) -> dict[UUID, JobOut]:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(WATCH_S):
+                await self._closing.wait()
+        self._next_look = None
+        if self._closing.is_set() or not self._followed:
+            return {}
+        async with self._database.reading() as session:
+            rows = await self._jobs.some_jobs(session, set(self._followed))
+        return {row[0]: _out(*row) for row in rows}
 
     async def results(self, job_id: UUID, position: int, limit: int) -> JobResults:
         """Outcomes of a job from a position on. Raises `JobNotFound`."""

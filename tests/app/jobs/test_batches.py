@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import time
 import uuid
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,6 +16,7 @@ from sqlalchemy import update
 from app.config import Settings
 from app.errors import EmbedderUnavailable
 from app.jobs import receiving, repository, worker
+from app.jobs.service import WATCH_S
 from app.jobs.tables import Job, JobItem
 from app.jobs.worker import BatchWorker
 from app.maintenance.check import find_faults
@@ -180,6 +183,40 @@ async def test_deleting_a_job_stops_it_and_keeps_what_was_answered(
     assert await find_faults(app.state.database, app.state.blobs) == []
 
 
+async def test_all_who_follow_jobs_share_one_look_at_the_database(
+    client: httpx.AsyncClient, app: FastAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await _register(client)
+    looks: list[set[uuid.UUID]] = []
+    look = repository.JobRepository.some_jobs
+
+    async def counted(self: repository.JobRepository, session: Any, job_ids: set[uuid.UUID]) -> Any:
+        looks.append(job_ids)
+        return await look(self, session, job_ids)
+
+    monkeypatch.setattr(repository.JobRepository, "some_jobs", counted)
+    async with _stopped(app):
+        jobs = [await _send(client, photos("crack", range(start, start + 2))) for start in (5, 7)]
+        followers = [asyncio.create_task(_finished(client, job)) for job in [*jobs, jobs[0], jobs[0], jobs[1]]]
+        deleted = await _send(client, [photo("rust", 9)])
+        left = asyncio.create_task(client.get(f"/v1/jobs/{deleted['id']}/events"))
+        await _until(lambda: any(len(each) == 3 for each in looks))
+        await client.delete(f"/v1/jobs/{deleted['id']}")
+        assert (await left).text.count("event: progress") == 1
+        seen, began = len(looks), time.monotonic()
+        await _until(lambda: len(looks) >= seen + 3)
+        # However many follow: three looks, and twice the time between two of them.
+        assert time.monotonic() - began >= 2 * WATCH_S
+        assert looks[-1] == {uuid.UUID(job["id"]) for job in jobs}
+        worker_task = asyncio.create_task(app.state.batch_worker.run())
+        done = await asyncio.gather(*followers)
+        worker_task.cancel()
+    assert [each["id"] for each in done] == [job["id"] for job in [*jobs, jobs[0], jobs[0], jobs[1]]]
+    ended = len(looks)
+    await asyncio.sleep(2 * WATCH_S)
+    assert len(looks) == ended  # nobody follows
+
+
 async def test_a_worker_stops_also_when_work_comes_at_that_moment(app: FastAPI) -> None:
     await asyncio.sleep(0.3)  # it has looked for work, and waits
     app.state.batch_worker.wake()
@@ -228,7 +265,7 @@ async def test_two_workers_never_answer_a_photo_twice(client: httpx.AsyncClient,
         job = await _send(client, [photo("rust", 5)])
         jobs, database = repository.JobRepository(), app.state.database
         async with database.writing() as session:
-            (claimed,) = await jobs.claim(session, "classify", 1)
+            (claimed,) = await jobs.claim(session, 1)
         slow = worker._ItemGuard(jobs, claimed[0])
         async with database.writing() as session:
             await jobs.give_back(session, uuid.UUID(job["id"]), 0)
@@ -258,6 +295,14 @@ async def test_old_jobs_and_broken_uploads_are_forgotten(
     assert [job["id"] for job in (await client.get("/v1/jobs")).json()["items"]] == [new["id"]]
     assert row_counts(settings)["photos"] == 6 + 2
     assert await find_faults(app.state.database, app.state.blobs) == []
+
+
+async def _until(condition: Callable[[], bool]) -> None:
+    for _ in range(600):
+        if condition():
+            return
+        await asyncio.sleep(0.05)
+    pytest.fail("it did not happen")
 
 
 class _stopped:  # noqa: N801 - used like a function
