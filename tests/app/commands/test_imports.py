@@ -47,4 +47,4 @@ def test_keys_are_listed_without_what_recognises_or_serves(database_url: str, mo
     monkeypatch.setenv("HAJA_DATABASE_URL", database_url)
     loaded = _loaded("keys", "list")
     assert "sqlalchemy" in loaded
-    assert loaded & {"PIL", "alembic", "fastapi", "matplotlib", "openvino", "torch", "uvicorn"} == set()
+    assert loaded & {"PIL", "alembic", "fastapi", "matplotlib", "openvino", "psycopg", "torch", "uvicorn"} == set()
