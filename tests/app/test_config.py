@@ -41,7 +41,7 @@ def test_values_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_a_photo_limit_above_the_request_limit_is_refused() -> None:
-    assert "HAJA_MAX_PHOTO_BYTES" in _refusal(max_photo_bytes=DEFAULT.request_bytes + 1)
+    assert "max_photo_bytes" in _refusal(max_photo_bytes=DEFAULT.request_bytes + 1)
 
 
 @pytest.mark.parametrize(
