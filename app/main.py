@@ -32,8 +32,9 @@ from app.errors import QueueFull
 from app.metrics import Metrics
 from app.photos.decoding.decoders import Decoders
 from app.server.admission import Admission
+from app.server.body_limit import MAX_FORM_FIELD_BYTES, MAX_FORM_FIELDS, LimitBody
 from app.server.concurrency_limit import ConcurrencyLimit
-from app.server.limits import MAX_FORM_FIELD_BYTES, MAX_FORM_FIELDS, LimitBody
+from app.server.limits import DEFAULT, Limits
 from app.server.load_shedding import LoadShedding
 from app.server.request_context import RequestContext
 from app.services import open_services
@@ -48,7 +49,12 @@ MultiPartParser.spool_max_size = 8_000_000
 DOCS_URL = "/docs"
 
 
-def create_app(settings: Settings, backbone: Backbone | None = None, decoders: Decoders | None = None) -> FastAPI:
+def create_app(
+    settings: Settings,
+    backbone: Backbone | None = None,
+    decoders: Decoders | None = None,
+    limits: Limits = DEFAULT,
+) -> FastAPI:
     """Make the service. Apps that share a process may share `backbone`, of the local embedder, and `decoders`."""
     metrics = Metrics()
 
@@ -102,11 +108,11 @@ def create_app(settings: Settings, backbone: Backbone | None = None, decoders: D
     problems.install(service)
     photos = ConcurrencyLimit(settings.queue_size, QueueFull)
     # From the inside to the outside.
-    service.add_middleware(Admission, photos=photos, settings=settings)
+    service.add_middleware(Admission, photos=photos, limits=limits)
     service.add_middleware(Authenticate, cookies=cookies, per_minute=settings.requests_per_minute)
-    service.add_middleware(LimitBody, settings=settings)
+    service.add_middleware(LimitBody, limits=limits)
     service.add_middleware(RequestContext, metrics=metrics, docs_url=DOCS_URL, is_https=settings.is_https)
-    service.add_middleware(LoadShedding, photos=photos, settings=settings, metrics=metrics)
+    service.add_middleware(LoadShedding, photos=photos, limits=limits, metrics=metrics, is_https=settings.is_https)
     for part in (
         app.inspections.exports.endpoints,
         app.web.sign_in,

@@ -14,6 +14,7 @@ import uvloop
 from app.config import Settings
 from app.main import create_app
 from app.photos.decoding.decoders import Decoders
+from app.server.limits import DEFAULT, Limits
 from app.server.protocol import BoundedProtocol
 from models.backbones import Backbone
 
@@ -37,13 +38,18 @@ def serve(settings: Settings, on_start: Callable[[str, bool], None]) -> None:
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
-            runner.run(_serve(settings, None, None, announce))
+            runner.run(_serve(settings, None, None, DEFAULT, announce))
         finally:
             gc.unfreeze()  # OpenVINO complains about what is left at the end
 
 
 @contextlib.contextmanager
-def running(settings: Settings, backbone: Backbone | None = None, decoders: Decoders | None = None) -> Iterator[str]:
+def running(
+    settings: Settings,
+    backbone: Backbone | None = None,
+    decoders: Decoders | None = None,
+    limits: Limits = DEFAULT,
+) -> Iterator[str]:
     """Serve from a thread of this process while the block lasts; gives the service's address.
 
     Raises:
@@ -60,7 +66,7 @@ def running(settings: Settings, backbone: Backbone | None = None, decoders: Deco
     def work() -> None:
         try:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                runner.run(_serve(settings, backbone, decoders, announce))
+                runner.run(_serve(settings, backbone, decoders, limits, announce))
         except BaseException as error:  # noqa: BLE001 - told to the caller
             failure.append(error)
         finally:
@@ -120,13 +126,14 @@ async def _serve(
     settings: Settings,
     backbone: Backbone | None,
     decoders: Decoders | None,
+    limits: Limits,
     on_start: Callable[[uvicorn.Server, bool], None],
 ) -> None:
-    app = create_app(settings, backbone, decoders)
+    app = create_app(settings, backbone, decoders, limits)
 
     class Protocol(BoundedProtocol):
-        max_connections = settings.max_connections
-        head_timeout_s = settings.head_timeout_s
+        max_connections = limits.connections
+        head_timeout_s = limits.head_s
 
     # Entered here and not by uvicorn, which would turn a clear error of ours into a traceback in its log.
     async with app.router.lifespan_context(app):

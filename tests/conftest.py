@@ -21,6 +21,7 @@ from app.config import Settings
 from app.main import create_app
 from app.photos.decoding.decoders import Decoders
 from app.serve import running
+from app.server.limits import Limits
 from app.storage import schema
 from models.backbones import Backbone, load_backbone
 from tests import ray_cluster
@@ -32,6 +33,9 @@ hypothesis_settings.register_profile("haja", derandomize=True, deadline=None, ma
 hypothesis_settings.load_profile("haja")
 
 MakeSettings = Callable[..., Settings]
+
+DATABASE_TIMEOUT_S, LIMITS = 60, Limits(head_s=60)
+"""A busy machine is no fault: limits of time that a test is not about."""
 
 LONG_S = 1800
 """What a test of `make test-all` may take: only one that hangs takes as long."""
@@ -176,7 +180,7 @@ def make_settings(database_url: str) -> MakeSettings:
     """Settings with a database of this test's own; keyword arguments change single settings."""
 
     def make(**changes: object) -> Settings:
-        return Settings(**{"port": 0, "database_url": database_url} | changes)  # type: ignore[arg-type]
+        return Settings(**{"port": 0, "database_url": database_url, "database_timeout_s": DATABASE_TIMEOUT_S} | changes)  # type: ignore[arg-type]
 
     return make
 
@@ -188,9 +192,15 @@ def settings(make_settings: MakeSettings) -> Settings:
 
 
 @pytest.fixture
-async def app(settings: Settings, backbone: Backbone, decoders: Decoders) -> AsyncIterator[FastAPI]:
+def limits() -> Limits:
+    """The limits of `app`, `client` and `server`; a test may override this fixture."""
+    return LIMITS
+
+
+@pytest.fixture
+async def app(settings: Settings, limits: Limits, backbone: Backbone, decoders: Decoders) -> AsyncIterator[FastAPI]:
     """The app, started; without a server in front of it."""
-    service = create_app(settings, backbone, decoders)
+    service = create_app(settings, backbone, decoders, limits)
     async with service.router.lifespan_context(service):
         yield service
 
@@ -204,9 +214,9 @@ async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
 
 
 @pytest.fixture
-def server(settings: Settings, backbone: Backbone, decoders: Decoders) -> Iterator[str]:
+def server(settings: Settings, limits: Limits, backbone: Backbone, decoders: Decoders) -> Iterator[str]:
     """The address of a real server on a free port."""
-    with running(settings, backbone, decoders) as address:
+    with running(settings, backbone, decoders, limits) as address:
         yield address
 
 

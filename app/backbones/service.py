@@ -3,7 +3,6 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from math import comb
 from typing import Any
@@ -22,7 +21,7 @@ from app.errors import CatalogNotFound, HajaError
 from app.evaluation.service import judge_by_others
 from app.jobs.repository import JobRepository
 from app.jobs.tables import ItemState, JobItem
-from app.jobs.worker import TEMPORARY, TRIES
+from app.jobs.worker import TEMPORARY
 from app.parallel import for_each
 from app.photos.intake import Intake, KeptPhoto, ReceivedPhoto
 from app.photos.reading import PhotoDamaged
@@ -31,7 +30,7 @@ from app.storage.database import Database
 from models.prototypes import embedding_sum
 
 GROUP = 16
-"""Photos that are claimed, and written in one transaction, at a time."""
+"""Photos that are embedded, and written in one transaction, at a time."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +80,7 @@ class ReembeddingService:
             return list(await self._rows.catalogs(session))
 
     async def begin(self, catalog_name: str) -> UUID | None:
-        """The job that embeds what a catalog lacks: the one that others work on, or a new one; None: it lacks nothing.
+        """The job that embeds what a catalog lacks: one that was begun before, or a new one; None: it lacks nothing.
 
         Raises:
             CatalogNotFound: there is no such catalog.
@@ -112,25 +111,22 @@ class ReembeddingService:
         return job_id
 
     async def work_once(self, job_id: UUID) -> bool:
-        """Embed some photos of a job that nobody else has in hand; False where there are none.
+        """Embed the next photos of a job; False where none waits. Two who do so at once do the same twice, and no harm.
 
         Raises:
-            HajaError: something that they need is out of reach; they wait again.
+            HajaError: something that they need is out of reach; they wait.
         """
-        async with self._database.writing() as session:
-            claimed = [item for item, _, _ in await self._jobs.claim(session, "reembed", GROUP, job_id)]
+        async with self._database.reading() as session:
+            waiting = await self._jobs.waiting(session, job_id, GROUP)
         taken: list[tuple[JobItem, ReceivedPhoto | HajaError]] = []
 
         async def take(item: JobItem) -> None:
             taken.append((item, await self._take(item)))
 
-        try:
-            await for_each(claimed, take, self._intake.parallel)
-            await self._write(taken)
-        except BaseException:
-            await asyncio.shield(self._give_back(claimed))
-            raise
-        return bool(claimed)
+        await for_each(waiting, take, self._intake.parallel)
+        # Always in the same order: two transactions that wait for each other would be one too many.
+        await self._write(sorted(taken, key=lambda each: each[0].position))
+        return bool(waiting)
 
     async def compare(self, catalog_name: str) -> tuple[str, Comparison]:
         """The backbone that answers for a catalog, and how the new one does beside it."""
@@ -178,8 +174,6 @@ class ReembeddingService:
 
     async def _take(self, item: JobItem) -> ReceivedPhoto | HajaError:
         assert item.photo_sha256 is not None  # noqa: S101 - it waits
-        if item.attempts > TRIES:
-            return PhotoDamaged("The service broke down on this photo again and again.")
         try:
             photo = KeptPhoto(item.filename, await self._archive.bytes(item.photo_sha256))
             taken = await self._intake.take(photo, self._new)
@@ -203,13 +197,6 @@ class ReembeddingService:
             # Those that were removed from the catalog while they waited.
             sha256s = [item.photo_sha256 for item, _ in taken if item.photo_sha256 is not None]
             await self._archive.forget_unreferenced(session, sha256s)
-
-    async def _give_back(self, items: Sequence[JobItem]) -> None:
-        # Where this fails as well, the lease runs out by itself.
-        with suppress(HajaError):
-            async with self._database.writing() as session:
-                for item in items:
-                    await self._jobs.give_back(session, item.job_id, item.position)
 
 
 def _prototypes(rows: Sequence[tuple[UUID, bytes]]) -> list[tuple[UUID, NDArray[np.float64], int]]:

@@ -87,8 +87,8 @@ def reembed(
 ) -> None:
     """Embed the examples of catalogs by another backbone, and compare it with the one that answers.
 
-    The service goes on answering meanwhile. Run it on several machines at once, and they share the photos; ended in
-    the middle, the next run goes on. Switching back is the same command with the former checkpoint.
+    The service goes on answering meanwhile. Ended in the middle, the next run goes on. Switching back is the same
+    command with the former checkpoint.
     """
     from app.commands.reembed import embed_again
 

@@ -48,7 +48,7 @@ async def _run(settings: Settings, names: list[str] | None, *, switch: bool) -> 
 
 
 async def _embed(services: Services, name: str) -> bool:
-    """Work on the catalog's job, alone or with others, until it is finished."""
+    """Work on the catalog's job until it is finished."""
     job_id = await services.reembedding.begin(name)
     if job_id is None:
         return True
@@ -58,14 +58,12 @@ async def _embed(services: Services, name: str) -> bool:
         task = progress.add_task(escape(name), total=None)
         while state is None or state.state == "running":
             try:
-                worked = await services.reembedding.work_once(job_id)
+                await services.reembedding.work_once(job_id)
             except HajaError as error:
                 progress.console.print(error.detail, highlight=False, markup=False)
-                worked = False
+                await asyncio.sleep(PAUSE_S)
             state = await services.jobs.get(job_id)
             progress.update(task, total=state.total, completed=state.done + state.failed)
-            if not worked and state.state == "running":
-                await asyncio.sleep(PAUSE_S)  # others have the last photos in hand, or something is out of reach
     if state.failed:
         for each in (await services.jobs.results(job_id, 0, state.total)).items:
             if each.problem is not None:

@@ -65,15 +65,20 @@ class JobRepository:
         query = select(JobItem).where(JobItem.job_id == job_id, JobItem.position >= position)
         return (await session.scalars(query.order_by(JobItem.position).limit(limit + 1))).all()
 
-    async def waits(self, session: AsyncSession, kind: JobKind, job_id: UUID | None = None) -> bool:
-        """Whether there is an item to claim, of any job or of one."""
-        return bool(await session.scalar(select(exists(_claimable(kind, job_id).limit(1).subquery().select()))))
+    async def waiting(self, session: AsyncSession, job_id: UUID, limit: int) -> Sequence[JobItem]:
+        """The first items of a job that are not finished, claimed or not."""
+        query = select(JobItem).where(JobItem.job_id == job_id, JobItem.state == "waiting")
+        return (await session.scalars(query.order_by(JobItem.position).limit(limit))).all()
+
+    async def waits(self, session: AsyncSession, job_id: UUID | None = None) -> bool:
+        """Whether there is a photo to classify that can be claimed, of any job or of one."""
+        return bool(await session.scalar(select(exists(_claimable(job_id).limit(1).subquery().select()))))
 
     async def claim(
-        self, session: AsyncSession, kind: JobKind, count: int, job_id: UUID | None = None
+        self, session: AsyncSession, count: int, job_id: UUID | None = None
     ) -> Sequence[Row[JobItem, str, dict[str, Any]]]:
-        """Take items to work on, oldest jobs first: each with its catalog's name and its job's parameters."""
-        chosen = _claimable(kind, job_id).order_by(JobItem.job_id, JobItem.position).limit(count)
+        """Take photos to classify, oldest jobs first: each with its catalog's name and its job's parameters."""
+        chosen = _claimable(job_id).order_by(JobItem.job_id, JobItem.position).limit(count)
         # Two workers of one PostgreSQL do not wait for each other: the second takes the next ones.
         keys = (await session.execute(chosen.with_for_update(of=JobItem, skip_locked=True))).all()
         if not keys:
@@ -137,12 +142,12 @@ class JobRepository:
         return (await session.scalars(select(Job.id).where(or_(old, abandoned)))).all()
 
 
-def _claimable(kind: JobKind, job_id: UUID | None) -> Select[UUID, int]:
+def _claimable(job_id: UUID | None) -> Select[UUID, int]:
     query = (
         select(JobItem.job_id, JobItem.position)
         .join(Job, Job.id == JobItem.job_id)
         .where(
-            Job.kind == kind,
+            Job.kind == "classify",
             Job.ready,
             JobItem.state == "waiting",
             or_(JobItem.claimed_until.is_(None), JobItem.claimed_until < datetime.now(UTC)),

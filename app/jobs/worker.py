@@ -100,10 +100,10 @@ class BatchWorker:
             HajaError: something that they need is out of reach; they wait again.
         """
         async with self._database.reading() as session:
-            if not await self._jobs.waits(session, "classify", job_id):
+            if not await self._jobs.waits(session, job_id):
                 return False
         async with self._database.writing() as session:
-            claimed = await self._jobs.claim(session, "classify", 4 * self._parallel, job_id)
+            claimed = await self._jobs.claim(session, 4 * self._parallel, job_id)
         unfinished = {(item.job_id, item.position) for item, _, _ in claimed}
 
         async def work(row: Any) -> None:

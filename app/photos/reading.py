@@ -211,9 +211,7 @@ def _open(data: bytes, max_pixels: int) -> Image.Image:
     except UnidentifiedImageError as error:
         if _SIGNATURE.match(data):
             raise _damaged() from error
-        raise PhotoTypeUnsupported(
-            "This is no photo that Haja reads: send JPEG, PNG or WebP, or HEIF."
-        ) from error
+        raise PhotoTypeUnsupported("This is no photo that Haja reads: send JPEG, PNG or WebP, or HEIF.") from error
     except MemoryError as error:
         raise _too_costly() from error
     except Exception as error:  # a damaged header can raise nearly anything in a decoder

@@ -6,9 +6,9 @@ import sys
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.problems import answer_error
-from app.config import Settings
 from app.errors import DeadlineExceeded, HajaError, ServiceBusy
 from app.server.concurrency_limit import ConcurrencyLimit
+from app.server.limits import Limits
 from app.server.request_head import OPERATIONS, has_body, is_form, media_type
 
 
@@ -20,14 +20,14 @@ class Admission:
     answer that has begun may take as long as it is read. So the photos of a batch and of a report have this time each.
     """
 
-    def __init__(self, app: ASGIApp, photos: ConcurrencyLimit, settings: Settings) -> None:
+    def __init__(self, app: ASGIApp, photos: ConcurrencyLimit, limits: Limits) -> None:
         """`photos` is the limit of forms."""
         self._app = app
         self._photos = photos
-        self._others = ConcurrencyLimit(settings.max_requests, ServiceBusy)
+        self._others = ConcurrencyLimit(limits.requests, ServiceBusy)
         # Operators ask most when the service can do least.
         self._operations = ConcurrencyLimit(sys.maxsize, ServiceBusy)
-        self._work_s = settings.request_timeout_s
+        self._work_s = limits.work_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one ASGI call."""

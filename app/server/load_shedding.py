@@ -6,10 +6,10 @@ import structlog
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.api.problems import answer_error, new_request_id
-from app.config import Settings
 from app.errors import QueueFull
 from app.metrics import Metrics
 from app.server.concurrency_limit import ConcurrencyLimit
+from app.server.limits import Limits
 from app.server.request_head import declared_bytes, is_form
 from app.server.security_headers import PAGES, security_headers
 
@@ -24,16 +24,18 @@ class LoadShedding:
     and allowed, which the server reads over and keeps the connection; the others are refused by `Admission`.
     """
 
-    def __init__(self, app: ASGIApp, photos: ConcurrencyLimit, settings: Settings, metrics: Metrics) -> None:
+    def __init__(
+        self, app: ASGIApp, photos: ConcurrencyLimit, limits: Limits, metrics: Metrics, *, is_https: bool
+    ) -> None:
         """`photos` is the limit of forms."""
         self._app = app
         self._photos = photos
-        self._max_bytes = settings.max_request_bytes
+        self._max_bytes = limits.request_bytes
         self._count = 0
         answer = answer_error(QueueFull())
         self._status = answer.status_code
         self._headers = [header for header in answer.raw_headers if header[0] != b"content-length"]
-        self._headers += security_headers(PAGES, is_https=settings.is_https)
+        self._headers += security_headers(PAGES, is_https=is_https)
         self._problem = bytes(answer.body).removesuffix(b"}")
         self._requests = metrics.requests.labels("POST", "none", self._status)
 

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from models.backbones import Backbone, NoFeatureMapError, load_backbone, timm_backbone
-from models.probes import probes
 from models.manifest import CHECKPOINTS, CheckpointError, Transform, read_manifest
 from models.networks.network import EmbeddingNetwork, create_features
 from models.networks.weights import load_weights
+from models.probes import probes
 from models.prototypes import l2_normalise
 
 PHOTOS = Path(__file__).parents[3] / "shared" / "data" / "validation" / "masonry_historic"

@@ -9,11 +9,11 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from app.config import Settings
 from app.errors import QueueFull
 from app.maintenance import check
 from app.server.admission import Admission
 from app.server.concurrency_limit import ConcurrencyLimit
+from app.server.limits import Limits
 from tests.drawn import photo, photos
 from tests.rest import CLASSES, classify, created, files
 
@@ -28,7 +28,7 @@ async def test_the_deadline_may_fall_at_any_moment_of_a_registration(
     whole = 60.0  # seconds that the last one took which was not given up: the first take longer than all others
     told: Counter[int] = Counter()
     for number in range(runs(20, 400)):
-        hurry = Settings(request_timeout_s=chance.uniform(0, 1.2) * whole)
+        hurry = Limits(work_s=chance.uniform(0, 1.2) * whole)
         hurried = httpx.ASGITransport(Admission(app, ConcurrencyLimit(1, QueueFull), hurry))
         request = {
             "data": {"name": f"class {number}"},

@@ -265,7 +265,7 @@ async def test_two_workers_never_answer_a_photo_twice(client: httpx.AsyncClient,
         job = await _send(client, [photo("rust", 5)])
         jobs, database = repository.JobRepository(), app.state.database
         async with database.writing() as session:
-            (claimed,) = await jobs.claim(session, "classify", 1)
+            (claimed,) = await jobs.claim(session, 1)
         slow = worker._ItemGuard(jobs, claimed[0])
         async with database.writing() as session:
             await jobs.give_back(session, uuid.UUID(job["id"]), 0)

@@ -7,11 +7,11 @@ import pytest
 from starlette.types import Message, Receive, Scope, Send
 from structlog.testing import capture_logs
 
-from app.config import Settings
 from app.errors import QueueFull
 from app.metrics import Metrics
 from app.server.admission import Admission
 from app.server.concurrency_limit import ConcurrencyLimit
+from app.server.limits import Limits
 from app.server.load_shedding import LoadShedding
 
 FORM = b"multipart/form-data; boundary=b"
@@ -24,9 +24,9 @@ class Service:
 
     def __init__(self, photos: int, others: int = 4) -> None:
         limit = ConcurrencyLimit(photos, QueueFull)
-        settings = Settings(max_requests=others, max_photo_bytes=MAX_BYTES, max_request_bytes=MAX_BYTES)
-        self._admission = Admission(self._app, limit, settings)
-        self._load_shedding = LoadShedding(self._between, limit, settings, Metrics())
+        limits = Limits(requests=others, request_bytes=MAX_BYTES)
+        self._admission = Admission(self._app, limit, limits)
+        self._load_shedding = LoadShedding(self._between, limit, limits, Metrics(), is_https=False)
         self.served = asyncio.Event()
         self.bytes_read = 0
         self.statuses: list[int] = []
