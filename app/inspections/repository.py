@@ -13,7 +13,7 @@ from app.catalogs.tables import Catalog
 from app.inspections.filters import ClassificationFilter
 from app.inspections.tables import Classification, Feedback
 from app.photos.tables import Photo
-from app.storage.database import insert
+from app.storage.database import SyncSession, insert_row
 from app.storage.tables import new_id
 
 Query = TypeVar("Query", bound=Select[*tuple[Any, ...]])
@@ -22,10 +22,12 @@ Query = TypeVar("Query", bound=Select[*tuple[Any, ...]])
 class InspectionRepository:
     """Rows of the inspection slice."""
 
-    async def add_classification(self, session: AsyncSession, fields: dict[str, Any]) -> Classification:
+    def add_classification(self, session: SyncSession, fields: dict[str, Any]) -> Classification:
         """Insert a classification."""
         row = Classification(id=new_id(), created_at=datetime.now(UTC), **fields)
-        await insert(session, row)
+        insert_row(
+            session, Classification, {column.key: getattr(row, column.key) for column in Classification.__table__.c}
+        )
         return row
 
     async def classification(

@@ -42,7 +42,7 @@ from app.metrics import Metrics
 from app.photos.intake import Intake, KeptPhoto, ReceivedPhoto, Upload
 from app.photos.repository import ArchiveRepository
 from app.photos.tables import Photo
-from app.storage.database import Database, Session
+from app.storage.database import Database, Session, SyncSession
 from models.manifest import HeadName, Manifest
 from models.prediction_sets import prediction_set
 from models.prototypes import expected_similarity, probabilities, similarities
@@ -129,14 +129,14 @@ class InspectionService:
             **notes.model_dump(),
         }
 
-        async def keep(session: Session) -> ClassificationOut:
-            await once.claim(session)
-            if not await self._catalog_rows.hold(session, catalog_id):
+        def keep(session: SyncSession) -> ClassificationOut:
+            once.claim(session)
+            if not self._catalog_rows.hold(session, catalog_id):
                 raise CatalogNotFound(f"The catalog {catalog_name!r} was deleted while the photo was judged.")
-            kept = await self._archive.keep(session, [received])
-            row = await self._inspections.add_classification(session, fields)
+            kept = self._archive.keep(session, [received])
+            row = self._inspections.add_classification(session, fields)
             answer = _out(row, catalog_name, kept[received.decoded.sha256], None)
-            await once.keep(session, answer)
+            once.keep(session, answer)
             return answer
 
         answer = await self._database.write(keep)
@@ -185,10 +185,10 @@ class InspectionService:
             raise FeedbackIncomplete("The photo cannot become an example: the verdict 'unknown' names no class.")
         received = await self._photo_again(classification_id) if wanted.add_to_support else None
         async with self._database.writing() as session:
-            await once.claim(session)
+            await session.run_sync(once.claim)
             row, *_ = await self.find(session, classification_id)
             # Its classes and itself may be named until the end.
-            if not await self._catalog_rows.hold(session, row.catalog_id, unchanged=True):
+            if not await session.run_sync(self._catalog_rows.hold, row.catalog_id, unchanged=True):
                 raise ClassificationNotFound
             class_id, class_name = await self._meant(session, row, wanted)
             example = None
@@ -212,7 +212,7 @@ class InspectionService:
             said = {"verdict": wanted.verdict, "class": class_name, "example": received and received.decoded.sha256}
             record(session, "feedback-given", row.catalog_id, row.id, **said)
             answer = FeedbackOut.model_validate(feedback)
-            await once.keep(session, answer)
+            await session.run_sync(once.keep, answer)
         return answer
 
     async def agreement(self, catalog_name: str) -> AgreementOut:
