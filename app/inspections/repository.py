@@ -14,7 +14,6 @@ from app.inspections.filters import ClassificationFilter
 from app.inspections.tables import Classification, Feedback
 from app.photos.tables import Photo
 from app.storage.database import SyncSession, insert_row
-from app.storage.tables import new_id
 
 Query = TypeVar("Query", bound=Select[*tuple[Any, ...]])
 
@@ -22,13 +21,9 @@ Query = TypeVar("Query", bound=Select[*tuple[Any, ...]])
 class InspectionRepository:
     """Rows of the inspection slice."""
 
-    def add_classification(self, session: SyncSession, fields: dict[str, Any]) -> Classification:
+    def add_classification(self, session: SyncSession, row: dict[str, Any]) -> None:
         """Insert a classification."""
-        row = Classification(id=new_id(), created_at=datetime.now(UTC), **fields)
-        insert_row(
-            session, Classification, {column.key: getattr(row, column.key) for column in Classification.__table__.c}
-        )
-        return row
+        insert_row(session, Classification, row | {"place_folded": row["place"].casefold()})
 
     async def classification(
         self, session: AsyncSession, classification_id: UUID

@@ -5,7 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
 import numpy as np
@@ -43,6 +43,7 @@ from app.photos.intake import Intake, KeptPhoto, ReceivedPhoto, Upload
 from app.photos.repository import ArchiveRepository
 from app.photos.tables import Photo
 from app.storage.database import Database, Session, SyncSession
+from app.storage.tables import new_id
 from models.manifest import HeadName, Manifest
 from models.prediction_sets import prediction_set
 from models.prototypes import expected_similarity, probabilities, similarities
@@ -113,16 +114,20 @@ class InspectionService:
         scored = time.perf_counter()
         self._metrics.stage("score").observe(scored - started)
         await self._archive.store([received])
-        fields = {
-            "catalog_id": catalog_id,
+        same = {
             "catalog_version": index.version,
             "backbone_id": index.backbone_id,
             "head": judgement.head,
+            "unknown": judgement.unknown,
+            "threshold": judgement.threshold,
+            "place": notes.place,
+            "note": notes.note,
+        }
+        fields = same | {
+            "catalog_id": catalog_id,
             "photo_sha256": received.decoded.sha256,
             "filename": received.filename,
             "predictions": [prediction.model_dump(mode="json") for prediction in judgement.predictions],
-            "unknown": judgement.unknown,
-            "threshold": judgement.threshold,
             "prediction_set": judgement.prediction_set and judgement.prediction_set.model_dump(mode="json"),
             "nearest": [each.model_dump(mode="json") for each in nearest],
             "first_class_id": judgement.predictions[0].defect_class.id,
@@ -133,9 +138,19 @@ class InspectionService:
             once.claim(session)
             if not self._catalog_rows.hold(session, catalog_id):
                 raise CatalogNotFound(f"The catalog {catalog_name!r} was deleted while the photo was judged.")
-            kept = self._archive.keep(session, [received])
-            row = self._inspections.add_classification(session, fields)
-            answer = _out(row, catalog_name, kept[received.decoded.sha256], None)
+            self._archive.keep(session, [received])
+            own = {"id": new_id(), "created_at": datetime.now(UTC)}
+            self._inspections.add_classification(session, fields | own)
+            answer = ClassificationOut(
+                catalog=catalog_name,
+                predictions=judgement.predictions,
+                prediction_set=judgement.prediction_set,
+                nearest=nearest,
+                photo=_photo_sent(received, notes),
+                feedback=None,
+                **same,
+                **own,
+            )
             once.keep(session, answer)
             return answer
 
@@ -358,6 +373,20 @@ def _out(row: Classification, catalog: str, photo: Photo, feedback: Feedback | N
         note=row.note,
         feedback=None if feedback is None else FeedbackOut.model_validate(feedback),
         created_at=row.created_at,
+    )
+
+
+def _photo_sent(received: ReceivedPhoto, notes: SiteNotes) -> PhotoOut:
+    decoded = received.decoded
+    place = decoded if notes.latitude is None else notes
+    return PhotoOut(
+        id=decoded.sha256,
+        filename=received.filename,
+        width=decoded.width,
+        height=decoded.height,
+        taken_at=notes.taken_at or (decoded.taken_at and decoded.taken_at.isoformat()),
+        latitude=place.latitude,
+        longitude=place.longitude,
     )
 
 

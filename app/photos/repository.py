@@ -30,8 +30,8 @@ class ArchiveRepository:
         """
         await self._blobs.store({photo.decoded.sha256: photo.data for photo in photos})
 
-    def keep(self, session: SyncSession, photos: Sequence[CheckedPhoto]) -> dict[str, Photo]:
-        """Write photos whose bytes came through `store`; those that are kept stay as they are. Their rows by id.
+    def keep(self, session: SyncSession, photos: Sequence[CheckedPhoto]) -> None:
+        """Write photos whose bytes came through `store`; those that are kept stay as they are.
 
         Until the transaction ends nobody deletes them.
         """
@@ -39,7 +39,6 @@ class ArchiveRepository:
         rows = {photo.decoded.sha256: _row(photo, now) for photo in photos}
         insert_absent_and_hold(session, Photo, list(rows.values()))
         self._blobs.keep(session, {photo.decoded.sha256: photo.data for photo in photos})
-        return {sha256: Photo(**row) for sha256, row in rows.items()}
 
     def keep_embeddings(self, session: SyncSession, photos: Sequence[ReceivedPhoto]) -> None:
         """Store the embeddings of kept photos."""
