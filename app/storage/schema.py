@@ -154,7 +154,8 @@ def _explained(url: str) -> Iterator[None]:
 
 def _config(url: str) -> alembic.config.Config:
     config = alembic.config.Config()
-    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    folder = str(Path(migrations.__file__).parent)
+    config.set_main_option("script_location", folder.replace("%", "%%"))  # Alembic fills in what a % begins
     config.set_main_option("path_separator", "os")
     config.attributes["url"] = url
     return config
