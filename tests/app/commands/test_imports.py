@@ -8,7 +8,7 @@ from typing import get_args
 import pytest
 
 from app.commands import main
-from models.networks.views import Views
+from models.options import Views
 
 HEAVY = {
     "alembic",
