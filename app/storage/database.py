@@ -4,7 +4,7 @@ import errno
 import sqlite3
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import sqlalchemy
 import structlog
@@ -23,12 +23,10 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
 from app.errors import DatabaseUnavailable, OutcomeUnknown, SchemaChanged, StorageFull
+from app.storage.postgresql import Connector
 from app.storage.sqlite import PUT_OFF, connect, existing_file, prepare_sqlite
 from app.storage.sqlite_writer import NoTurnError, SqliteWriter, Work
 from app.storage.tables import Base
-
-if TYPE_CHECKING:
-    from app.storage.postgresql import Connector
 
 _log = structlog.get_logger(__name__)
 
@@ -48,14 +46,13 @@ class Database:
     def __init__(self, url: str, timeout_s: float = 5.0) -> None:
         parsed = make_url(url)
         self._is_sqlite = parsed.get_backend_name() == "sqlite"
-        self._connector: Connector | None = None
+        self._connector = Connector(timeout_s)
         self._writer: SqliteWriter | None = None
         if self._is_sqlite:
             self._engine = _sqlite(parsed, timeout_s, CONNECTIONS)
             # A connection of its own: what it keeps in memory of the file stays true, because nobody else writes.
             self._writer = SqliteWriter(_sqlite(parsed, timeout_s, 1), timeout_s)
         else:
-            self._connector = _postgresql(timeout_s)
             self._engine = create_async_engine(
                 parsed,
                 connect_args=self._connector.arguments(parsed),
@@ -154,15 +151,8 @@ class Database:
         """Close every connection."""
         if self._writer is not None:
             await self._writer.close()
-        if self._connector is not None:
-            await self._connector.close()
+        await self._connector.close()
         await self._engine.dispose()
-
-
-def _postgresql(timeout_s: float) -> "Connector":
-    from app.storage.postgresql import Connector  # noqa: PLC0415 - loads psycopg, which SQLite does without
-
-    return Connector(timeout_s)
 
 
 def _sqlite(url: URL, timeout_s: float, connections: int) -> AsyncEngine:
