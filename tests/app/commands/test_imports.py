@@ -43,6 +43,7 @@ def test_help_and_typing_errors_load_nothing_of_the_service(arguments: tuple[str
     assert loaded & HEAVY == set()
 
 
+@pytest.mark.only_on("sqlite", "PostgreSQL needs its driver")
 def test_keys_are_listed_without_what_recognises_or_serves(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HAJA_DATABASE_URL", database_url)
     loaded = _loaded("keys", "list")
