@@ -58,6 +58,9 @@ NOT_RUN = {
 }
 """How a command begins that is not run, and why."""
 
+RETRY = "--retry 120 --retry-delay 1 --retry-all-errors"
+"""Until a service is ready that starts beside curl."""
+
 PREAMBLE = """
 set -euo pipefail
 trap 'kill $(jobs -p) 2>/dev/null || true; wait' EXIT
@@ -137,11 +140,6 @@ def run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     return call
 
 
-def _wait_for(address: str) -> str:
-    """A command that returns when the service at this address is ready."""
-    return f"\nuntil command curl --silent --fail --output /dev/null {address}/readyz; do sleep 0.1; done\n"
-
-
 @pytest.mark.only_on("sqlite", "what is asked is the interface")
 def test_what_a_service_answers_to_curl(run: Run, server: str, folder: Path) -> None:
     run(_text("README.md", "One screen of curl"), server)
@@ -206,9 +204,8 @@ def test_two_services_on_postgresql(run: Run, postgresql: PostgresServer, monkey
     monkeypatch.setenv("PGHOST", str(postgresql.folder))
     monkeypatch.setenv("PGUSER", "postgres")
     ports = {f"--port {shown}": free_port() for shown in (8000, 8001)}
-    script = _text("docs/storage.md", "PostgreSQL") + "".join(
-        _wait_for(f"http://127.0.0.1:{port}") for port in ports.values()
-    )
+    ready = [f"curl {RETRY} http://127.0.0.1:{port}/readyz" for port in ports.values()]
+    script = "\n".join([_text("docs/storage.md", "PostgreSQL"), *ready])
     changes = {shown: f"--port {port}" for shown, port in ports.items()}
     try:
         run(script, changes={"postgresql://me:secret@db.example/haja": postgresql.url("haja"), **changes})
@@ -230,7 +227,7 @@ def test_photos_move_to_object_storage(run: Run, bucket: str, seaweed: SeaweedSe
 
 
 @pytest.mark.long
-def test_a_phone_reaches_it_over_https(run: Run, folder: Path) -> None:
+def test_a_phone_reaches_it_over_https(run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if shutil.which("caddy") is None:
         pytest.skip("there is no caddy: apt-get install caddy")
     shutil.copytree(ROOT / "deploy", folder / "deploy")
@@ -243,14 +240,15 @@ def test_a_phone_reaches_it_over_https(run: Run, folder: Path) -> None:
         script = script.replace(shown, str(port))
     caddyfile.write_text(text, encoding="utf-8")
     key = "$(haja keys create phone --role admin | grep -o 'haja_[[:alnum:]_]*')"
-    script = f"""{script} &
-        until command curl --silent --fail --output root.crt http://$SITE:{ports["8080"]}/root.crt; do sleep 0.1; done
-        until command curl --silent --fail --output /dev/null --cacert root.crt https://$SITE:{ports["8443"]}/livez
-        do sleep 0.1; done
+    script = f"""{script.rstrip()} &
+        curl {RETRY} --output root.crt http://$SITE:{ports["8080"]}/root.crt
+        curl {RETRY} --output /dev/null --cacert root.crt https://$SITE:{ports["8443"]}/livez
         curl --cacert root.crt --cookie-jar jar --form key={key} https://$SITE:{ports["8443"]}/sign-in
-        curl --cacert root.crt --cookie jar https://$SITE:{ports["8443"]}/ | grep --quiet 'type="file"'
+        curl --cacert root.crt --cookie jar --output page.html https://$SITE:{ports["8443"]}/
         """
+    monkeypatch.setenv("HAJA_PORT", str(ports["8000"]))
     run(script.replace("192.168.0.10", "127.0.0.1"))
+    assert 'type="file"' in (folder / "page.html").read_text("utf-8")
 
 
 @pytest.mark.long
