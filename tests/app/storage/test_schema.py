@@ -135,7 +135,7 @@ async def test_an_empty_database_is_migrated_by_the_service_itself(
 
 def test_two_that_find_an_empty_database_at_the_same_time_migrate_it_once(url: str, engine: Engine) -> None:
     """They tell when they are ready, and start when both are."""
-    program = "import sys; from app import schema_version as s; print(flush=True); input(); s.prepare(sys.argv[1])"
+    program = "import sys; from app.storage import schema as s; print(flush=True); input(); s.prepare(sys.argv[1])"
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with contextlib.ExitStack() as stack:
         pair = [stack.enter_context(subprocess.Popen([sys.executable, "-c", program, url], **pipes)) for _ in range(2)]  # type: ignore[call-overload]
