@@ -4,13 +4,14 @@ A command imports what it does when it is called, so that help, a typing error a
 """
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 from uuid import UUID
 
 import typer
 
 from app.acting import Role
 from app.commands.output import err
+from models.options import Views
 
 cli = typer.Typer(
     help="Haja recognises a construction defect after about five photos. Settings: environment variables HAJA_*.",
@@ -79,7 +80,7 @@ def reembed(
     checkpoint: Annotated[
         str | None, typer.Option(help="Instead of HAJA_BACKBONE: a shipped checkpoint, a manifest's path, timm/NAME.")
     ] = None,
-    views: Annotated[Literal["quick", "accurate"] | None, typer.Option(help="Instead of HAJA_VIEWS.")] = None,
+    views: Annotated[Views | None, typer.Option(help="Instead of HAJA_VIEWS.")] = None,
     catalogs: Annotated[list[str] | None, typer.Option("--catalog", help="A catalog; all where not given.")] = None,
     switch: Annotated[
         bool, typer.Option("--switch", help="Then let the new backbone answer; the services need no restart.")

@@ -5,9 +5,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import psycopg
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -16,6 +15,9 @@ import migrations
 from app.errors import SchemaChanged
 from app.storage.database import Database
 from app.storage.sqlite import prepare_sqlite
+
+if TYPE_CHECKING:
+    import psycopg
 
 WAIT_S = 10
 """So long a start or a command waits for a PostgreSQL that says nothing, or for others that set up the same file."""
@@ -93,7 +95,7 @@ def sync_engine(url: str) -> Engine:
     return engine
 
 
-def _require_unicode(connection: psycopg.Connection, _record: object) -> None:
+def _require_unicode(connection: "psycopg.Connection", _record: object) -> None:
     encoding = connection.info.parameter_status("server_encoding")
     if encoding != "UTF8":
         raise SchemaError(

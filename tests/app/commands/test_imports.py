@@ -3,12 +3,8 @@
 import json
 import subprocess
 import sys
-from typing import get_args
 
 import pytest
-
-from app.commands import main
-from models.networks.views import Views
 
 HEAVY = {
     "alembic",
@@ -47,6 +43,8 @@ def test_help_and_typing_errors_load_nothing_of_the_service(arguments: tuple[str
     assert loaded & HEAVY == set()
 
 
-def test_the_views_that_can_be_asked_for_are_those_that_there_are() -> None:
-    (asked, _none) = get_args(main.reembed.__annotations__["views"].__origin__)
-    assert get_args(asked) == get_args(Views)
+def test_keys_are_listed_without_what_recognises_or_serves(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HAJA_DATABASE_URL", database_url)
+    loaded = _loaded("keys", "list")
+    assert "sqlalchemy" in loaded
+    assert loaded & {"PIL", "alembic", "fastapi", "matplotlib", "openvino", "psycopg", "torch", "uvicorn"} == set()
