@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from models.backbones import load_backbone
+from models.engines import OpenVinoEngine, stays_same
 from models.graph import FORMAT
 from models.manifest import CHECKPOINTS, CheckpointError, read_manifest
 from models.networks.graph_writer import convert_checkpoint
@@ -112,6 +113,16 @@ def test_a_conversion_changes_nothing_else_in_the_manifest(checkpoint: Path) -> 
     )  # fmt: skip
     assert checkpoint.with_suffix(".safetensors").read_bytes() == weights
     assert sorted(path.suffix for path in checkpoint.parent.iterdir()) == [".json", ".onnx", ".safetensors"]
+
+
+@pytest.mark.skipif(not OpenVinoEngine.has_bf16(), reason="this processor has no bf16")
+@pytest.mark.parametrize("name", [DEFAULT, "efficientnet-lite0-imagenet"])
+def test_what_a_shipped_manifest_says_of_bf16_is_so(name: str) -> None:
+    exact, fast = (load_backbone(name, "openvino", precision) for precision in ("f32", "bf16"))
+    graph = exact.manifest.graph
+    assert graph is not None
+    assert graph.bf16 is stays_same(exact.engine, fast.engine, 224, 224)
+    assert load_backbone(name, "openvino").engine.precision == ("bf16" if graph.bf16 else "f32")
 
 
 def test_a_graph_repeats_no_weights() -> None:
