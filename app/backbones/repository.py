@@ -28,7 +28,8 @@ class BackboneRepository:
 
     async def remember(self, session: AsyncSession, backbone_id: str, checkpoint: str, views: Views) -> None:
         """Note how to load a backbone."""
-        await insert_absent(session, KnownBackbone, [{"id": backbone_id, "checkpoint": checkpoint, "views": views}])
+        row = {"id": backbone_id, "checkpoint": checkpoint, "views": views}
+        await session.run_sync(insert_absent, KnownBackbone, [row])
 
     async def adopt_empty(self, session: AsyncSession, backbone_id: str) -> None:
         """Give catalogs without prototypes to a backbone."""

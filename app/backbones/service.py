@@ -87,7 +87,7 @@ class ReembeddingService:
         """
         async with self._database.writing() as session:
             catalog = await self._catalogs.find(session, catalog_name)
-            if not await self._catalog_rows.hold(session, catalog.id):
+            if not await session.run_sync(self._catalog_rows.hold, catalog.id):
                 raise CatalogNotFound(f"The catalog {catalog_name!r} was deleted in the meantime.")
             backbone_id = self._new.backbone_id
             if (job_id := await self._rows.open_job(session, catalog.id, backbone_id)) is not None:
@@ -189,11 +189,11 @@ class ReembeddingService:
         sound = [photo for item, photo in taken if isinstance(photo, ReceivedPhoto)]
         async with self._database.writing() as session:
             if sound:
-                await self._archive.keep_embeddings(session, sound)
+                await session.run_sync(self._archive.keep_embeddings, sound)
             for item, photo in taken:
                 problem = {"code": photo.code, "detail": photo.detail} if isinstance(photo, HajaError) else None
                 state: ItemState = "failed" if problem else "done"
-                await self._jobs.settle(session, item.job_id, item.position, state, problem=problem)
+                await session.run_sync(self._jobs.settle, item.job_id, item.position, state, problem=problem)
             # Those that were removed from the catalog while they waited.
             sha256s = [item.photo_sha256 for item, _ in taken if item.photo_sha256 is not None]
             await self._archive.forget_unreferenced(session, sha256s)

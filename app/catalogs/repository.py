@@ -7,16 +7,31 @@ from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Row, Select, delete, func, insert, select, update
+from sqlalchemy import Row, Select, bindparam, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.catalogs.tables import Catalog, DefectClass, Prototype, SupportPhoto
 from app.photos.tables import Embedding, Photo
-from app.storage.database import insert_absent
+from app.storage.database import SyncSession, insert_absent
 from app.storage.tables import new_id
 
 Query = TypeVar("Query", bound=Select[*tuple[Any, ...]])
+
+
+# Every photo asks these: made once and without the ORM, they cost half.
+_CATALOGS = Catalog.__table__.c
+_VERSION = select(_CATALOGS.id, _CATALOGS.version).where(_CATALOGS.name == bindparam("name"))
+_ONE = select(_CATALOGS.id).where(_CATALOGS.id == bindparam("catalog_id"))
+_HELD = _ONE.with_for_update(key_share=True, read=True)
+_UNCHANGED = _ONE.with_for_update(key_share=True)
+
+
+class CatalogVersion(NamedTuple):
+    """Which catalog, and how often it has changed."""
+
+    id: UUID
+    version: int
 
 
 class Turn(NamedTuple):
@@ -38,6 +53,13 @@ class CatalogRepository:
         if "\0" in name:
             return None  # PostgreSQL refuses even to compare such a text
         return await session.scalar(select(Catalog).where(Catalog.name == name))
+
+    def version(self, session: SyncSession, name: str) -> CatalogVersion | None:
+        """The version of the catalog of this name, or None."""
+        if "\0" in name:
+            return None  # PostgreSQL refuses even to compare such a text
+        row = session.execute(_VERSION, {"name": name}).one_or_none()
+        return None if row is None else CatalogVersion(*row)
 
     async def catalogs(
         self, session: AsyncSession, visible: Set[UUID] | None, after: UUID | None, limit: int
@@ -69,7 +91,7 @@ class CatalogRepository:
         if await self.catalog(session, "default") is None:
             fields = {"title_ko": "기본 목록", "title_en": "Default catalog", "description": "", "version": 1}
             own = {"id": new_id(), "name": "default", "backbone_id": backbone_id, "created_at": datetime.now(UTC)}
-            await insert_absent(session, Catalog, [own | fields])
+            await session.run_sync(insert_absent, Catalog, [own | fields])
 
     async def next_version(self, session: AsyncSession, catalog_id: UUID) -> Turn | None:
         """Count a change of the catalog, which also makes other changes of it wait; None where it is gone."""
@@ -77,15 +99,14 @@ class CatalogRepository:
         row = (await session.execute(query.returning(Catalog.version, Catalog.backbone_id))).one_or_none()
         return None if row is None else Turn(*row)
 
-    async def hold(self, session: AsyncSession, catalog_id: UUID, *, unchanged: bool = False) -> bool:
+    def hold(self, session: SyncSession, catalog_id: UUID, *, unchanged: bool = False) -> bool:
         """Keep others from deleting the catalog, and from changing it where it must stay `unchanged`; False if gone.
 
         Whoever writes rows of a catalog does this or `next_version` before anything else: in one order, nobody waits
         for somebody who waits for them.
         """
-        query = select(Catalog.id).where(Catalog.id == catalog_id)
-        held = query.with_for_update(key_share=True, read=not unchanged)
-        return await session.scalar(held) is not None
+        held = _UNCHANGED if unchanged else _HELD
+        return session.scalar(held, {"catalog_id": catalog_id}) is not None
 
     async def last_turn(self, session: AsyncSession, catalog_id: UUID) -> Turn | None:
         """The catalog's version and backbone; None where it is gone."""

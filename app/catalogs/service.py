@@ -78,7 +78,7 @@ class CatalogService:
     async def create_catalog(self, wanted: CatalogCreate, once: Once) -> CatalogOut:
         """Make a catalog."""
         async with self._database.writing() as session:
-            await once.claim(session)
+            await session.run_sync(once.claim)
             try:
                 own = {"backbone_id": self._embedders.own.backbone_id}
                 catalog = await self._catalogs.add_catalog(session, wanted.model_dump() | own)
@@ -86,7 +86,7 @@ class CatalogService:
                 raise _catalog_name_taken(wanted.name) from None
             answer = CatalogOut.model_validate(catalog)
             record(session, "catalog-created", catalog.id, name=catalog.name)
-            await once.keep(session, answer)
+            await session.run_sync(once.keep, answer)
         return answer
 
     async def list_catalogs(self, after: UUID | None, limit: int) -> Page[CatalogOut]:
@@ -138,7 +138,7 @@ class CatalogService:
         index = await self.prototypes(catalog)
         taken = await self._take(uploads, index)
         async with self._database.writing() as session:
-            await once.claim(session)
+            await session.run_sync(once.claim)
             turn = await self._turn(session, catalog.id)
             fields = wanted.model_dump() | {"catalog_id": catalog.id, "changed_in": turn.version, "threshold": None}
             try:
@@ -148,7 +148,7 @@ class CatalogService:
             photos = await self._add(session, defect_class, taken, turn)
             record(session, "class-registered", catalog.id, defect_class.id, name=wanted.name, photos=_added(photos))
             answer = await self._registered(session, defect_class, photos, turn, index)
-            await once.keep(session, answer)
+            await session.run_sync(once.keep, answer)
         return answer
 
     async def add_support_photos(self, class_id: UUID, uploads: Sequence[Upload], once: Once) -> Registered:
@@ -159,13 +159,13 @@ class CatalogService:
         index = await self.prototypes(catalog)
         taken = await self._take(uploads, index)
         async with self._database.writing() as session:
-            await once.claim(session)
+            await session.run_sync(once.claim)
             defect_class, turn = await self._turn_of(session, class_id)
             photos = await self._add(session, defect_class, taken, turn)
             named = {"name": defect_class.name, "photos": _added(photos)}
             record(session, "examples-added", catalog.id, class_id, **named)
             answer = await self._registered(session, defect_class, photos, turn, index)
-            await once.keep(session, answer)
+            await session.run_sync(once.keep, answer)
         return answer
 
     async def list_defect_classes(self, catalog_name: str, after: UUID | None, limit: int) -> Page[DefectClassOut]:
@@ -251,9 +251,10 @@ class CatalogService:
 
     async def index(self, catalog_name: str) -> tuple[UUID, PrototypeIndex]:
         """A catalog's id and its prototypes as they are now."""
-        async with self._database.reading() as session:
-            catalog = await self.find(session, catalog_name)
-        return catalog.id, await self.prototypes(catalog)
+        found = await self._database.read(lambda session: self._catalogs.version(session, catalog_name))
+        if found is None:
+            raise CatalogNotFound.named(catalog_name)
+        return found.id, await self._cache.index(*found)
 
     async def prototypes(self, catalog: Catalog) -> PrototypeIndex:
         """The prototypes of a catalog as it was found, or later."""
@@ -304,8 +305,8 @@ class CatalogService:
         if any(photo.backbone_id != turn.backbone_id for photo in new):
             raise BackboneSwitched
         if new:
-            await self._archive.keep(session, new)
-            await self._archive.keep_embeddings(session, new)
+            await session.run_sync(self._archive.keep, new)
+            await session.run_sync(self._archive.keep_embeddings, new)
             # What counts is what is stored: another class may have brought this photo, through another batch.
             sha256s = [photo.decoded.sha256 for photo in new]
             stored = await self._archive.embeddings(session, turn.backbone_id, sha256s)
@@ -361,7 +362,7 @@ class CatalogService:
     async def _held(self, session: Session, name: str) -> Catalog:
         """The catalog of this name, which only this transaction changes now."""
         catalog = await self.find(session, name)
-        if not await self._catalogs.hold(session, catalog.id, unchanged=True):
+        if not await session.run_sync(self._catalogs.hold, catalog.id, unchanged=True):
             raise _catalog_deleted()
         return catalog
 

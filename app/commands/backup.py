@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from app.commands import tables  # noqa: F401
 from app.commands.output import out
 from app.commands.settings import quiet_settings
 from app.config import Settings

@@ -13,8 +13,7 @@ from app.catalogs.tables import Catalog
 from app.inspections.filters import ClassificationFilter
 from app.inspections.tables import Classification, Feedback
 from app.photos.tables import Photo
-from app.storage.database import insert
-from app.storage.tables import new_id
+from app.storage.database import SyncSession, insert_row
 
 Query = TypeVar("Query", bound=Select[*tuple[Any, ...]])
 
@@ -22,11 +21,9 @@ Query = TypeVar("Query", bound=Select[*tuple[Any, ...]])
 class InspectionRepository:
     """Rows of the inspection slice."""
 
-    async def add_classification(self, session: AsyncSession, fields: dict[str, Any]) -> Classification:
+    def add_classification(self, session: SyncSession, row: dict[str, Any]) -> None:
         """Insert a classification."""
-        row = Classification(id=new_id(), created_at=datetime.now(UTC), **fields)
-        await insert(session, row)
-        return row
+        insert_row(session, Classification, row | {"place_folded": row["place"].casefold()})
 
     async def classification(
         self, session: AsyncSession, classification_id: UUID

@@ -5,7 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
 import numpy as np
@@ -42,7 +42,8 @@ from app.metrics import Metrics
 from app.photos.intake import Intake, KeptPhoto, ReceivedPhoto, Upload
 from app.photos.repository import ArchiveRepository
 from app.photos.tables import Photo
-from app.storage.database import Database, Session
+from app.storage.database import Database, Session, SyncSession
+from app.storage.tables import new_id
 from models.manifest import HeadName, Manifest
 from models.prediction_sets import prediction_set
 from models.prototypes import expected_similarity, probabilities, similarities
@@ -113,30 +114,44 @@ class InspectionService:
         scored = time.perf_counter()
         self._metrics.stage("score").observe(scored - started)
         await self._archive.store([received])
-        fields = {
-            "catalog_id": catalog_id,
+        same = {
             "catalog_version": index.version,
             "backbone_id": index.backbone_id,
             "head": judgement.head,
+            "unknown": judgement.unknown,
+            "threshold": judgement.threshold,
+            "place": notes.place,
+            "note": notes.note,
+        }
+        fields = same | {
+            "catalog_id": catalog_id,
             "photo_sha256": received.decoded.sha256,
             "filename": received.filename,
             "predictions": [prediction.model_dump(mode="json") for prediction in judgement.predictions],
-            "unknown": judgement.unknown,
-            "threshold": judgement.threshold,
             "prediction_set": judgement.prediction_set and judgement.prediction_set.model_dump(mode="json"),
             "nearest": [each.model_dump(mode="json") for each in nearest],
             "first_class_id": judgement.predictions[0].defect_class.id,
             **notes.model_dump(),
         }
 
-        async def keep(session: Session) -> ClassificationOut:
-            await once.claim(session)
-            if not await self._catalog_rows.hold(session, catalog_id):
+        def keep(session: SyncSession) -> ClassificationOut:
+            once.claim(session)
+            if not self._catalog_rows.hold(session, catalog_id):
                 raise CatalogNotFound(f"The catalog {catalog_name!r} was deleted while the photo was judged.")
-            kept = await self._archive.keep(session, [received])
-            row = await self._inspections.add_classification(session, fields)
-            answer = _out(row, catalog_name, kept[received.decoded.sha256], None)
-            await once.keep(session, answer)
+            self._archive.keep(session, [received])
+            own = {"id": new_id(), "created_at": datetime.now(UTC)}
+            self._inspections.add_classification(session, fields | own)
+            answer = ClassificationOut(
+                catalog=catalog_name,
+                predictions=judgement.predictions,
+                prediction_set=judgement.prediction_set,
+                nearest=nearest,
+                photo=_photo_sent(received, notes),
+                feedback=None,
+                **same,
+                **own,
+            )
+            once.keep(session, answer)
             return answer
 
         answer = await self._database.write(keep)
@@ -185,10 +200,10 @@ class InspectionService:
             raise FeedbackIncomplete("The photo cannot become an example: the verdict 'unknown' names no class.")
         received = await self._photo_again(classification_id) if wanted.add_to_support else None
         async with self._database.writing() as session:
-            await once.claim(session)
+            await session.run_sync(once.claim)
             row, *_ = await self.find(session, classification_id)
             # Its classes and itself may be named until the end.
-            if not await self._catalog_rows.hold(session, row.catalog_id, unchanged=True):
+            if not await session.run_sync(self._catalog_rows.hold, row.catalog_id, unchanged=True):
                 raise ClassificationNotFound
             class_id, class_name = await self._meant(session, row, wanted)
             example = None
@@ -212,7 +227,7 @@ class InspectionService:
             said = {"verdict": wanted.verdict, "class": class_name, "example": received and received.decoded.sha256}
             record(session, "feedback-given", row.catalog_id, row.id, **said)
             answer = FeedbackOut.model_validate(feedback)
-            await once.keep(session, answer)
+            await session.run_sync(once.keep, answer)
         return answer
 
     async def agreement(self, catalog_name: str) -> AgreementOut:
@@ -358,6 +373,20 @@ def _out(row: Classification, catalog: str, photo: Photo, feedback: Feedback | N
         note=row.note,
         feedback=None if feedback is None else FeedbackOut.model_validate(feedback),
         created_at=row.created_at,
+    )
+
+
+def _photo_sent(received: ReceivedPhoto, notes: SiteNotes) -> PhotoOut:
+    decoded = received.decoded
+    place = decoded if notes.latitude is None else notes
+    return PhotoOut(
+        id=decoded.sha256,
+        filename=received.filename,
+        width=decoded.width,
+        height=decoded.height,
+        taken_at=notes.taken_at or (decoded.taken_at and decoded.taken_at.isoformat()),
+        latitude=place.latitude,
+        longitude=place.longitude,
     )
 
 

@@ -95,7 +95,7 @@ class BatchReceiver:
             self._discarded.discard(job_id)
 
     async def _hold(self, session: Session, catalog_id: UUID) -> None:
-        if not await self._catalogs.hold(session, catalog_id):
+        if not await session.run_sync(self._catalogs.hold, catalog_id):
             raise CatalogNotFound("The catalog was deleted while the photos were sent.")
 
     async def _store(self, catalog_id: UUID, job_id: UUID, uploads: AsyncIterable[Upload], transform: Transform) -> str:
@@ -114,7 +114,7 @@ class BatchReceiver:
             async with self._database.writing() as session:
                 await self._hold(session, catalog_id)
                 if photos:
-                    await self._archive.keep(session, photos)
+                    await session.run_sync(self._archive.keep, photos)
                 items = [_item(photo) | {"position": place} for place, photo in enumerate(checked, count)]
                 await self._jobs.add_items(session, [item | {"job_id": job_id} for item in items])
             count += len(group)

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.catalogs.tables import Catalog
 from app.jobs.tables import ItemState, Job, JobItem, JobKind
+from app.storage.database import SyncSession
 from app.storage.tables import new_id
 
 LEASE = timedelta(minutes=1)
@@ -104,21 +105,26 @@ class JobRepository:
             .values(claimed_until=None, attempts=JobItem.attempts - 1)
         )
 
-    async def settle(self, session: AsyncSession, job_id: UUID, position: int, state: ItemState, **fields: Any) -> bool:
+    def settle(
+        self,
+        session: SyncSession,
+        job_id: UUID,
+        position: int,
+        state: ItemState,
+        problem: dict[str, str] | None = None,
+    ) -> bool:
         """Write the outcome of a waiting item; whether it still waited. Its photo is not held any more."""
-        settled = await session.scalar(
+        settled = session.scalar(
             update(JobItem)
             .where(JobItem.job_id == job_id, JobItem.position == position, JobItem.state == "waiting")
-            .values(state=state, photo_sha256=None, claimed_until=None, **fields)
+            .values(state=state, photo_sha256=None, claimed_until=None, problem=problem)
             .returning(JobItem.position)
         )
         return settled is not None
 
-    async def name_classification(
-        self, session: AsyncSession, job_id: UUID, position: int, classification_id: UUID
-    ) -> None:
+    def name_classification(self, session: SyncSession, job_id: UUID, position: int, classification_id: UUID) -> None:
         """Say which classification an item led to."""
-        await session.execute(
+        session.execute(
             update(JobItem)
             .where(JobItem.job_id == job_id, JobItem.position == position)
             .values(classification_id=classification_id)

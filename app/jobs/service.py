@@ -67,13 +67,13 @@ class JobService:
     async def begin(self, draft: Draft, guard: Guard) -> JobOut:
         """Let the work on a batch begin."""
         async with self._database.writing() as session:
-            await guard.claim(session)
+            await session.run_sync(guard.claim)
             await self._jobs.begin(session, draft.job_id)
             row = await self._jobs.job(session, draft.job_id)
             if row is None:
                 raise JobNotFound("The catalog was deleted while the photos were sent.")
             answer = _out(*row)
-            await guard.keep(session, answer)
+            await session.run_sync(guard.keep, answer)
         self._wake()
         return answer
 

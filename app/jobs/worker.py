@@ -26,7 +26,7 @@ from app.jobs.tables import JobItem
 from app.parallel import for_each
 from app.photos.intake import Intake, KeptPhoto
 from app.photos.repository import ArchiveRepository
-from app.storage.database import Database, Session
+from app.storage.database import Database, SyncSession
 
 POLL_S = 2.0
 """Between two looks for work that came through another process."""
@@ -144,7 +144,7 @@ class BatchWorker:
     async def _fail(self, item: JobItem, code: str, detail: str) -> None:
         async with self._database.writing() as session:
             problem = {"code": code, "detail": detail}
-            if await self._jobs.settle(session, item.job_id, item.position, "failed", problem=problem):
+            if await session.run_sync(self._jobs.settle, item.job_id, item.position, "failed", problem=problem):
                 assert item.photo_sha256 is not None  # noqa: S101 - asked by the caller
                 await self._archive.forget_unreferenced(session, [item.photo_sha256])
 
@@ -163,12 +163,12 @@ class _ItemGuard:
         self._jobs = jobs
         self._job_id, self._position = item.job_id, item.position
 
-    async def claim(self, session: Session) -> None:
+    def claim(self, session: SyncSession) -> None:
         """Settle the item. Raises `SettledError`."""
-        if not await self._jobs.settle(session, self._job_id, self._position, "done"):
+        if not self._jobs.settle(session, self._job_id, self._position, "done"):
             raise SettledError
 
-    async def keep(self, session: Session, answer: BaseModel) -> None:
+    def keep(self, session: SyncSession, answer: BaseModel) -> None:
         """Name the classification."""
         assert isinstance(answer, ClassificationOut)  # noqa: S101 - nothing else is guarded by an item
-        await self._jobs.name_classification(session, self._job_id, self._position, answer.id)
+        self._jobs.name_classification(session, self._job_id, self._position, answer.id)

@@ -3,8 +3,11 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+import app
 
 HEAVY = {
     "alembic",
@@ -43,8 +46,17 @@ def test_help_and_typing_errors_load_nothing_of_the_service(arguments: tuple[str
     assert loaded & HEAVY == set()
 
 
+@pytest.mark.only_on("sqlite", "PostgreSQL needs its driver")
 def test_keys_are_listed_without_what_recognises_or_serves(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HAJA_DATABASE_URL", database_url)
     loaded = _loaded("keys", "list")
     assert "sqlalchemy" in loaded
     assert loaded & {"PIL", "alembic", "fastapi", "matplotlib", "openvino", "psycopg", "torch", "uvicorn"} == set()
+
+
+def test_a_process_that_backs_up_knows_every_table() -> None:
+    root = Path(app.__file__ or "").parent
+    there = {".".join(("app", *path.relative_to(root).with_suffix("").parts)) for path in root.rglob("tables.py")}
+    program = "import json, sys, app.commands.backup; print(json.dumps(list(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert there - set(json.loads(done.stdout)) == set()
