@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+import app.tables  # noqa: F401 - a backup has all of them
 from app.commands.output import out
 from app.commands.settings import quiet_settings
 from app.config import Settings
