@@ -28,7 +28,7 @@ import sys
 from pathlib import Path
 import numpy as np, torch
 from models.learning.data import LabelledImages
-from models.learning.learners.methods import build_learner
+from models.learning.methods import build_learner
 from models.learning.training import read_config, train
 torch.set_num_threads(1)
 config = read_config(Path(sys.argv[1]))
