@@ -161,7 +161,7 @@ def checked_url(value: str) -> str:
     """The URL of a database that Haja can use, with its driver.
 
     Raises:
-        ValueError: another kind of database, or SQLite without a file.
+        ValueError: another kind of database, SQLite without a file, or with something after a question mark.
     """
     try:
         url = make_url(value)
@@ -172,4 +172,6 @@ def checked_url(value: str) -> str:
         raise ValueError(f"the database must be sqlite or postgresql, not {kind}")
     if kind == "sqlite" and url.database in {None, "", ":memory:"}:
         raise ValueError("SQLite needs a file, because several connections share it: sqlite:///haja.db")
+    if kind == "sqlite" and "?" in value:  # it would be another file, of the name before the mark
+        raise ValueError("it cannot hold a question mark: start in that folder, with sqlite:///haja.db")
     return url.set(drivername=DRIVERS[kind]).render_as_string(hide_password=False)

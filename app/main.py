@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
@@ -25,7 +25,6 @@ from app import __version__
 from app.access.audit.service import AuditService
 from app.access.cookies import Cookies
 from app.access.middleware import Authenticate
-from app.access.provider import SignInProvider
 from app.api import problems
 from app.config import Settings
 from app.errors import QueueFull
@@ -41,6 +40,9 @@ from app.services import open_services
 from app.storage import schema
 from app.web.pages import Pages, VersionedFiles
 from models.backbones import Backbone
+
+if TYPE_CHECKING:
+    from app.access.provider import SignInProvider
 
 # Phone photos stay in memory while they arrive: in a temporary file, each 64 kB piece would cost a change of threads.
 # Starlette offers no other place to say so.
@@ -104,7 +106,7 @@ def create_app(
     service.state.metrics = metrics
     service.state.pages = Pages()
     service.state.cookies = cookies = Cookies(secure=settings.is_https)
-    service.state.sign_in_provider = SignInProvider.of(settings)
+    service.state.sign_in_provider = _sign_in_provider(settings)
     problems.install(service)
     photos = ConcurrencyLimit(settings.queue_size, QueueFull)
     # From the inside to the outside.
@@ -130,6 +132,14 @@ def create_app(
     service.include_router(app.server.health.router)
     service.openapi = lambda: _completed(FastAPI.openapi(service))  # type: ignore[method-assign]
     return service
+
+
+def _sign_in_provider(settings: Settings) -> "SignInProvider | None":
+    if settings.oidc_issuer is None:
+        return None
+    from app.access.provider import SignInProvider  # noqa: PLC0415 - loads authlib, which most services do without
+
+    return SignInProvider.of(settings)
 
 
 def _completed(document: dict[str, Any]) -> dict[str, Any]:

@@ -105,7 +105,8 @@ def load_backbone(
     networks = importlib.import_module("models.networks.loading")
     if on_torch:
         return networks.on_torch(*networks.load_network(name), precision, views)  # type: ignore[no-any-return]
-    return on_cpu(*networks.load_converted(name), precision, threads, views, pinned=pinned)
+    manifest, converted = networks.load_converted(name)
+    return on_cpu(manifest, converted, precision, threads, views, pinned=pinned)
 
 
 def on_cpu(

@@ -117,6 +117,9 @@ def in_precision(
         return exact
     fast = build("bf16")
     # One at a time: what a larger batch leaves between its layers would be kept as long as the process lives.
-    cosine = min(float((exact.run(photo) * fast.run(photo)).sum()) for photo in probes(height, width)[:, np.newaxis])
-    _log.info("bf16 probes: lowest cosine to f32 %.5f, needed %.3f", cosine, BF16_COSINE)
-    return fast if cosine >= BF16_COSINE else exact
+    for photo in probes(height, width)[:, np.newaxis]:
+        cosine = float((exact.run(photo) * fast.run(photo)).sum())
+        if cosine < BF16_COSINE:
+            _log.info("bf16 is not used: a probe's cosine to f32 is %.5f, needed %.3f", cosine, BF16_COSINE)
+            return exact
+    return fast

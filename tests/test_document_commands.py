@@ -264,3 +264,29 @@ def test_meta_learning(run: Run, folder: Path) -> None:
     assert count == 1
     config.write_text(text, encoding="utf-8")
     run(_text("docs/meta-learning.md"), within=within)
+
+
+WITHOUT_HELP = {
+    "benchmarks.run": "gives what it is given to all the others",
+    "benchmarks.answer_picture": "takes no options, and draws docs/answer.png at once",
+}
+"""Benchmarks that cannot be asked what they take, and why."""
+
+
+def _benchmarks() -> dict[str, set[str]]:
+    """The benchmarks that the documents name, and the options that they show."""
+    found: dict[str, set[str]] = {}
+    for page in PAGES:
+        for module, options in re.findall(r"python -m (benchmarks\.[a-z_]+)([^`\n]*)", documents.read(page)):
+            found.setdefault(module, set()).update(re.findall(r"--[\w-]+", options))
+    return found
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("module", sorted(_benchmarks()))
+def test_a_benchmark_takes_the_options_that_it_is_shown_with(module: str) -> None:
+    """All of them take minutes to an hour, so they are only asked; `tests/benchmarks` runs several with tiny counts."""
+    arguments = ["-c", f"import {module}"] if module in WITHOUT_HELP else ["-m", module, "--help"]
+    done = subprocess.run([sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert module in WITHOUT_HELP or _benchmarks()[module] <= set(re.findall(r"--[\w-]+", done.stdout))

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import typer
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -124,7 +125,7 @@ def _sentences() -> Iterator[None]:
             warnings.simplefilter("always", UserWarning)
             yield
     except (ValueError, OSError) as error:
-        err.print(f"[red]{error}[/]", highlight=False)
+        err.print(f"[red]{escape(str(error))}[/]", highlight=False)
         raise typer.Exit(1) from None
 
 

@@ -5,7 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
 import numpy as np
@@ -15,16 +15,15 @@ from app.access.audit.repository import record
 from app.acting import acting
 from app.api.idempotency.service import Guard
 from app.api.pagination import Page, cut
+from app.catalogs import repository as catalog_rows
 from app.catalogs.errors import DefectClassNotFound
 from app.catalogs.prototype_cache import Candidate, PrototypeIndex
-from app.catalogs.repository import CatalogRepository
 from app.catalogs.service import CatalogService
 from app.catalogs.support_cache import Supports
-from app.embedding.several import Embedders
 from app.errors import CatalogNotFound
+from app.inspections import repository
 from app.inspections.errors import CatalogEmpty, ClassificationNotFound, FeedbackIncomplete
 from app.inspections.filters import ClassificationFilter
-from app.inspections.repository import InspectionRepository
 from app.inspections.schemas import (
     Agreement,
     AgreementOut,
@@ -39,10 +38,11 @@ from app.inspections.schemas import (
 from app.inspections.site_notes import SiteNotes, SiteNotesChange
 from app.inspections.tables import Classification, Feedback
 from app.metrics import Metrics
-from app.photos.intake import Intake, KeptPhoto, ReceivedPhoto, Upload
-from app.photos.repository import ArchiveRepository
+from app.photos.intake import KeptPhoto, ReceivedPhoto, Upload
+from app.photos.path import PhotoPath
 from app.photos.tables import Photo
-from app.storage.database import Database, Session
+from app.storage.database import Database, Session, SyncSession
+from app.storage.tables import new_id
 from models.manifest import HeadName, Manifest
 from models.prediction_sets import prediction_set
 from models.prototypes import expected_similarity, probabilities, similarities
@@ -72,21 +72,13 @@ class InspectionService:
     def __init__(
         self,
         database: Database,
-        inspections: InspectionRepository,
         catalogs: CatalogService,
-        catalog_rows: CatalogRepository,
-        archive: ArchiveRepository,
-        intake: Intake,
-        embedders: Embedders,
+        photos: PhotoPath,
         metrics: Metrics,
     ) -> None:
         self._database = database
-        self._inspections = inspections
         self._catalogs = catalogs
-        self._catalog_rows = catalog_rows
-        self._archive = archive
-        self._intake = intake
-        self._embedders = embedders
+        self._photos = photos
         self._metrics = metrics
 
     async def classify(
@@ -102,8 +94,8 @@ class InspectionService:
         # Before the photo is decoded: a catalog that is missing or empty costs the caller no waiting.
         catalog_id, index = await self.index(catalog_name)
         head = await self._catalogs.head(catalog_id, index)
-        embedder = await self._embedders.get(index.backbone_id)
-        received = await self._intake.take(upload, embedder)
+        embedder = await self._photos.embedders.get(index.backbone_id)
+        received = await self._photos.intake.take(upload, embedder)
         started = time.perf_counter()
         manifest = embedder.manifest
         judgement = await asyncio.to_thread(judge, received.embedding, index, head, manifest, top_k, coverage)
@@ -112,31 +104,45 @@ class InspectionService:
         nearest = await asyncio.to_thread(nearest_examples, received.embedding, supports)
         scored = time.perf_counter()
         self._metrics.stage("score").observe(scored - started)
-        await self._archive.store([received])
-        fields = {
-            "catalog_id": catalog_id,
+        await self._photos.archive.store([received])
+        same = {
             "catalog_version": index.version,
             "backbone_id": index.backbone_id,
             "head": judgement.head,
+            "unknown": judgement.unknown,
+            "threshold": judgement.threshold,
+            "place": notes.place,
+            "note": notes.note,
+        }
+        fields = same | {
+            "catalog_id": catalog_id,
             "photo_sha256": received.decoded.sha256,
             "filename": received.filename,
             "predictions": [prediction.model_dump(mode="json") for prediction in judgement.predictions],
-            "unknown": judgement.unknown,
-            "threshold": judgement.threshold,
             "prediction_set": judgement.prediction_set and judgement.prediction_set.model_dump(mode="json"),
             "nearest": [each.model_dump(mode="json") for each in nearest],
             "first_class_id": judgement.predictions[0].defect_class.id,
             **notes.model_dump(),
         }
 
-        async def keep(session: Session) -> ClassificationOut:
-            await once.claim(session)
-            if not await self._catalog_rows.hold(session, catalog_id):
+        def keep(session: SyncSession) -> ClassificationOut:
+            once.claim(session)
+            if not catalog_rows.hold(session, catalog_id):
                 raise CatalogNotFound(f"The catalog {catalog_name!r} was deleted while the photo was judged.")
-            kept = await self._archive.keep(session, [received])
-            row = await self._inspections.add_classification(session, fields)
-            answer = _out(row, catalog_name, kept[received.decoded.sha256], None)
-            await once.keep(session, answer)
+            self._photos.archive.keep(session, [received])
+            own = {"id": new_id(), "created_at": datetime.now(UTC)}
+            repository.add_classification(session, fields | own)
+            answer = ClassificationOut(
+                catalog=catalog_name,
+                predictions=judgement.predictions,
+                prediction_set=judgement.prediction_set,
+                nearest=nearest,
+                photo=_photo_sent(received, notes),
+                feedback=None,
+                **same,
+                **own,
+            )
+            once.keep(session, answer)
             return answer
 
         answer = await self._database.write(keep)
@@ -151,7 +157,7 @@ class InspectionService:
     async def get_all(self, ids: Sequence[UUID]) -> dict[UUID, ClassificationOut]:
         """Those of these classifications that are kept, as they were answered, by id."""
         async with self._database.reading() as session:
-            rows = await self._inspections.classifications_by_id(session, ids)
+            rows = await repository.classifications_by_id(session, ids)
         return await asyncio.to_thread(lambda: {row[0].id: _out(*row) for row in rows})
 
     async def list_classifications(
@@ -160,7 +166,7 @@ class InspectionService:
         """A page of the history as far as whoever is acting may see it, newest first."""
         visible = acting().catalogs()
         async with self._database.reading() as session:
-            rows = await self._inspections.classifications(session, wanted, visible, before=before, limit=limit)
+            rows = await repository.classifications(session, wanted, visible, before=before, limit=limit)
         # A third of a millisecond each: a long page is nothing for the event loop.
         answers = await asyncio.to_thread(lambda: [_out(*row) for row in rows])
         page, cursor = cut(answers, limit)
@@ -169,13 +175,13 @@ class InspectionService:
     async def has_more_than(self, most: int, wanted: ClassificationFilter) -> bool:
         """Whether the filtered history is longer."""
         async with self._database.reading() as session:
-            return await self._inspections.has_more_than(session, most, wanted, acting().catalogs())
+            return await repository.has_more_than(session, most, wanted, acting().catalogs())
 
     async def change(self, classification_id: UUID, change: SiteNotesChange) -> ClassificationOut:
         """Write place or note of a classification differently."""
         async with self._database.writing() as session:
             found = await self.find(session, classification_id)
-            await self._inspections.change(session, found[0], change.changes())
+            await repository.change(session, found[0], change.changes())
             record(session, "notes-changed", found[0].catalog_id, classification_id, changed=change.changes())
             return _out(*found)
 
@@ -185,10 +191,10 @@ class InspectionService:
             raise FeedbackIncomplete("The photo cannot become an example: the verdict 'unknown' names no class.")
         received = await self._photo_again(classification_id) if wanted.add_to_support else None
         async with self._database.writing() as session:
-            await once.claim(session)
+            await session.run_sync(once.claim)
             row, *_ = await self.find(session, classification_id)
             # Its classes and itself may be named until the end.
-            if not await self._catalog_rows.hold(session, row.catalog_id, unchanged=True):
+            if not await session.run_sync(catalog_rows.hold, row.catalog_id, unchanged=True):
                 raise ClassificationNotFound
             class_id, class_name = await self._meant(session, row, wanted)
             example = None
@@ -198,7 +204,7 @@ class InspectionService:
                         "The photo cannot become an example: the verdict names no class that still exists."
                     )
                 example = await self._catalogs.add_example(session, class_id, received)
-            feedback = await self._inspections.add_feedback(
+            feedback = await repository.add_feedback(
                 session,
                 {
                     "classification_id": row.id,
@@ -212,14 +218,14 @@ class InspectionService:
             said = {"verdict": wanted.verdict, "class": class_name, "example": received and received.decoded.sha256}
             record(session, "feedback-given", row.catalog_id, row.id, **said)
             answer = FeedbackOut.model_validate(feedback)
-            await once.keep(session, answer)
+            await session.run_sync(once.keep, answer)
         return answer
 
     async def agreement(self, catalog_name: str) -> AgreementOut:
         """How often inspectors agreed with the answers of a catalog, by week and class."""
         async with self._database.reading() as session:
             catalog = await self._catalogs.find(session, catalog_name)
-            newest = {row[0]: row for row in await self._inspections.judged(session, catalog.id)}
+            newest = {row[0]: row for row in await repository.judged(session, catalog.id)}
         judged: Counter[tuple[date, str | None]] = Counter()
         agreed: Counter[tuple[date, str | None]] = Counter()
         for _, created_at, unknown, predictions, verdict in newest.values():
@@ -236,7 +242,7 @@ class InspectionService:
         self, session: Session, classification_id: UUID
     ) -> tuple[Classification, str, Photo, Feedback | None]:
         """A classification, its catalog's name, its photo and newest feedback. Raises `ClassificationNotFound`."""
-        found = await self._inspections.classification(session, classification_id)
+        found = await repository.classification(session, classification_id)
         if found is None:
             raise ClassificationNotFound
         return found[0], found[1], found[2], found[3]
@@ -246,8 +252,8 @@ class InspectionService:
         async with self._database.reading() as session:
             row, catalog, *_ = await self.find(session, classification_id)
             backbone_id = (await self._catalogs.find(session, catalog)).backbone_id
-        photo = KeptPhoto(row.filename, await self._archive.bytes(row.photo_sha256))
-        return await self._intake.take(photo, await self._embedders.get(backbone_id))
+        photo = KeptPhoto(row.filename, await self._photos.archive.bytes(row.photo_sha256))
+        return await self._photos.intake.take(photo, await self._photos.embedders.get(backbone_id))
 
     async def index(self, catalog_name: str) -> tuple[UUID, PrototypeIndex]:
         """A catalog's id and its prototypes as they are now. Raises `CatalogNotFound`, `CatalogEmpty`."""
@@ -273,13 +279,13 @@ class InspectionService:
                 raise FeedbackIncomplete(
                     "That class was not the first prediction: send the verdict 'corrected' instead."
                 )
-            still = await self._catalog_rows.defect_class(session, first.id)
+            still = await catalog_rows.defect_class(session, first.id)
             return (first.id if still else None), first.name
         if wanted.defect_class_id is None:
             raise FeedbackIncomplete(
                 "The verdict 'corrected' needs defect_class_id: the class that the photo really shows."
             )
-        defect_class = await self._catalog_rows.defect_class(session, wanted.defect_class_id)
+        defect_class = await catalog_rows.defect_class(session, wanted.defect_class_id)
         if defect_class is None or defect_class.catalog_id != row.catalog_id:
             raise DefectClassNotFound("The catalog of this classification has no defect class with this id.")
         return defect_class.id, defect_class.name
@@ -358,6 +364,20 @@ def _out(row: Classification, catalog: str, photo: Photo, feedback: Feedback | N
         note=row.note,
         feedback=None if feedback is None else FeedbackOut.model_validate(feedback),
         created_at=row.created_at,
+    )
+
+
+def _photo_sent(received: ReceivedPhoto, notes: SiteNotes) -> PhotoOut:
+    decoded = received.decoded
+    place = decoded if notes.latitude is None else notes
+    return PhotoOut(
+        id=decoded.sha256,
+        filename=received.filename,
+        width=decoded.width,
+        height=decoded.height,
+        taken_at=notes.taken_at or (decoded.taken_at and decoded.taken_at.isoformat()),
+        latitude=place.latitude,
+        longitude=place.longitude,
     )
 
 

@@ -112,7 +112,7 @@ async def restore(database: Database, blobs: Blobs, reader: BackupReader, report
         for sha256s in _groups(manifest.photos, GROUP_PHOTOS):
             contents = {sha256: reader.photo(sha256) for sha256 in sha256s}
             await blobs.store(contents)
-            await blobs.keep(session, contents)
+            await session.run_sync(blobs.keep, contents)
             report("photos", done := done + len(contents), len(manifest.photos))
 
 

@@ -75,7 +75,7 @@ class DatabasePlace:
         async with self._database.writing() as session:
             photo = select(Photo.sha256).where(Photo.sha256 == sha256).with_for_update(key_share=True)
             if await session.scalar(photo) is not None:
-                await insert_absent(session, Blob, [{"sha256": sha256, "bytes": data}])
+                await session.run_sync(insert_absent, Blob, [{"sha256": sha256, "bytes": data}])
 
     async def remove(self, sha256s: Sequence[str]) -> int:
         """Delete bytes; those whose objects were lately discarded stay, because they may be the only ones."""

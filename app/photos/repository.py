@@ -12,7 +12,7 @@ from app.photos.blobs import Blobs
 from app.photos.errors import PhotoNotFound
 from app.photos.intake import CheckedPhoto, ReceivedPhoto
 from app.photos.tables import Embedding, Photo
-from app.storage.database import insert_absent, insert_absent_and_hold
+from app.storage.database import SyncSession, insert_absent, insert_absent_and_hold
 from app.storage.tables import Base
 
 
@@ -30,18 +30,17 @@ class ArchiveRepository:
         """
         await self._blobs.store({photo.decoded.sha256: photo.data for photo in photos})
 
-    async def keep(self, session: AsyncSession, photos: Sequence[CheckedPhoto]) -> dict[str, Photo]:
-        """Write photos whose bytes came through `store`; those that are kept stay as they are. Their rows by id.
+    def keep(self, session: SyncSession, photos: Sequence[CheckedPhoto]) -> None:
+        """Write photos whose bytes came through `store`; those that are kept stay as they are.
 
         Until the transaction ends nobody deletes them.
         """
         now = datetime.now(UTC)
         rows = {photo.decoded.sha256: _row(photo, now) for photo in photos}
-        await insert_absent_and_hold(session, Photo, list(rows.values()))
-        await self._blobs.keep(session, {photo.decoded.sha256: photo.data for photo in photos})
-        return {sha256: Photo(**row) for sha256, row in rows.items()}
+        insert_absent_and_hold(session, Photo, list(rows.values()))
+        self._blobs.keep(session, {photo.decoded.sha256: photo.data for photo in photos})
 
-    async def keep_embeddings(self, session: AsyncSession, photos: Sequence[ReceivedPhoto]) -> None:
+    def keep_embeddings(self, session: SyncSession, photos: Sequence[ReceivedPhoto]) -> None:
         """Store the embeddings of kept photos."""
         rows = [
             {
@@ -51,7 +50,7 @@ class ArchiveRepository:
             }
             for photo in photos
         ]
-        await insert_absent(session, Embedding, rows)
+        insert_absent(session, Embedding, rows)
 
     async def embeddings(
         self, session: AsyncSession, backbone_id: str, sha256s: Sequence[str]

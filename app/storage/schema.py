@@ -157,7 +157,8 @@ def _alembic(direction: Literal["upgrade", "downgrade"], url: str, revision: str
     import alembic.config  # noqa: PLC0415
 
     config = alembic.config.Config()
-    config.set_main_option("script_location", str(_folder()))
+    folder = str(_folder()).replace("%", "%%")  # Alembic fills in what a % begins
+    config.set_main_option("script_location", folder)
     config.set_main_option("path_separator", "os")
     config.attributes["url"] = url
     getattr(alembic.command, direction)(config, revision)

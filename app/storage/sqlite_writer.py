@@ -4,21 +4,24 @@ import asyncio
 import contextvars
 import sqlite3
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.orm import Session as SyncSession
 
 TOGETHER = 8
 """Changes in one transaction: more save little more, and the first of them waits for the last."""
 
 Result = TypeVar("Result")
 
-Work = Callable[[AsyncSession], Coroutine[Any, Any, Result]]
-"""What a transaction does. It may be called again after all that it did was undone."""
+Work = Callable[[SyncSession], Result]
+"""What is done on the database in one go, in a thread."""
 
 
 class NoTurnError(Exception):
@@ -34,10 +37,15 @@ class _Change:
 
 
 class SqliteWriter:
-    """Changes in the order in which they were asked for. Belongs to one event loop, and has `engine` for itself."""
+    """Changes in the order in which they were asked for. Belongs to one event loop, and has its engines for itself.
 
-    def __init__(self, engine: AsyncEngine, timeout_s: float) -> None:
+    `engine` is for those who take a `turn`; those who `write` use the other in a thread.
+    """
+
+    def __init__(self, engine: AsyncEngine, engine_in_thread: Engine, timeout_s: float) -> None:
         self.engine = engine.execution_options(begin="BEGIN IMMEDIATE")
+        self._engine_in_thread = engine_in_thread.execution_options(begin="BEGIN IMMEDIATE")
+        self._thread = ThreadPoolExecutor(1, "sqlite-writer")
         # SQLite itself would make the others poll; here they queue instead.
         self._lock = asyncio.Lock()
         self._timeout_s = timeout_s
@@ -87,6 +95,8 @@ class SqliteWriter:
         """Finish what waits, and close the connection."""
         if self._working is not None:
             await asyncio.wait([self._working])
+        await asyncio.to_thread(self._thread.shutdown)
+        self._engine_in_thread.dispose()
         await self.engine.dispose()
 
     def _give_up(self, change: _Change) -> None:
@@ -94,13 +104,14 @@ class SqliteWriter:
             change.outcome.set_exception(NoTurnError())
 
     async def _work(self) -> None:
+        loop = asyncio.get_running_loop()
         while self._waiting:
             changes: Sequence[_Change] = ()
             outcomes: Sequence[Any]
             try:
                 async with self.turn():
                     changes = self._next()
-                    outcomes = await _each(self.engine, changes)
+                    outcomes = await loop.run_in_executor(self._thread, _each, self._engine_in_thread, changes)
             except BaseException as error:  # noqa: BLE001 - whatever it was, those who wait must hear of it
                 changes = changes or self._next()
                 outcomes = [error] * len(changes)
@@ -118,22 +129,20 @@ class SqliteWriter:
         return [change for change in taken if not change.outcome.done()]
 
 
-async def _each(engine: AsyncEngine, changes: Sequence[_Change]) -> list[Any]:
+def _each(engine: Engine, changes: Sequence[_Change]) -> list[Any]:
     """What came of each, its error where it failed."""
     try:
-        return await _transaction(engine, changes)
+        return _transaction(engine, changes)
     except Exception as error:  # noqa: BLE001 - handed to the caller
         if len(changes) == 1 or _is_locked_out(error):
             return [error] * len(changes)
         # One that fails must not spoil its neighbours: each alone now.
-        return [(await _each(engine, [change]))[0] for change in changes]
+        return [_each(engine, [change])[0] for change in changes]
 
 
-async def _transaction(engine: AsyncEngine, changes: Sequence[_Change]) -> list[Any]:
-    async with AsyncSession(engine, expire_on_commit=False) as session:
-        results = [await asyncio.create_task(change.work(session), context=change.context) for change in changes]
-        await session.commit()
-    return results
+def _transaction(engine: Engine, changes: Sequence[_Change]) -> list[Any]:
+    with SyncSession(engine, expire_on_commit=False) as session, session.begin():
+        return [change.context.run(change.work, session) for change in changes]
 
 
 def _is_locked_out(error: Exception) -> bool:

@@ -40,4 +40,4 @@ class TorchEngine:
             return None
         with torch.inference_mode():
             features = self._network.feature_map(self._network.load(photos))
-            return features.permute(0, 2, 3, 1).float().cpu().numpy()  # type: ignore[no-any-return]
+            return features.permute(0, 2, 3, 1).float().cpu().numpy()

@@ -1,6 +1,5 @@
 """Writing the graph of a checkpoint, an ONNX file: see `models.manifest.Graph`."""
 
-import io
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -38,28 +37,28 @@ def convert_checkpoint(name: str) -> Path:
 
 def write_graph(network: EmbeddingNetwork, weights: Path) -> Graph:
     """Write a network as an ONNX file beside its weights, a safetensors file, which it refers to."""
-    outputs, exported = Outputs(network.cpu()), io.BytesIO()
+    outputs = Outputs(network.cpu())
+    path = weights.with_suffix(".onnx")
+    partial = path.with_suffix(".partial")
     names = ["embedding", "features"] if outputs.has_features else ["embedding"]
     free = {0: "photos", 1: "height", 2: "width"} if outputs.has_features else {0: "photos"}
     with tracing():
         torch.onnx.export(
             outputs,
             (example(network),),
-            exported,
+            partial,
             input_names=["photos"],
             output_names=names,
             dynamic_axes={"photos": free},
             opset_version=OPSET,
-            # The newer exporter fixes what is computed of the photo's sides, such as how much is padded.
+            # The newer exporter needs another package, onnxscript.
             dynamo=False,
             # Else weights are changed, and are not those of the file any more.
             do_constant_folding=False,
             training=torch.onnx.TrainingMode.PRESERVE,
         )
-    model = onnx.load_model_from_string(exported.getvalue())
+    model = onnx.load_model(partial)
     _refer(model, weights)
-    path = weights.with_suffix(".onnx")
-    partial = path.with_suffix(".partial")
     onnx.save_model(model, partial)
     replace_file(path, partial)
     return Graph(path.name, file_sha256(path), FORMAT)

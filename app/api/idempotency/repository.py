@@ -2,11 +2,12 @@
 
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import delete, insert, update
+from sqlalchemy import delete, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.api.idempotency.tables import IdempotencyKey
+from app.storage.database import SyncSession, insert_row
 
 KEPT = timedelta(days=30)
 """Long enough for a phone that spent its holidays without network."""
@@ -21,23 +22,22 @@ async def find(session: AsyncSession, key: str) -> IdempotencyKey | None:
     return await session.get(IdempotencyKey, key)
 
 
-async def claim(session: AsyncSession, key: str, fingerprint: str) -> None:
+def claim(session: SyncSession, key: str, fingerprint: str) -> None:
     """Write the key's row, still without its answer.
 
     Raises:
         KeyTakenError: the key is there already.
     """
     try:
-        await session.execute(
-            insert(IdempotencyKey).values(key=key, fingerprint=fingerprint, answer=b"", created_at=datetime.now(UTC))
-        )
+        row = {"key": key, "fingerprint": fingerprint, "answer": b"", "created_at": datetime.now(UTC)}
+        insert_row(session, IdempotencyKey, row)
     except IntegrityError as error:
         raise KeyTakenError from error
 
 
-async def keep(session: AsyncSession, key: str, answer: bytes) -> None:
+def keep(session: SyncSession, key: str, answer: bytes) -> None:
     """Write the answer to a claimed key."""
-    await session.execute(update(IdempotencyKey).where(IdempotencyKey.key == key).values(answer=answer))
+    session.execute(update(IdempotencyKey).where(IdempotencyKey.key == key).values(answer=answer))
 
 
 async def forget_old(session: AsyncSession) -> None:

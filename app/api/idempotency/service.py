@@ -18,7 +18,7 @@ from starlette.datastructures import UploadFile
 from app.acting import acting
 from app.api.idempotency import repository
 from app.errors import HajaError
-from app.storage.database import Database, Session
+from app.storage.database import Database, SyncSession
 
 IdempotencyKeyHeader = Annotated[
     str | None,
@@ -41,11 +41,11 @@ class IdempotencyKeyReused(HajaError):
 class Guard(Protocol):
     """What sees to it that an effect happens once: part of the transaction of the effect."""
 
-    async def claim(self, session: Session) -> None:
+    def claim(self, session: SyncSession) -> None:
         """First thing in the transaction; it raises where the effect is there already."""
         ...
 
-    async def keep(self, session: Session, answer: BaseModel) -> None:
+    def keep(self, session: SyncSession, answer: BaseModel) -> None:
         """Last thing in the transaction."""
         ...
 
@@ -61,15 +61,15 @@ class Once:
         self._fingerprint = fingerprint
         self._status = status
 
-    async def claim(self, session: Session) -> None:
+    def claim(self, session: SyncSession) -> None:
         """First thing in the transaction of the effect. Raises `KeyTakenError` where another was quicker."""
         if self._key is not None:
-            await repository.claim(session, self._key, self._fingerprint)
+            repository.claim(session, self._key, self._fingerprint)
 
-    async def keep(self, session: Session, answer: BaseModel) -> None:
+    def keep(self, session: SyncSession, answer: BaseModel) -> None:
         """Last thing in the transaction of the effect."""
         if self._key is not None:
-            await repository.keep(session, self._key, answer.model_dump_json().encode())
+            repository.keep(session, self._key, answer.model_dump_json().encode())
 
     async def respond(self, action: Callable[[], Awaitable[BaseModel]]) -> Response:
         """Do `action` and answer it with the status of success, or repeat the answer that this key got before.

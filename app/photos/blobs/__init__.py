@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from app.storage.database import Session
+from app.storage.database import Session, SyncSession
 
 
 class Blobs(Protocol):
@@ -29,7 +29,7 @@ class Blobs(Protocol):
         """
         ...
 
-    async def keep(self, session: Session, contents: Mapping[str, bytes]) -> None:
+    def keep(self, session: SyncSession, contents: Mapping[str, bytes]) -> None:
         """In the transaction that wrote the rows of these photos, and after these rows: make sure of their bytes."""
         ...
 

@@ -21,7 +21,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.photos.tables import Blob, DiscardedBlob, Photo
-from app.storage.database import insert_absent, lock_tables
+from app.storage.database import SyncSession, insert_absent, lock_tables
 
 KEPT = timedelta(days=1)
 
@@ -39,10 +39,10 @@ async def discard_copied(session: AsyncSession, sha256s: Sequence[str]) -> list[
     return await _mark(session, (await session.scalars(select(Blob.sha256).where(Blob.sha256.in_(sha256s)))).all())
 
 
-async def discarded(session: AsyncSession, sha256s: Sequence[str]) -> set[str]:
+def discarded(session: SyncSession, sha256s: Sequence[str]) -> set[str]:
     """Those whose object may be about to be deleted."""
     marked = select(DiscardedBlob.sha256).where(DiscardedBlob.sha256.in_(sha256s))
-    return set((await session.scalars(marked)).all())
+    return set(session.scalars(marked).all())
 
 
 async def _mark(session: AsyncSession, sha256s: Sequence[str]) -> list[str]:
@@ -51,5 +51,5 @@ async def _mark(session: AsyncSession, sha256s: Sequence[str]) -> list[str]:
     await session.execute(delete(DiscardedBlob).where(old | DiscardedBlob.sha256.in_(sha256s)))
     if sha256s:
         rows = [{"sha256": sha256, "discarded_at": now} for sha256 in sha256s]
-        await insert_absent(session, DiscardedBlob, rows)
+        await session.run_sync(insert_absent, DiscardedBlob, rows)
     return list(sha256s)

@@ -6,7 +6,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.photos.tables import Blob, Photo
-from app.storage.database import Database, insert_absent, lock_tables
+from app.storage.database import Database, SyncSession, insert_absent, lock_tables
 
 
 class DatabaseBlobs:
@@ -24,9 +24,9 @@ class DatabaseBlobs:
     async def store(self, contents: Mapping[str, bytes]) -> None:
         """Nothing: the transaction brings the bytes."""
 
-    async def keep(self, session: AsyncSession, contents: Mapping[str, bytes]) -> None:
+    def keep(self, session: SyncSession, contents: Mapping[str, bytes]) -> None:
         """Keep bytes by their SHA-256; those that are there already stay as they are."""
-        await insert_absent(session, Blob, [{"sha256": sha256, "bytes": data} for sha256, data in contents.items()])
+        insert_absent(session, Blob, [{"sha256": sha256, "bytes": data} for sha256, data in contents.items()])
 
     async def get(self, sha256: str) -> bytes | None:
         """The bytes with this SHA-256, or None."""

@@ -7,7 +7,7 @@ from app.parallel import for_each
 from app.photos.blobs.discarded import discard_unowned, discarded
 from app.photos.blobs.in_database import DatabaseBlobs
 from app.photos.blobs.objects import ObjectStorage
-from app.storage.database import Database, Session
+from app.storage.database import Database, Session, SyncSession
 
 PARALLEL = 8
 """Requests to the storage at a time for one registration."""
@@ -46,10 +46,10 @@ class ObjectBlobs:
         """Put every object, also those that are there: only their being written now makes them certain and young."""
         await for_each(contents.items(), lambda item: self._objects.put(*item), PARALLEL)
 
-    async def keep(self, session: Session, contents: Mapping[str, bytes]) -> None:
+    def keep(self, session: SyncSession, contents: Mapping[str, bytes]) -> None:
         """Keep in the database what may be deleted from the object storage at this moment; as a rule nothing."""
-        if marked := await discarded(session, list(contents)):
-            await self._rest.keep(session, {sha256: contents[sha256] for sha256 in marked})
+        if marked := discarded(session, list(contents)):
+            self._rest.keep(session, {sha256: contents[sha256] for sha256 in marked})
 
     async def get(self, sha256: str) -> bytes | None:
         """The bytes, from the object storage or else from the database."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import threading
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +15,7 @@ from sqlalchemy import event, select
 from app.api.idempotency.tables import IdempotencyKey
 from app.config import checked_url
 from app.errors import DatabaseUnavailable
-from app.storage.database import Database, Session, insert, insert_absent_and_hold
+from app.storage.database import Database, SyncSession, insert_absent_and_hold, insert_row
 from app.storage.sqlite_writer import TOGETHER
 
 pytestmark = pytest.mark.both_databases
@@ -45,12 +46,11 @@ class Adding:
         self._late = late
         self._error = error
 
-    async def __call__(self, session: Session) -> str:
-        row = IdempotencyKey(**_row(self._key))
+    def __call__(self, session: SyncSession) -> str:
         if self._late:
-            await insert(session, row)
+            session.add(IdempotencyKey(**_row(self._key)))
         else:
-            await session.execute(sqlalchemy.insert(IdempotencyKey).values(**_row(self._key)))
+            insert_row(session, IdempotencyKey, _row(self._key))
         if self._error is not None:
             raise self._error
         return self._key
@@ -107,7 +107,7 @@ async def test_of_two_who_add_the_same_one_is_told(database: Database) -> None:
 
 
 async def test_each_is_done_in_the_name_of_its_caller(database: Database) -> None:
-    async def whose(_session: Session) -> str:
+    def whose(_session: SyncSession) -> str:
         return who.get()
 
     async def ask(name: str) -> str:
@@ -124,7 +124,7 @@ async def test_those_who_wait_for_the_same_turn_share_a_transaction(database: Da
     async with database.writing():
         asked = await _ask(database, *(Adding(str(number)) for number in range(count)))
         assert database._writer
-        event.listen(database._writer.engine.sync_engine, "commit", commits.append)
+        event.listen(database._writer._engine_in_thread, "commit", commits.append)
     await asyncio.gather(*asked)
     assert len(commits) == -(-count // TOGETHER)
 
@@ -141,17 +141,19 @@ async def test_who_leaves_before_the_turn_changes_nothing(database: Database) ->
 
 @on_sqlite
 async def test_who_leaves_during_the_turn_spoils_nobody(database: Database) -> None:
-    begun = asyncio.Event()
+    begun, left = threading.Event(), threading.Event()
 
-    async def leaving(session: Session) -> str:
+    def leaving(session: SyncSession) -> str:
         begun.set()
-        await asyncio.sleep(0.05)
-        return await Adding("a")(session)
+        left.wait()
+        return Adding("a")(session)
 
     first = asyncio.create_task(database.write(leaving))
     second = asyncio.create_task(database.write(Adding("b")))
-    await begun.wait()
+    await asyncio.to_thread(begun.wait)
     first.cancel()
+    await asyncio.wait([first])
+    left.set()
     assert await second == "b"
     assert first.cancelled()
     assert "b" in await _keys(database)
@@ -194,9 +196,9 @@ async def test_an_error_that_somebody_keeps_keeps_no_file_open(database_url: str
 
 async def test_rows_that_are_there_stay_as_they_are(database: Database) -> None:
     async with database.writing() as session:
-        await insert_absent_and_hold(session, IdempotencyKey, [_row("b", "old")])
+        await session.run_sync(insert_absent_and_hold, IdempotencyKey, [_row("b", "old")])
     async with database.writing() as session:
-        await insert_absent_and_hold(session, IdempotencyKey, [_row(key, "new") for key in "cab"])
+        await session.run_sync(insert_absent_and_hold, IdempotencyKey, [_row(key, "new") for key in "cab"])
     async with database.reading() as session:
         rows = await session.execute(select(IdempotencyKey.key, IdempotencyKey.fingerprint))
         assert sorted(map(tuple, rows)) == [("a", "new"), ("b", "old"), ("c", "new")]

@@ -1,186 +1,103 @@
-"""Cursors that go to their connection's thread once for a statement give what others give."""
+"""A SQLite file is found whatever its folder is called, and never made a second time beside it."""
 
-import asyncio
-import sqlite3
-import threading
-from collections.abc import AsyncIterator
-from functools import partial
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
-from app.storage.sqlite import AT_ONCE, BriefConnection, connect
+import migrations
+from app.config import Settings
+from app.errors import DatabaseUnavailable
+from app.storage import schema
+from app.storage.database import Database, SyncSession
 
+NAMES = [
+    "현장 #3",
+    "100%41",
+    "50%",
+    "%2F",
+    "what?",
+    "a & b=c",
+    "say 'this' \"that\"",
+    "%(here)s %s",
+    "a;b:c@d",
+    "~",
+    "+",
+]
 
-class Counting(BriefConnection):
-    """Counts visits to its thread."""
-
-    visits = 0
-
-    async def _execute(self, fn: object, *args: object, **kwargs: object) -> object:
-        self.visits += 1
-        return await super()._execute(fn, *args, **kwargs)  # type: ignore[no-untyped-call]
-
-
-@pytest.fixture
-async def connection(tmp_path: Path) -> AsyncIterator[Counting]:
-    connector = partial(sqlite3.connect, tmp_path / "some.db", check_same_thread=False, isolation_level=None)
-    made = Counting(connector, iter_chunk_size=64)
-    await made
-    await made.cursor().execute("CREATE TABLE numbers (number INTEGER)")
-    await made.cursor().executemany("INSERT INTO numbers VALUES (?)", [(number,) for number in range(100)])
-    made.visits = 0
-    yield made
-    await made.close()
-
-
-@pytest.mark.parametrize("count", [0, 1, AT_ONCE - 1, AT_ONCE, AT_ONCE + 1, 100])
-async def test_all_rows_in_one_visit_or_two(connection: Counting, count: int) -> None:
-    cursor = connection.cursor()
-    await cursor.execute("SELECT number FROM numbers ORDER BY number LIMIT ?", (count,))
-    assert [row[0] for row in cursor.description] == ["number"]
-    assert await cursor.fetchall() == [(number,) for number in range(count)]
-    assert await cursor.fetchall() == []
-    await cursor.close()
-    assert connection.visits == (1 if count < AT_ONCE else 2)
+Run = Callable[..., tuple[int, str, str]]
 
 
-@pytest.mark.parametrize("size", [1, 3, AT_ONCE, AT_ONCE + 5, 1000])
-async def test_rows_piece_by_piece(connection: Counting, size: int) -> None:
-    cursor = connection.cursor()
-    await cursor.execute("SELECT number FROM numbers ORDER BY number")
-    pieces = []
-    while piece := await cursor.fetchmany(size):
-        pieces.append(piece)
-    assert [len(piece) for piece in pieces[:-1]] == [size] * (len(pieces) - 1)
-    assert [row[0] for piece in pieces for row in piece] == list(range(100))
-    assert await cursor.fetchone() is None
+@pytest.fixture(params=NAMES)
+def folder(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that a service is started in."""
+    made: Path = tmp_path / request.param
+    made.mkdir()
+    monkeypatch.chdir(made)
+    monkeypatch.delenv("HAJA_DATABASE_URL", raising=False)
+    return made
 
 
-async def test_a_cursor_can_be_used_again(connection: Counting) -> None:
-    cursor = connection.cursor()
-    await cursor.execute("SELECT number FROM numbers ORDER BY number")
-    assert await cursor.fetchone() == (0,)
-    await cursor.execute("SELECT count(*) FROM numbers")
-    assert await cursor.fetchone() == (100,)
-    assert await cursor.fetchone() is None
+def _names(folder: Path) -> list[str]:
+    return [each.name for each in folder.iterdir()]
 
 
-async def test_changes_say_what_they_did(connection: Counting) -> None:
-    cursor = connection.cursor()
-    await cursor.execute("UPDATE numbers SET number = -number WHERE number > 89")
-    assert cursor.rowcount == 10
-    await cursor.execute("DELETE FROM numbers WHERE number < ? RETURNING number", (-97,))
-    assert sorted(await cursor.fetchall()) == [(-99,), (-98,)]
-    with pytest.raises(sqlite3.OperationalError, match="no such table"):
-        await cursor.execute("SELECT 1 FROM absent")
-    assert await cursor.fetchall() == []
+def _catalogs(session: SyncSession) -> int:
+    return len(session.execute(text("SELECT id FROM catalogs")).all())
 
 
-async def test_closing_ends_what_was_not_read_to_its_end(connection: Counting, tmp_path: Path) -> None:
-    cursor = connection.cursor()
-    await cursor.execute("SELECT number FROM numbers")
-    await cursor.close()
-    other = connect(f"{tmp_path}/some.db", check_same_thread=False, isolation_level=None, timeout=0)
-    await other
-    await other.cursor().execute("DROP TABLE numbers")  # refused while somebody reads
-    await other.close()
+async def test_every_connection_finds_the_file(folder: Path) -> None:
+    url = Settings().database_url
+    schema.prepare(url)
+    database = Database(url)
+    add = text("INSERT INTO discarded_blobs VALUES (:sha256, '2026-01-01')")
+    assert await database.read(_catalogs) == 0
+    await database.write(lambda session: session.execute(add, {"sha256": "a"}).close())
+    async with database.writing() as session:
+        await session.execute(add, {"sha256": "b"})
+    async with database.reading() as session:
+        assert len((await session.execute(text("SELECT sha256 FROM discarded_blobs"))).all()) == 2
+    assert await database.faults() == []
+    await database.close()
+    assert _names(folder.parent) == [folder.name]
+    assert _names(folder) == ["haja.db"]
 
 
-@pytest.mark.parametrize("ending", ["commit", "rollback"])
-async def test_a_transaction_begins_in_the_same_visit_as_its_first_statement(connection: Counting, ending: str) -> None:
-    connection.begin("BEGIN IMMEDIATE")
-    assert not connection.in_transaction
-    await connection.cursor().execute("DELETE FROM numbers")
-    assert connection.in_transaction
-    await getattr(connection, ending)()
-    assert connection.visits == 2
-    cursor = await connection.cursor().execute("SELECT count(*) FROM numbers")
-    assert await cursor.fetchone() == (0 if ending == "commit" else 100,)
-    assert not connection.in_transaction
+async def test_a_file_that_vanished_is_not_made_anew(folder: Path) -> None:
+    url = Settings().database_url
+    schema.prepare(url)
+    (folder / "haja.db").unlink()
+    database = Database(url)
+    with pytest.raises(DatabaseUnavailable):
+        await database.read(_catalogs)
+    with pytest.raises(DatabaseUnavailable):
+        await database.write(_catalogs)
+    await database.close()
+    assert _names(folder) == []
 
 
-@pytest.mark.parametrize("ending", ["commit", "rollback"])
-async def test_a_transaction_that_ends_before_its_first_statement_never_begins(
-    connection: Counting, ending: str
-) -> None:
-    connection.begin("BEGIN IMMEDIATE")
-    await getattr(connection, ending)()
-    await connection.cursor().execute("DELETE FROM numbers")
-    assert not connection.in_transaction
+def test_a_site_can_be_checked_backed_up_and_restored(folder: Path, haja: Run) -> None:
+    schema.prepare(Settings().database_url)
+    assert haja("backup", "site.zip")[0] == 0
+    (folder / "haja.db").unlink()
+    assert haja("restore", "site.zip")[0] == 0
+    assert haja("check")[0] == 0
+    assert _names(folder.parent) == [folder.name]
+    assert sorted(each.name for each in folder.iterdir()) == ["haja.db", "site.zip"]
 
 
-async def test_what_a_caller_asked_for_who_left_before_his_visit_is_undone(connection: Counting) -> None:
-    busy = threading.Event()
-    visiting = asyncio.create_task(connection._execute(busy.wait))
-    connection.begin("BEGIN IMMEDIATE")
-    leaving = asyncio.create_task(connection.cursor().execute("DELETE FROM numbers"))
-    await asyncio.sleep(0)
-    leaving.cancel()
-    undoing = asyncio.create_task(connection.rollback())
-    await asyncio.sleep(0)
-    busy.set()
-    await asyncio.gather(visiting, undoing)
-    assert leaving.cancelled()
-    cursor = await connection.cursor().execute("SELECT count(*) FROM numbers")
-    assert await cursor.fetchone() == (100,)
+def test_migrations_may_lie_in_such_a_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As they do where the program itself is kept in one."""
+    assert migrations.__file__
+    shutil.copytree(Path(migrations.__file__).parent, folder / "migrations")
+    monkeypatch.setattr(migrations, "__file__", str(folder / "migrations" / "__init__.py"))
+    schema.upgrade(Settings().database_url)
+    assert schema.known_revision(Settings().database_url) == schema.head()
 
 
-async def test_a_statement_whose_transaction_cannot_begin_is_not_executed(connection: Counting, tmp_path: Path) -> None:
-    other = connect(f"{tmp_path}/some.db", check_same_thread=False, isolation_level=None, timeout=0)
-    await other
-    connection.begin("BEGIN IMMEDIATE")
-    await connection.cursor().execute("DELETE FROM numbers WHERE number = 0")
-    other.begin("BEGIN IMMEDIATE")
-    with pytest.raises(sqlite3.OperationalError, match="locked"):
-        await other.cursor().execute("SELECT 1")
-    assert not other.in_transaction
-    await other.rollback()
-    await other.close()
-
-
-async def _numbers(connection: Counting) -> int:
-    cursor = await connection.cursor().execute("SELECT count(*) FROM numbers")
-    row = await cursor.fetchone()
-    assert isinstance(row[0], int)
-    return row[0]
-
-
-@pytest.mark.parametrize("statements", [1, 3])
-async def test_what_is_put_off_is_executed_in_the_visit_of_the_next_statement(
-    connection: Counting, statements: int
-) -> None:
-    connection.begin("BEGIN IMMEDIATE")
-    for number in range(statements):
-        connection.put_off(("INSERT INTO numbers VALUES (?)", (number,)))
-    assert await _numbers(connection) == 100 + statements
-    assert connection.in_transaction
-    assert connection.visits == 1
-    await connection.rollback()
-    assert await _numbers(connection) == 100
-
-
-async def test_what_is_put_off_is_executed_in_the_visit_of_the_commit(connection: Counting) -> None:
-    connection.begin("BEGIN IMMEDIATE")
-    connection.put_off(("INSERT INTO numbers VALUES (?)", (1,)), ("DELETE FROM numbers WHERE number = ?", (50,)))
-    await connection.commit()
-    assert connection.visits == 1
-    assert not connection.in_transaction
-    cursor = await connection.cursor().execute("SELECT number FROM numbers WHERE number IN (1, 50)")
-    assert await cursor.fetchall() == [(1,), (1,)]
-
-
-async def test_what_is_put_off_is_undone_with_its_transaction(connection: Counting) -> None:
-    connection.begin("BEGIN IMMEDIATE")
-    connection.put_off(("DELETE FROM numbers", ()))
-    await connection.rollback()
-    assert await _numbers(connection) == 100
-
-
-async def test_what_fails_late_undoes_the_transaction(connection: Counting) -> None:
-    connection.begin("BEGIN IMMEDIATE")
-    connection.put_off(("DELETE FROM numbers", ()), ("INSERT INTO absent VALUES (1)", ()))
-    with pytest.raises(sqlite3.OperationalError, match="no such table"):
-        await connection.commit()
-    assert not connection.in_transaction
-    assert await _numbers(connection) == 100
+def test_a_path_that_an_address_cannot_hold_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="cannot hold a question mark"):
+        Settings(database_url=f"sqlite:///{tmp_path}/what?/haja.db")
+    assert list(tmp_path.iterdir()) == []

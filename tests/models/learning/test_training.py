@@ -27,9 +27,9 @@ CHILD = """
 import sys
 from pathlib import Path
 import numpy as np, torch
-from models.data import LabelledImages
-from models.learning.learners.methods import build_learner
-from models.training import read_config, train
+from models.learning.data import LabelledImages
+from models.learning.methods import build_learner
+from models.learning.training import read_config, train
 torch.set_num_threads(1)
 config = read_config(Path(sys.argv[1]))
 random = np.random.default_rng(0)
@@ -169,7 +169,7 @@ def test_bad_settings_are_named(tmp_path: Path, text: str, complaint: str) -> No
 
 
 def test_the_published_settings_can_be_read() -> None:
-    found = sorted((ROOT / "models" / "configs").glob("omniglot_*.toml"))
+    found = sorted((ROOT / "models" / "learning" / "configs").glob("omniglot_*.toml"))
     assert len(found) == 10
     for path in found:
         config = read_config(path)
