@@ -21,6 +21,7 @@ from tests.rest import execute, register, row_counts
 
 KILLED = """
 import os, signal, zipfile
+import app.commands.backup
 from app.commands.main import main
 zipfile.ZipFile.close = lambda _: os.kill(os.getpid(), signal.SIGKILL)
 main()
