@@ -2,11 +2,7 @@
 
 from alembic import context
 
-# Each import brings its tables into the metadata.
-import app.api.idempotency.tables
-import app.catalogs.tables
-import app.inspections.tables
-import app.photos.tables  # noqa: F401 - the last of them, which binds `app`
+import app.tables  # noqa: F401 - brings all tables into the metadata
 from app.storage.schema import sync_engine
 from app.storage.tables import Base
 

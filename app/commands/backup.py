@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from app.commands import tables  # noqa: F401
+import app.tables  # noqa: F401 - a backup has all of them
 from app.commands.output import out
 from app.commands.settings import quiet_settings
 from app.config import Settings

@@ -13,7 +13,7 @@ from app.access.schemas import KeyCreate, KeyCreated, KeyOut
 from app.access.service import AccessService
 from app.acting import COMMAND_LINE, Principal, Role, acting_as
 from app.api.pagination import every
-from app.catalogs.repository import CatalogRepository
+from app.catalogs import repository as catalog_rows
 from app.commands.output import err, out
 from app.commands.settings import quiet_settings
 from app.storage import schema
@@ -87,7 +87,7 @@ async def _access() -> AsyncIterator[AccessService]:
     database = Database(settings.database_url, settings.database_timeout_s)
     try:
         with acting_as(who):
-            yield AccessService(database, CatalogRepository(), settings.session_hours)
+            yield AccessService(database, catalog_rows, settings.session_hours)
     finally:
         await database.close()
 

@@ -11,6 +11,7 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import update
 
+from app.backbones import repository
 from app.backbones import service as reembedding
 from app.config import Settings
 from app.errors import EmbedderUnavailable
@@ -179,7 +180,7 @@ async def test_a_change_in_the_middle_of_the_switch_counts(
 ) -> None:
     made = await register(client, "crack", photos("crack", range(3)))
     await _embed(moving)
-    total = moving.reembedding._rows.missing
+    total = repository.missing
     looked: list[int] = []
 
     async def remove_then(*arguments: Any) -> Any:
@@ -189,7 +190,7 @@ async def test_a_change_in_the_middle_of_the_switch_counts(
             await client.delete(f"/v1/support-photos/{made['photos'][0]['support_photo_id']}")
         return found
 
-    monkeypatch.setattr(moving.reembedding._rows, "missing", remove_then)
+    monkeypatch.setattr(repository, "missing", remove_then)
     assert await moving.reembedding.switch("default") == []
     assert looked
     described = (await client.get(f"/v1/defect-classes/{made['id']}")).json()
@@ -204,7 +205,7 @@ async def test_photos_that_were_embedded_before_the_switch_are_asked_for_again(
 ) -> None:
     made = await register(client, "crack", photos("crack", range(3)))
     await _embed(moving)
-    intake = app.state.catalog_service._intake
+    intake = app.state.catalog_service._photos.intake
     take_all = intake.take_all
 
     async def switch_then(*arguments: Any) -> Any:

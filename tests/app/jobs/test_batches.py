@@ -188,13 +188,13 @@ async def test_all_who_follow_jobs_share_one_look_at_the_database(
 ) -> None:
     await _register(client)
     looks: list[set[uuid.UUID]] = []
-    look = repository.JobRepository.some_jobs
+    look = repository.some_jobs
 
-    async def counted(self: repository.JobRepository, session: Any, job_ids: set[uuid.UUID]) -> Any:
+    async def counted(session: Any, job_ids: set[uuid.UUID]) -> Any:
         looks.append(job_ids)
-        return await look(self, session, job_ids)
+        return await look(session, job_ids)
 
-    monkeypatch.setattr(repository.JobRepository, "some_jobs", counted)
+    monkeypatch.setattr(repository, "some_jobs", counted)
     async with _stopped(app):
         jobs = [await _send(client, photos("crack", range(start, start + 2))) for start in (5, 7)]
         followers = [asyncio.create_task(_finished(client, job)) for job in [*jobs, jobs[0], jobs[0], jobs[1]]]
@@ -263,16 +263,16 @@ async def test_two_workers_never_answer_a_photo_twice(client: httpx.AsyncClient,
     await _register(client)
     async with _stopped(app):
         job = await _send(client, [photo("rust", 5)])
-        jobs, database = repository.JobRepository(), app.state.database
+        database = app.state.database
         async with database.writing() as session:
-            (claimed,) = await jobs.claim(session, 1)
-        slow = worker._ItemGuard(jobs, claimed[0])
+            (claimed,) = await repository.claim(session, 1)
+        slow = worker._ItemGuard(claimed[0])
         async with database.writing() as session:
-            await jobs.give_back(session, uuid.UUID(job["id"]), 0)
+            await repository.give_back(session, uuid.UUID(job["id"]), 0)
         await _worker(app).work_once()
         with pytest.raises(worker.SettledError):
             async with database.writing() as session:
-                await slow.claim(session)
+                await session.run_sync(slow.claim)
     assert len((await client.get("/v1/classifications")).json()["items"]) == 1
 
 

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import subprocess
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +14,7 @@ import pytest
 from sqlalchemy import inspect
 
 from app.config import Settings
+from app.maintenance.backup_file import BackupReader
 from app.maintenance.backup_rows import LEFT_OUT
 from app.serve import running
 from app.storage import schema
@@ -21,6 +24,7 @@ from tests.conftest import MakeSettings
 from tests.drawn import photo, photos
 from tests.postgresql import PostgresServer
 from tests.rest import CLASSIFICATIONS, classify, created, execute, files, register
+from tests.service_process import HAJA
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -194,3 +198,17 @@ class TestWhileOthersWrite:
             code, out, _ = await asyncio.to_thread(at, url, "check")
             assert (code, out) == (0, "Database, photos and prototypes agree.\n")
         print(f"\n{runs(2, 8)} backups while {written} rounds were written")  # noqa: T201
+
+
+def test_a_program_that_does_nothing_else_knows_every_table(migrated: Path, tmp_path: Path) -> None:
+    """As a process of its own: in this one, somebody else has imported them."""
+    done = subprocess.run(
+        [*HAJA, "backup", str(tmp_path / "site.zip")],
+        env=os.environ | {"HAJA_DATABASE_URL": f"sqlite:///{migrated}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    with BackupReader(tmp_path / "site.zip") as backup:
+        assert set(backup.manifest.tables) == set(Base.metadata.tables) - LEFT_OUT

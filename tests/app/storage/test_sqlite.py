@@ -33,11 +33,15 @@ Run = Callable[..., tuple[int, str, str]]
 @pytest.fixture(params=NAMES)
 def folder(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder that a service is started in."""
-    made = tmp_path / request.param
+    made: Path = tmp_path / request.param
     made.mkdir()
     monkeypatch.chdir(made)
     monkeypatch.delenv("HAJA_DATABASE_URL", raising=False)
     return made
+
+
+def _names(folder: Path) -> list[str]:
+    return [each.name for each in folder.iterdir()]
 
 
 def _catalogs(session: SyncSession) -> int:
@@ -57,8 +61,8 @@ async def test_every_connection_finds_the_file(folder: Path) -> None:
         assert len((await session.execute(text("SELECT sha256 FROM discarded_blobs"))).all()) == 2
     assert await database.faults() == []
     await database.close()
-    assert [each.name for each in folder.parent.iterdir()] == [folder.name]
-    assert [each.name for each in folder.iterdir()] == ["haja.db"]
+    assert _names(folder.parent) == [folder.name]
+    assert _names(folder) == ["haja.db"]
 
 
 async def test_a_file_that_vanished_is_not_made_anew(folder: Path) -> None:
@@ -71,7 +75,7 @@ async def test_a_file_that_vanished_is_not_made_anew(folder: Path) -> None:
     with pytest.raises(DatabaseUnavailable):
         await database.write(_catalogs)
     await database.close()
-    assert list(folder.iterdir()) == []
+    assert _names(folder) == []
 
 
 def test_a_site_can_be_checked_backed_up_and_restored(folder: Path, haja: Run) -> None:
@@ -80,7 +84,7 @@ def test_a_site_can_be_checked_backed_up_and_restored(folder: Path, haja: Run) -
     (folder / "haja.db").unlink()
     assert haja("restore", "site.zip")[0] == 0
     assert haja("check")[0] == 0
-    assert [each.name for each in folder.parent.iterdir()] == [folder.name]
+    assert _names(folder.parent) == [folder.name]
     assert sorted(each.name for each in folder.iterdir()) == ["haja.db", "site.zip"]
 
 

@@ -1,4 +1,4 @@
-"""Every table of a site. Importing this makes them known, which a backup needs: it refuses what it does not know."""
+"""Every table there is: whoever handles the whole database imports this, so that none is missing in the metadata."""
 
 import app.access.audit.tables
 import app.access.tables
