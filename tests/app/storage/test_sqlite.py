@@ -44,6 +44,10 @@ def _catalogs(session: SyncSession) -> int:
     return len(session.execute(text("SELECT id FROM catalogs")).all())
 
 
+def _names(folder: Path) -> list[str]:
+    return sorted(each.name for each in folder.iterdir())
+
+
 async def test_every_connection_finds_the_file(folder: Path) -> None:
     url = Settings().database_url
     schema.prepare(url)
@@ -57,8 +61,8 @@ async def test_every_connection_finds_the_file(folder: Path) -> None:
         assert len((await session.execute(text("SELECT sha256 FROM discarded_blobs"))).all()) == 2
     assert await database.faults() == []
     await database.close()
-    assert [each.name for each in folder.parent.iterdir()] == [folder.name]
-    assert [each.name for each in folder.iterdir()] == ["haja.db"]
+    assert _names(folder.parent) == [folder.name]
+    assert _names(folder) == ["haja.db"]
 
 
 async def test_a_file_that_vanished_is_not_made_anew(folder: Path) -> None:
@@ -71,7 +75,7 @@ async def test_a_file_that_vanished_is_not_made_anew(folder: Path) -> None:
     with pytest.raises(DatabaseUnavailable):
         await database.write(_catalogs)
     await database.close()
-    assert list(folder.iterdir()) == []
+    assert _names(folder) == []
 
 
 def test_a_site_can_be_checked_backed_up_and_restored(folder: Path, haja: Run) -> None:
@@ -80,8 +84,8 @@ def test_a_site_can_be_checked_backed_up_and_restored(folder: Path, haja: Run) -
     (folder / "haja.db").unlink()
     assert haja("restore", "site.zip")[0] == 0
     assert haja("check")[0] == 0
-    assert [each.name for each in folder.parent.iterdir()] == [folder.name]
-    assert sorted(each.name for each in folder.iterdir()) == ["haja.db", "site.zip"]
+    assert _names(folder.parent) == [folder.name]
+    assert _names(folder) == ["haja.db", "site.zip"]
 
 
 def test_migrations_may_lie_in_such_a_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
