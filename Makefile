@@ -13,9 +13,10 @@ serve: $(VENV)/installed
 
 # What a change needs to be trusted, in minutes. Two at a time: a test that waits leaves its core to the other.
 test: $(VENV)/installed-dev chromium
-	$(BIN)/python -m pytest -m "not long and not torture" --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest -m "not long and not torture" --numprocesses 2 --dist worksteal
 
-# Everything there is: both databases in full, Ray, the short forms of torture, browsers, the interface as every role.
+# Everything there is: both databases in full, Ray, the short forms of torture, browsers, the interface as every role. A
+# file each: Ray's clusters and the machines made of namespaces stand no second one beside them.
 test-all: $(VENV)/installed-dev chromium
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --durations 20
 
@@ -45,7 +46,7 @@ sbom: build/runtime/installed
 build/runtime/installed: pyproject.toml $(VENV)/installed-dev
 	rm -rf build/runtime
 	$(PYTHON) -m venv --without-pip build/runtime
-	$(BIN)/python -m pip --python build/runtime install --quiet --disable-pip-version-check '.[heif,scale]'
+	$(BIN)/python -m pip --python build/runtime install --quiet --disable-pip-version-check '.[scale]'
 	touch $@
 
 lint: $(VENV)/installed-dev
@@ -57,7 +58,7 @@ lint: $(VENV)/installed-dev
 bench: $(VENV)/installed-dev
 	$(BIN)/python -m benchmarks.run
 
-# torch and torchvision come in one step, so that they are made for each other.
+# What answers on a CPU; torch comes with the tools, or by pip install '.[gpu]'.
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .

@@ -12,9 +12,7 @@ from sqlalchemy.exc import (
     ArgumentError,
 )
 
-from models.backbones import DEFAULT
-from models.engines import EngineName, Precision
-from models.networks.views import Views
+from models.options import DEFAULT, EngineName, Precision, Views
 
 _LAST_PORT = 65535
 
@@ -73,12 +71,8 @@ class Settings(BaseSettings):
         description="`quick`: the whole photo; `accurate`: six views of it, a little better for six times the work. "
         "Catalogs with examples keep theirs until `haja reembed`.",
     )
-    max_photo_bytes: int = Field(32_000_000, gt=0, description="Largest photo, in bytes.")
+    max_photo_bytes: int = Field(32_000_000, gt=0, le=200_000_000, description="Largest photo, in bytes.")
     max_photo_pixels: int = Field(64_000_000, gt=0, description="Largest photo, in pixels as its header declares them.")
-    max_request_bytes: int = Field(200_000_000, gt=0, description="Largest request body, in bytes as received.")
-    max_batch_bytes: int = Field(
-        4_000_000_000, gt=0, description="Largest body of a batch of up to 1,000 photos; it is not held in memory."
-    )
     embed_threads: int = Field(
         default_factory=lambda: max(1, (os.cpu_count() or 1) // 2),
         ge=0,
@@ -89,9 +83,6 @@ class Settings(BaseSettings):
         ge=1,
         description="Processes that decode photos; default: all cores.",
     )
-    decode_timeout_s: float = Field(
-        10.0, gt=0, le=600, description="Seconds that one photo may take to decode before its decoder is ended."
-    )
     batch_size: int | None = Field(
         None,
         ge=1,
@@ -99,19 +90,6 @@ class Settings(BaseSettings):
         "a worker on Ray.",
     )
     queue_size: int = Field(40, ge=1, description="Photos in work or waiting before new ones are answered 429, unread.")
-    max_requests: int = Field(128, ge=1, description="Requests without photos in work before new ones get 503.")
-    max_connections: int = Field(400, ge=1, description="Open connections before new ones get 503.")
-    max_held_bytes: int = Field(
-        2_000_000_000, gt=0, description="Bytes of all request bodies together before further ones get 429."
-    )
-    head_timeout_s: float = Field(10.0, gt=0, description="Seconds for a request's address and headers to arrive.")
-    body_pause_s: float = Field(30.0, gt=0, description="Longest pause in a request's body, in seconds.")
-    min_body_rate: int = Field(
-        2000, gt=0, description="Slowest body, in bytes a second on average once such a pause is used up."
-    )
-    request_timeout_s: float = Field(
-        120.0, gt=0, description="Seconds of work on a request before answering 503; its arrival is not counted."
-    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least severe line that is logged."
     )
@@ -147,10 +125,6 @@ class Settings(BaseSettings):
     def _refuse_unsafe(self) -> Self:
         if self.ray_min_replicas > self.ray_max_replicas:
             raise ValueError("HAJA_RAY_MIN_REPLICAS is above HAJA_RAY_MAX_REPLICAS")
-        if self.max_photo_bytes > self.max_request_bytes:
-            raise ValueError("HAJA_MAX_PHOTO_BYTES is above HAJA_MAX_REQUEST_BYTES: no such photo could ever arrive")
-        if self.max_request_bytes > self.max_held_bytes:
-            raise ValueError("HAJA_MAX_REQUEST_BYTES is above HAJA_MAX_HELD_BYTES: no such request could ever arrive")
         if self.oidc_issuer and not (self.public_url and self.oidc_client_id and self.oidc_client_secret):
             raise ValueError(
                 "HAJA_OIDC_ISSUER needs HAJA_OIDC_CLIENT_ID, HAJA_OIDC_CLIENT_SECRET and HAJA_PUBLIC_URL, where the "

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
@@ -25,19 +25,24 @@ from app import __version__
 from app.access.audit.service import AuditService
 from app.access.cookies import Cookies
 from app.access.middleware import Authenticate
-from app.access.provider import SignInProvider
 from app.api import problems
 from app.config import Settings
-from app.errors import QueueFull, ServiceBusy
+from app.errors import QueueFull
 from app.metrics import Metrics
 from app.photos.decoding.decoders import Decoders
-from app.server.door import Door, FullHouse, Room
-from app.server.limits import MAX_FORM_FIELD_BYTES, MAX_FORM_FIELDS, Deadline, LimitBody
-from app.server.middleware import Observe, Protect, Protective
+from app.server.admission import Admission
+from app.server.body_limit import MAX_FORM_FIELD_BYTES, MAX_FORM_FIELDS, LimitBody
+from app.server.concurrency_limit import ConcurrencyLimit
+from app.server.limits import DEFAULT, Limits
+from app.server.load_shedding import LoadShedding
+from app.server.request_context import RequestContext
 from app.services import open_services
 from app.storage import schema
 from app.web.pages import Pages, VersionedFiles
 from models.backbones import Backbone
+
+if TYPE_CHECKING:
+    from app.access.provider import SignInProvider
 
 # Phone photos stay in memory while they arrive: in a temporary file, each 64 kB piece would cost a change of threads.
 # Starlette offers no other place to say so.
@@ -46,7 +51,12 @@ MultiPartParser.spool_max_size = 8_000_000
 DOCS_URL = "/docs"
 
 
-def create_app(settings: Settings, backbone: Backbone | None = None, decoders: Decoders | None = None) -> FastAPI:
+def create_app(
+    settings: Settings,
+    backbone: Backbone | None = None,
+    decoders: Decoders | None = None,
+    limits: Limits = DEFAULT,
+) -> FastAPI:
     """Make the service. Apps that share a process may share `backbone`, of the local embedder, and `decoders`."""
     metrics = Metrics()
 
@@ -96,24 +106,15 @@ def create_app(settings: Settings, backbone: Backbone | None = None, decoders: D
     service.state.metrics = metrics
     service.state.pages = Pages()
     service.state.cookies = cookies = Cookies(secure=settings.is_https)
-    service.state.sign_in_provider = SignInProvider.of(settings)
+    service.state.sign_in_provider = _sign_in_provider(settings)
     problems.install(service)
-    service.add_middleware(Deadline, seconds=settings.request_timeout_s)
-    photos = Room(settings.queue_size, QueueFull)
-    service.add_middleware(Door, photos=photos, others=Room(settings.max_requests, ServiceBusy))
+    photos = ConcurrencyLimit(settings.queue_size, QueueFull)
+    # From the inside to the outside.
+    service.add_middleware(Admission, photos=photos, limits=limits)
     service.add_middleware(Authenticate, cookies=cookies, per_minute=settings.requests_per_minute)
-    service.add_middleware(
-        LimitBody,
-        max_bytes=settings.max_request_bytes,
-        max_batch_bytes=settings.max_batch_bytes,
-        max_held_bytes=settings.max_held_bytes,
-        pause_s=settings.body_pause_s,
-        min_rate=settings.min_body_rate,
-    )
-    protect = Protective(is_https=settings.is_https)
-    service.state.full_house = FullHouse(photos, settings.max_request_bytes, protect.of_pages, metrics)
-    service.add_middleware(Protect, headers=protect, docs_url=DOCS_URL)
-    service.add_middleware(Observe, metrics=metrics)
+    service.add_middleware(LimitBody, limits=limits)
+    service.add_middleware(RequestContext, metrics=metrics, docs_url=DOCS_URL, is_https=settings.is_https)
+    service.add_middleware(LoadShedding, photos=photos, limits=limits, metrics=metrics, is_https=settings.is_https)
     for part in (
         app.inspections.exports.endpoints,
         app.web.sign_in,
@@ -131,6 +132,14 @@ def create_app(settings: Settings, backbone: Backbone | None = None, decoders: D
     service.include_router(app.server.health.router)
     service.openapi = lambda: _completed(FastAPI.openapi(service))  # type: ignore[method-assign]
     return service
+
+
+def _sign_in_provider(settings: Settings) -> "SignInProvider | None":
+    if settings.oidc_issuer is None:
+        return None
+    from app.access.provider import SignInProvider  # noqa: PLC0415 - loads authlib, which most services do without
+
+    return SignInProvider.of(settings)
 
 
 def _completed(document: dict[str, Any]) -> dict[str, Any]:

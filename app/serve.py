@@ -10,12 +10,11 @@ from collections.abc import Callable, Iterator
 
 import uvicorn
 import uvloop
-from starlette.types import Scope
 
 from app.config import Settings
 from app.main import create_app
 from app.photos.decoding.decoders import Decoders
-from app.server.door import FullHouse
+from app.server.limits import DEFAULT, Limits
 from app.server.protocol import BoundedProtocol
 from models.backbones import Backbone
 
@@ -39,13 +38,18 @@ def serve(settings: Settings, on_start: Callable[[str, bool], None]) -> None:
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
-            runner.run(_serve(settings, None, None, announce))
+            runner.run(_serve(settings, None, None, DEFAULT, announce))
         finally:
             gc.unfreeze()  # OpenVINO complains about what is left at the end
 
 
 @contextlib.contextmanager
-def running(settings: Settings, backbone: Backbone | None = None, decoders: Decoders | None = None) -> Iterator[str]:
+def running(
+    settings: Settings,
+    backbone: Backbone | None = None,
+    decoders: Decoders | None = None,
+    limits: Limits = DEFAULT,
+) -> Iterator[str]:
     """Serve from a thread of this process while the block lasts; gives the service's address.
 
     Raises:
@@ -62,7 +66,7 @@ def running(settings: Settings, backbone: Backbone | None = None, decoders: Deco
     def work() -> None:
         try:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                runner.run(_serve(settings, backbone, decoders, announce))
+                runner.run(_serve(settings, backbone, decoders, limits, announce))
         except BaseException as error:  # noqa: BLE001 - told to the caller
             failure.append(error)
         finally:
@@ -86,58 +90,50 @@ def _address(settings: Settings, server: uvicorn.Server) -> str:
     return f"http://{settings.host}:{server.servers[0].sockets[0].getsockname()[1]}"
 
 
-class _Announcing(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, on_start: Callable[[uvicorn.Server, bool], None]) -> None:
+class _Server(uvicorn.Server):
+    """Tells when it listens, and lets those go who follow a job: they would be waited for as long as it lasts."""
+
+    def __init__(self, config: uvicorn.Config, on_start: Callable[[], None], on_end: Callable[[], None]) -> None:
         super().__init__(config)
         self._on_start = on_start
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """End in good order on SIGTERM and Ctrl+C.
-
-        uvicorn's own would send itself the signal again afterwards, and that would end the process before the
-        database is closed.
-        """
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        loop = asyncio.get_running_loop()
-        signals = (signal.SIGTERM, signal.SIGINT)
-        for number in signals:
-            loop.add_signal_handler(number, self.handle_exit, number, None)
-        try:
-            yield
-        finally:
-            for number in signals:
-                loop.remove_signal_handler(number)
+        self._on_end = on_end
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
-            self._on_start(self, await self.config.app.state.access_service.is_open())  # type: ignore[union-attr]
+            self._on_start()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        # Those who follow a job would be waited for as long as it lasts.
-        self.config.app.state.job_service.end_follows()  # type: ignore[union-attr]
+        self._on_end()
         await super().shutdown(sockets)
+
+
+@contextlib.contextmanager
+def _outliving_signals(server: uvicorn.Server) -> Iterator[None]:
+    """uvicorn repeats the signal that ended it, which would end the process before the database is closed."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, server.handle_exit) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 async def _serve(
     settings: Settings,
     backbone: Backbone | None,
     decoders: Decoders | None,
+    limits: Limits,
     on_start: Callable[[uvicorn.Server, bool], None],
 ) -> None:
-    app = create_app(settings, backbone, decoders)
-
-    full_house: FullHouse = app.state.full_house
+    app = create_app(settings, backbone, decoders, limits)
 
     class Protocol(BoundedProtocol):
-        max_connections = settings.max_connections
-        head_timeout_s = settings.head_timeout_s
-
-        def at_once(self, scope: Scope) -> FullHouse | None:
-            return full_house if full_house.turns_away(scope) else None
+        max_connections = limits.connections
+        head_timeout_s = limits.head_s
 
     # Entered here and not by uvicorn, which would turn a clear error of ours into a traceback in its log.
     async with app.router.lifespan_context(app):
@@ -153,4 +149,7 @@ async def _serve(
             server_header=False,
             timeout_graceful_shutdown=GRACE_S,
         )
-        await _Announcing(config, on_start).serve()
+        is_open = await app.state.access_service.is_open()
+        server = _Server(config, lambda: on_start(server, is_open), app.state.job_service.end_follows)
+        with _outliving_signals(server):
+            await server.serve()

@@ -9,12 +9,11 @@ from threadpoolctl import threadpool_limits
 
 from app.access.service import AccessService
 from app.api.idempotency.repository import forget_old
+from app.backbones import repository as backbone_rows
 from app.backbones.loading import OtherBackbones
 from app.backbones.preloading import Preloader
-from app.backbones.repository import BackboneRepository
 from app.backbones.service import ReembeddingService
-from app.catalogs.history import HistoryRepository
-from app.catalogs.repository import CatalogRepository
+from app.catalogs import repository as catalog_rows
 from app.catalogs.service import CatalogService
 from app.config import Settings
 from app.embedding import Embedder
@@ -26,15 +25,14 @@ from app.inspections.exports.report import ReportService
 from app.inspections.exports.service import ExportService
 from app.inspections.heatmap import HeatmapService
 from app.inspections.replay import ReplayService
-from app.inspections.repository import InspectionRepository
 from app.inspections.service import InspectionService
-from app.jobs.repository import JobRepository
 from app.jobs.service import JobService
 from app.jobs.worker import BatchWorker
 from app.metrics import Metrics
 from app.photos.blobs.opening import open_blobs
 from app.photos.decoding.decoders import Decoders
 from app.photos.intake import Intake
+from app.photos.path import PhotoPath
 from app.photos.repository import ArchiveRepository
 from app.photos.service import ArchiveService
 from app.storage import schema
@@ -49,35 +47,25 @@ class Services:
 
     def __init__(self, settings: Settings, embedder: Embedder, decoders: Decoders, metrics: Metrics) -> None:
         self.database = Database(settings.database_url, settings.database_timeout_s)
-        self._catalog_rows = CatalogRepository()
-        self.access = AccessService(self.database, self._catalog_rows, settings.session_hours)
-        self._backbone_rows = BackboneRepository()
-        self._other_backbones = OtherBackbones(settings, metrics, self.database, self._backbone_rows)
+        self.access = AccessService(self.database, catalog_rows, settings.session_hours)
+        self._other_backbones = OtherBackbones(settings, metrics, self.database)
         self.embedders = Embedders(embedder, self._other_backbones.open)
         self.intake = Intake(metrics, decoders, queue_size=settings.queue_size, max_bytes=settings.max_photo_bytes)
         self._decoders = decoders
-        history = HistoryRepository()
         self.blobs = open_blobs(settings, self.database)
         self._blobs_place = settings.blobs
-        archive_rows = ArchiveRepository(self.blobs)
-        self.archive = ArchiveService(self.database, archive_rows, self.intake)
-        photos = (archive_rows, self.intake, self.embedders)
-        self.catalogs = CatalogService(self.database, self._catalog_rows, history, *photos)
-        self.evaluations = EvaluationService(self.database, self.catalogs, self._catalog_rows)
-        self.inspections = InspectionService(
-            self.database, InspectionRepository(), self.catalogs, self._catalog_rows, *photos, metrics
-        )
-        self.replays = ReplayService(self.database, self.inspections, history, *photos)
-        self.heatmaps = HeatmapService(self.database, self.inspections, self.catalogs, *photos)
-        jobs = JobRepository()
-        self.batch_worker = BatchWorker(self.database, jobs, archive_rows, self.inspections, self.intake)
-        self.jobs = JobService(
-            self.database, jobs, self.inspections, self._catalog_rows, *photos, self.batch_worker.wake
-        )
-        self.preloader = Preloader(self.database, self._backbone_rows, self.embedders)
-        self.reembedding = ReembeddingService(
-            self.database, self._backbone_rows, jobs, self.catalogs, self._catalog_rows, *photos
-        )
+        archive = ArchiveRepository(self.blobs)
+        self.archive = ArchiveService(self.database, archive, self.intake)
+        photos = PhotoPath(self.intake, self.embedders, archive)
+        self.catalogs = CatalogService(self.database, photos)
+        self.evaluations = EvaluationService(self.database, self.catalogs)
+        self.inspections = InspectionService(self.database, self.catalogs, photos, metrics)
+        self.replays = ReplayService(self.database, self.inspections, photos)
+        self.heatmaps = HeatmapService(self.database, self.inspections, self.catalogs, photos)
+        self.batch_worker = BatchWorker(self.database, archive, self.inspections, self.intake)
+        self.jobs = JobService(self.database, self.inspections, photos, self.batch_worker.wake)
+        self.preloader = Preloader(self.database, self.embedders)
+        self.reembedding = ReembeddingService(self.database, self.catalogs, photos)
         self.exports = ExportService(self.inspections)
         self.reports = ReportService(self.exports, self.catalogs, self.archive, self.heatmaps)
 
@@ -102,9 +90,9 @@ class Services:
         async with self.database.writing() as session:
             own = self.embedders.own.backbone_id
             await self.remember_backbone(session)
-            await self._backbone_rows.adopt_empty(session, own)
-            await self._catalog_rows.add_default_catalog(session, own)
-            used = await self._backbone_rows.used(session)
+            await backbone_rows.adopt_empty(session, own)
+            await catalog_rows.add_default_catalog(session, own)
+            used = await backbone_rows.used(session)
             await forget_old(session)
         await self.jobs.forget_outdated()
         try:
@@ -151,9 +139,7 @@ async def any_services(
     schema.prepare(settings.database_url)
     # The products here are small: threads of BLAS would spin against those that decode and embed.
     threadpool_limits(1, "blas")
-    own = decoders or Decoders(
-        processes=settings.decode_processes, timeout_s=settings.decode_timeout_s, max_pixels=settings.max_photo_pixels
-    )
+    own = decoders or Decoders(processes=settings.decode_processes, max_pixels=settings.max_photo_pixels)
     services = Services(settings, await open_embedder(settings, metrics, backbone), own, metrics)
     try:
         yield services

@@ -10,8 +10,8 @@ import httpx
 import numpy as np
 from numpy.typing import NDArray
 
+from app.catalogs import repository as catalog_rows
 from app.catalogs.prototype_cache import Candidate, PrototypeIndex
-from app.catalogs.repository import CatalogRepository
 from app.catalogs.schemas import DefectClassName
 from app.config import Settings
 from app.inspections.service import judge
@@ -133,13 +133,13 @@ async def _fill(url: str, backbone: Backbone, sizes: tuple[int, ...]) -> None:
     """Catalogs of synthetic classes, by the repository's own statements, each in one transaction."""
     url = Settings(database_url=url).database_url
     schema.prepare(url)
-    database, rows = Database(url), CatalogRepository()
+    database = Database(url)
     for size in sizes:
         vectors = _vectors(size, backbone.dimension)
         async with database.writing() as session:
             words = {"title_ko": "", "title_en": "", "description": ""}
-            catalog = await rows.add_catalog(session, {"name": _catalog(size), **words})
-            version = await rows.next_version(session, catalog.id)
+            catalog = await catalog_rows.add_catalog(session, {"name": _catalog(size), **words})
+            version = await catalog_rows.next_version(session, catalog.id)
             for number, vector in enumerate(vectors):
                 name = f"synthetic-{number}"
                 fields: dict[str, Any] = {
@@ -150,9 +150,9 @@ async def _fill(url: str, backbone: Backbone, sizes: tuple[int, ...]) -> None:
                     "severity": None,
                 }
                 fields |= {"catalog_id": catalog.id, "changed_in": version, "threshold": None}
-                added = await rows.add_defect_class(session, fields)
+                added = await catalog_rows.add_defect_class(session, fields)
                 total = embedding_sum(np.repeat(vector[np.newaxis], SHOTS, axis=0))
-                await rows.shift_prototype(session, added.id, backbone.backbone_id, total, SHOTS)
+                await catalog_rows.shift_prototype(session, added.id, backbone.backbone_id, total, SHOTS)
     await database.close()
 
 

@@ -18,7 +18,6 @@ from torch import Tensor
 from app.commands.learning import read_photos, training_images
 from benchmarks import report, sources
 from benchmarks.report import Section
-from models.backbones import DEFAULT
 from models.learning.augmentation import stack_photos
 from models.learning.data import LabelledImages
 from models.learning.evaluation import Evaluation, Interval, encode, evaluate, paired_difference, validation_score
@@ -28,6 +27,7 @@ from models.learning.learners.pretrained import PretrainedBackbone
 from models.learning.learners.ridge import RidgeRegression
 from models.learning.meta_training import meta_train
 from models.learning.training import TrainingConfig, read_config
+from models.options import DEFAULT
 
 ROOT = Path(__file__).parents[1]
 REPORT = report.HERE / "DEFECTS.md"

@@ -18,7 +18,7 @@ from app.metrics import Metrics
 from benchmarks import report, timing
 from benchmarks.on_ray import workers
 from benchmarks.report import Section, verdict
-from models.engines import probes
+from models.probes import probes
 
 CALLERS = 32
 PER_CALLS = (8, PER_CALL, 32)

@@ -11,7 +11,8 @@ from app.config import Settings
 from benchmarks import report, sources, timing
 from benchmarks.report import Section, verdict
 from models.backbones import Backbone, load_backbone
-from models.engines import BF16_COSINE, OpenVinoEngine, probes
+from models.engines import BF16_COSINE, OpenVinoEngine
+from models.probes import probes
 
 GOALS = {("OpenVINO f32", 1): 5.2, ("OpenVINO f32", 8): 2.5, ("OpenVINO bf16", 1): 9.8, ("OpenVINO bf16", 8): 6.0}
 """How many times faster than torch the issue's author measured, outside the service and on another machine."""

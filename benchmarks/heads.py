@@ -21,7 +21,7 @@ from benchmarks import draws, pictures, report, sources, timing
 from benchmarks.report import Section
 from models.backbones import Backbone, load_backbone
 from models.leave_one_out import nearest_without
-from models.networks.views import Views
+from models.options import Views
 from models.prototypes import embedding_sum, l2_normalise, prototype, similarities
 from models.ridge_head import PHOTOS_A_SUSPECT, RidgeHead, fit_head
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import from_numpy, get_num_threads
+from torch import from_numpy
 from torch.nn.functional import max_pool2d
 
 from app.drawing import DRAWN_DEFECTS, draw
@@ -24,10 +24,10 @@ from benchmarks.draws import Interval, interval
 from benchmarks.report import Section
 from benchmarks.sources import Source
 from models.backbones import Backbone
-from models.engines import probes
 from models.heatmap import ENLARGED, enlarged, evidence, positive_share
 from models.heatmap_picture import layer, on_photo
 from models.manifest import Transform
+from models.probes import probes
 from models.prototypes import embedding_sum, probabilities, prototype, similarities
 
 SHOTS, QUERIES = 5, 10
@@ -335,7 +335,7 @@ def _cost(backbone: Backbone, rounds: int) -> str:
     shown = {name: timing.shown(each) for name, each in times.items()}
     return (
         f"Of a photo of 12 megapixels, median milliseconds and their 10 to 90 % range: decoding it for the network "
-        f"{shown['decode']}; its features in torch, threads: {get_num_threads()}, {shown['map']} (an embedding by the "
+        f"{shown['decode']}; its features {shown['map']} (an embedding by the "
         f"service's engine: {shown['embedding']}); the picture with its photo, {width} x {height}, {shown['picture']}, "
         f"or the layer alone {shown['layer']}. The first map grows the process by {grown:.0f} MB."
     )

@@ -1,5 +1,6 @@
 """A checkpoint's manifest: what its weights are, how photos are prepared for them, how its scores are read."""
 
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +48,20 @@ class Weights:
 
 
 @dataclass(frozen=True)
+class Graph:
+    """An ONNX file beside the manifest: the network as the CPU engine reads it; its weights stay in `Weights.file`.
+
+    Input `photos`, uint8 [N, H, W, 3]. Outputs `embedding`, float32 [N, D], rows of length 1, and, where that is a mean
+    over places brought to length 1, what it is the mean of: `features`, float32 [N, h, w, D], at any H and W. `format`
+    counts the changes of this description.
+    """
+
+    file: str
+    sha256: str
+    format: int
+
+
+@dataclass(frozen=True)
 class Reading:
     """How the scores of one head are read.
 
@@ -75,7 +90,8 @@ class Reading:
 class Manifest:
     """Everything about a checkpoint except the numbers themselves.
 
-    `weights` is None for a network whose weights are not in a file of ours (timm downloads them, or they are random).
+    `weights` and `graph` are None for a network whose weights are not in a file of ours (timm downloads them, or they
+    are random); `graph` alone for a checkpoint from before checkpoints had one.
     `typical_similarity` is the mean cosine of two photos of one class. A photo is unknown whose cosine similarity to
     the best class is more than `unknown_margin` below what is expected of a new photo of that class
     (`models.prototypes.expected_similarity`).
@@ -88,6 +104,7 @@ class Manifest:
     unknown_margin: float
     readings: dict[HeadName, Reading]
     weights: Weights | None = None
+    graph: Graph | None = None
     folder: Path = CHECKPOINTS
 
 
@@ -116,6 +133,7 @@ def read_manifest(path: Path) -> Manifest:
                 "ridge": _reading(fields["readings"]["ridge"]),
             },
             weights=Weights(**fields["weights"]),
+            graph=Graph(**fields["graph"]) if "graph" in fields else None,
             folder=path.parent,
         )
     except OSError as error:
@@ -124,6 +142,50 @@ def read_manifest(path: Path) -> Manifest:
         raise CheckpointError(f"The manifest {path} is not JSON: {error}.") from error
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"The manifest {path} lacks or misstates a field: {error}.") from error
+
+
+def load_manifest(name: str) -> Manifest:
+    """Read a checkpoint's manifest by its name or path, without its weights.
+
+    Raises:
+        CheckpointError: no such checkpoint, or a manifest that cannot be used.
+    """
+    path = manifest_path(name)
+    if not path.is_file():
+        shipped = ", ".join(sorted(file.stem for file in CHECKPOINTS.glob("*.json")))
+        raise CheckpointError(
+            f"There is no checkpoint {name!r}: give one of {shipped}, a manifest's path, or timm/NAME."
+        )
+    return read_manifest(path)
+
+
+def manifest_path(name: str) -> Path:
+    """Where the manifest of a checkpoint lies that is given by its name or its path."""
+    return Path(name) if name.endswith(".json") else CHECKPOINTS / f"{name}.json"
+
+
+def checked_weights(manifest: Manifest) -> Path:
+    """The file of a checkpoint's weights.
+
+    Raises:
+        CheckpointError: the manifest names none, the file is missing, or it is another.
+    """
+    if manifest.weights is None:
+        raise CheckpointError(f"The manifest {manifest.name} names no weights.")
+    path = manifest.folder / manifest.weights.file
+    try:
+        found = file_sha256(path)
+    except OSError as error:
+        raise CheckpointError(f"The weights {path} cannot be read: {error.strerror}.") from error
+    if found != manifest.weights.sha256:
+        raise CheckpointError(f"The weights {path} are not those of the manifest: their SHA-256 differs.")
+    return path
+
+
+def file_sha256(path: Path) -> str:
+    """The SHA-256 of a file's bytes, in hexadecimal. Raises OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _reading(fields: dict[str, Any]) -> Reading:

@@ -15,18 +15,13 @@ import pytest
 import structlog
 from fastapi import FastAPI
 from hypothesis import settings as hypothesis_settings
-from rich.console import Console
 
-from app.commands import backup as backup_commands
-from app.commands import batch as jobs_commands
-from app.commands import blobs as blobs_commands
-from app.commands import keys as key_commands
-from app.commands import learning, main
-from app.commands import reembed as reembedding_commands
+from app.commands import main
 from app.config import Settings
 from app.main import create_app
 from app.photos.decoding.decoders import Decoders
 from app.serve import running
+from app.server.limits import Limits
 from app.storage import schema
 from models.backbones import Backbone, load_backbone
 from tests import ray_cluster
@@ -38,6 +33,9 @@ hypothesis_settings.register_profile("haja", derandomize=True, deadline=None, ma
 hypothesis_settings.load_profile("haja")
 
 MakeSettings = Callable[..., Settings]
+
+DATABASE_TIMEOUT_S, LIMITS = 60, Limits(head_s=60)
+"""A busy machine is no fault: limits of time that a test is not about."""
 
 LONG_S = 1800
 """What a test of `make test-all` may take: only one that hangs takes as long."""
@@ -182,7 +180,7 @@ def make_settings(database_url: str) -> MakeSettings:
     """Settings with a database of this test's own; keyword arguments change single settings."""
 
     def make(**changes: object) -> Settings:
-        return Settings(**{"port": 0, "database_url": database_url} | changes)  # type: ignore[arg-type]
+        return Settings(**{"port": 0, "database_url": database_url, "database_timeout_s": DATABASE_TIMEOUT_S} | changes)  # type: ignore[arg-type]
 
     return make
 
@@ -194,9 +192,15 @@ def settings(make_settings: MakeSettings) -> Settings:
 
 
 @pytest.fixture
-async def app(settings: Settings, backbone: Backbone, decoders: Decoders) -> AsyncIterator[FastAPI]:
+def limits() -> Limits:
+    """The limits of `app`, `client` and `server`; a test may override this fixture."""
+    return LIMITS
+
+
+@pytest.fixture
+async def app(settings: Settings, limits: Limits, backbone: Backbone, decoders: Decoders) -> AsyncIterator[FastAPI]:
     """The app, started; without a server in front of it."""
-    service = create_app(settings, backbone, decoders)
+    service = create_app(settings, backbone, decoders, limits)
     async with service.router.lifespan_context(service):
         yield service
 
@@ -210,9 +214,9 @@ async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
 
 
 @pytest.fixture
-def server(settings: Settings, backbone: Backbone, decoders: Decoders) -> Iterator[str]:
+def server(settings: Settings, limits: Limits, backbone: Backbone, decoders: Decoders) -> Iterator[str]:
     """The address of a real server on a free port."""
-    with running(settings, backbone, decoders) as address:
+    with running(settings, backbone, decoders, limits) as address:
         yield address
 
 
@@ -271,10 +275,7 @@ def cluster() -> Iterator[ray_cluster.RayCluster]:
 def haja(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
     """Call the command `haja` in this process: exit code, output, errors."""
     monkeypatch.setattr("app.logs.configure", lambda _level: None)  # pytest's own capture stays in place
-    monkeypatch.setattr(backup_commands, "out", Console(width=200))
-    for module in (main, blobs_commands, key_commands, learning, jobs_commands, reembedding_commands):
-        monkeypatch.setattr(module, "out", Console(width=200))
-        monkeypatch.setattr(module, "err", Console(width=400, stderr=True))
+    monkeypatch.setenv("COLUMNS", "400")
 
     def call(*arguments: object) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["haja", *map(str, arguments)])

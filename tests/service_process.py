@@ -62,7 +62,8 @@ def started(folder: Path, database_url: str) -> Iterator[Process]:
     """Start the service on a free port, without waiting for it; its log is in `folder`. It ends with the block."""
     port = free_port()
     log = folder / f"{port}.jsonl"
-    variables = os.environ | {"HAJA_DATABASE_URL": database_url, "HAJA_PORT": str(port)}
+    patient = {"HAJA_DATABASE_TIMEOUT_S": "60"}  # a busy machine is no fault
+    variables = os.environ | patient | {"HAJA_DATABASE_URL": database_url, "HAJA_PORT": str(port)}
     with log.open("wb") as stderr, subprocess.Popen(
         [*HAJA, "serve"], env=variables, stdout=subprocess.PIPE, stderr=stderr, text=True
     ) as handle:  # fmt: skip

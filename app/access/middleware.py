@@ -17,7 +17,7 @@ from app.access.cookies import Cookies
 from app.access.service import AccessService, is_loopback
 from app.acting import OPEN, STRANGER, Principal, acting_as
 from app.api.problems import answer_error
-from app.errors import CsrfTokenInvalid, HajaError, HostRefused, TooManyRequests, Unauthenticated
+from app.errors import CsrfTokenInvalid, ForeignPage, HajaError, HostRefused, TooManyRequests, Unauthenticated
 
 PUBLIC = {
     "/livez",
@@ -54,6 +54,7 @@ class Authenticate:
         access: AccessService = scope["app"].state.access_service
         headers = Headers(scope=scope)
         try:
+            _refuse_foreign_page(scope, headers)
             principal = await self._who(access, scope, headers)
             if principal.id is not None:
                 await self._count(principal)
@@ -91,6 +92,13 @@ class Authenticate:
         if not await self._counts.hit(self._limit, who):
             reset_at = (await self._counts.get_window_stats(self._limit, who)).reset_time
             raise TooManyRequests(self._per_minute, max(1, math.ceil(reset_at - time.time())))
+
+
+def _refuse_foreign_page(scope: Scope, headers: Headers) -> None:
+    # Browsers say from where a request comes, and no page can say otherwise; programs say nothing.
+    origin = headers.get("sec-fetch-site", "none")
+    if scope["method"] not in {"GET", "HEAD"} and origin not in {"same-origin", "none"}:
+        raise ForeignPage("A page of another site sent this request, so nothing was done: use Haja's own pages.")
 
 
 def _to_sign_in(scope: Scope) -> RedirectResponse:

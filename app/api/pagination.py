@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Annotated, Generic, Protocol, TypeVar
 from uuid import UUID
 
-from fastapi import Query
 from pydantic import BaseModel, Field
 
 from app.errors import CursorInvalid
@@ -30,10 +29,10 @@ MOST = 200
 
 _SHAPE = "[A-Za-z0-9_-]{22}"
 
-Limit = Annotated[int, Query(ge=1, le=MOST, description="Most items in this page.")]
+Limit = Annotated[int, Field(ge=1, le=MOST, description="Most items in this page.")]
 Cursor = Annotated[
     Annotated[str, Field(json_schema_extra={"pattern": f"^{_SHAPE}$"})] | None,
-    Query(max_length=64, description="`next_cursor` of the page before."),
+    Field(max_length=64, description="`next_cursor` of the page before."),
 ]
 
 

@@ -3,7 +3,7 @@
 import errno
 import uuid
 from collections.abc import Mapping
-from http import HTTPStatus
+from http import HTTPMethod, HTTPStatus
 from typing import Any
 
 import structlog
@@ -12,7 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
-from starlette.routing import Match
+from starlette.routing import Match, Mount
 
 from app.errors import (
     AddressTooLong,
@@ -99,7 +99,7 @@ def install(app: FastAPI) -> None:
         if isinstance(error, HajaError):
             return answer_error(error)
         if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-            error.headers = {"Allow": ", ".join(sorted(_methods(request)))}
+            error.headers = {"Allow": ", ".join(sorted(_methods(request) | _allowed(error)))}
         code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "-")
         return answer(error.status_code, code, _SENTENCES.get(error.status_code, f"{error.detail}."), error.headers)
 
@@ -136,13 +136,20 @@ _SENTENCES = {
 
 
 def _methods(request: Request) -> set[str]:
-    """What the address takes; Starlette would name the methods of the first endpoint there."""
-    methods: set[str] = set()
-    for route in request.app.routes:
-        match, _ = route.matches(request.scope)
-        if match is not Match.NONE:
-            methods |= getattr(route, "methods", None) or set()
-    return methods
+    """What the routes of the address take; Starlette would name the methods of the first one alone."""
+    # A mounted app has moved the root to itself; it alone knows what it takes, and says so in its error.
+    scope = {**request.scope, "root_path": request.scope.get("app_root_path", "")}
+    routes = [route for route in request.app.routes if not isinstance(route, Mount)]
+    return {
+        method
+        for method in HTTPMethod
+        if any(route.matches({**scope, "method": method})[0] is Match.FULL for route in routes)
+    }
+
+
+def _allowed(error: HTTPException) -> set[str]:
+    allowed = (error.headers or {}).get("Allow", "")
+    return set(allowed.split(", ")) - {""}
 
 
 def new_request_id() -> str:

@@ -4,16 +4,15 @@ from pathlib import Path
 
 import structlog
 
-from app.backbones.repository import BackboneRepository
+from app.backbones import repository
 from app.config import Settings
 from app.embedding import Embedder
 from app.embedding.opening import open_embedder
 from app.errors import EmbedderUnavailable, StartError
 from app.metrics import Metrics
 from app.storage.database import Database, Session
-from models.backbones import VIEWED
 from models.manifest import CheckpointError
-from models.networks.views import Views
+from models.options import VIEWED, Views
 
 _log = structlog.get_logger(__name__)
 
@@ -21,18 +20,17 @@ _log = structlog.get_logger(__name__)
 class OtherBackbones:
     """Opens embedders with the settings of this process, but for another backbone."""
 
-    def __init__(self, settings: Settings, metrics: Metrics, database: Database, rows: BackboneRepository) -> None:
+    def __init__(self, settings: Settings, metrics: Metrics, database: Database) -> None:
         self._settings = settings
         self._metrics = metrics
         self._database = database
-        self._rows = rows
         name = settings.backbone
         # Other processes may have been started in other folders.
         self._own_checkpoint = str(Path(name).absolute()) if name.endswith(".json") else name
 
     async def remember(self, session: Session, backbone_id: str) -> None:
         """Note that the settings of this process load this backbone."""
-        await self._rows.remember(session, backbone_id, self._own_checkpoint, self._settings.views)
+        await repository.remember(session, backbone_id, self._own_checkpoint, self._settings.views)
 
     async def open(self, backbone_id: str) -> Embedder:
         """The embedder of a backbone.
@@ -41,7 +39,7 @@ class OtherBackbones:
             EmbedderUnavailable: it cannot be loaded here.
         """
         async with self._database.reading() as session:
-            known = await self._rows.known(session, backbone_id)
+            known = await repository.known(session, backbone_id)
         checkpoint, views = (known.checkpoint, known.views) if known else _guess(backbone_id)
         settings = self._settings.model_copy(update={"backbone": checkpoint, "views": views})
         try:

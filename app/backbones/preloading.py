@@ -4,7 +4,7 @@ import asyncio
 
 import structlog
 
-from app.backbones.repository import BackboneRepository
+from app.backbones import repository
 from app.embedding.several import Embedders
 from app.errors import HajaError
 from app.storage.database import Database
@@ -18,9 +18,8 @@ _log = structlog.get_logger(__name__)
 class Preloader:
     """Loads what catalogs are answered by, and what they are being embedded by, in the background."""
 
-    def __init__(self, database: Database, rows: BackboneRepository, embedders: Embedders) -> None:
+    def __init__(self, database: Database, embedders: Embedders) -> None:
         self._database = database
-        self._rows = rows
         self._embedders = embedders
 
     async def run(self) -> None:
@@ -35,6 +34,6 @@ class Preloader:
     async def look(self) -> None:
         """Load what is needed, or soon will be. Raises `EmbedderUnavailable`, `DatabaseUnavailable`."""
         async with self._database.reading() as session:
-            needed = await self._rows.used(session) | await self._rows.wanted(session)
+            needed = await repository.used(session) | await repository.wanted(session)
         for backbone_id in sorted(needed):
             await self._embedders.get(backbone_id)

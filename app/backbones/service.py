@@ -3,7 +3,6 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from math import comb
 from typing import Any
@@ -13,25 +12,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.access.audit.repository import record
-from app.backbones.repository import BackboneRepository
-from app.catalogs.repository import CatalogRepository
+from app.backbones import repository
+from app.catalogs import repository as catalog_rows
 from app.catalogs.schemas import Share
 from app.catalogs.service import CatalogService
-from app.embedding.several import Embedders
 from app.errors import CatalogNotFound, HajaError
 from app.evaluation.service import judge_by_others
-from app.jobs.repository import JobRepository
+from app.jobs import repository as job_rows
 from app.jobs.tables import ItemState, JobItem
-from app.jobs.worker import TEMPORARY, TRIES
+from app.jobs.worker import TEMPORARY
 from app.parallel import for_each
-from app.photos.intake import Intake, KeptPhoto, ReceivedPhoto
+from app.photos.intake import KeptPhoto, ReceivedPhoto
+from app.photos.path import PhotoPath
 from app.photos.reading import PhotoDamaged
-from app.photos.repository import ArchiveRepository
 from app.storage.database import Database
 from models.prototypes import embedding_sum
 
 GROUP = 16
-"""Photos that are claimed, and written in one transaction, at a time."""
+"""Photos that are embedded, and written in one transaction, at a time."""
 
 
 @dataclass(frozen=True)
@@ -58,45 +56,36 @@ class ReembeddingService:
     def __init__(
         self,
         database: Database,
-        rows: BackboneRepository,
-        jobs: JobRepository,
         catalogs: CatalogService,
-        catalog_rows: CatalogRepository,
-        archive: ArchiveRepository,
-        intake: Intake,
-        embedders: Embedders,
+        photos: PhotoPath,
     ) -> None:
         self._database = database
-        self._rows = rows
-        self._jobs = jobs
         self._catalogs = catalogs
-        self._catalog_rows = catalog_rows
-        self._archive = archive
-        self._intake = intake
-        self._new = embedders.own
+        self._photos = photos
+        self._new = photos.embedders.own
 
     async def catalogs(self) -> list[str]:
         """The names of all catalogs."""
         async with self._database.reading() as session:
-            return list(await self._rows.catalogs(session))
+            return list(await repository.catalogs(session))
 
     async def begin(self, catalog_name: str) -> UUID | None:
-        """The job that embeds what a catalog lacks: the one that others work on, or a new one; None: it lacks nothing.
+        """The job that embeds what a catalog lacks: one that was begun before, or a new one; None: it lacks nothing.
 
         Raises:
             CatalogNotFound: there is no such catalog.
         """
         async with self._database.writing() as session:
             catalog = await self._catalogs.find(session, catalog_name)
-            if not await session.run_sync(self._catalog_rows.hold, catalog.id):
+            if not await session.run_sync(catalog_rows.hold, catalog.id):
                 raise CatalogNotFound(f"The catalog {catalog_name!r} was deleted in the meantime.")
             backbone_id = self._new.backbone_id
-            if (job_id := await self._rows.open_job(session, catalog.id, backbone_id)) is not None:
+            if (job_id := await repository.open_job(session, catalog.id, backbone_id)) is not None:
                 return job_id
-            missing = await self._rows.missing(session, catalog.id, backbone_id)
+            missing = await repository.missing(session, catalog.id, backbone_id)
             if not missing:
                 return None
-            job_id = await self._jobs.add_job(session, "reembed", catalog.id, {"backbone_id": backbone_id}, ready=True)
+            job_id = await job_rows.add_job(session, "reembed", catalog.id, {"backbone_id": backbone_id}, ready=True)
             items: list[dict[str, Any]] = [
                 {
                     "job_id": job_id,
@@ -108,35 +97,32 @@ class ReembeddingService:
                 }
                 for position, (sha256, filename) in enumerate(missing)
             ]
-            await self._jobs.add_items(session, items)
+            await job_rows.add_items(session, items)
         return job_id
 
     async def work_once(self, job_id: UUID) -> bool:
-        """Embed some photos of a job that nobody else has in hand; False where there are none.
+        """Embed the next photos of a job; False where none waits. Two who do so at once do the same twice, and no harm.
 
         Raises:
-            HajaError: something that they need is out of reach; they wait again.
+            HajaError: something that they need is out of reach; they wait.
         """
-        async with self._database.writing() as session:
-            claimed = [item for item, _, _ in await self._jobs.claim(session, "reembed", GROUP, job_id)]
+        async with self._database.reading() as session:
+            waiting = await job_rows.waiting(session, job_id, GROUP)
         taken: list[tuple[JobItem, ReceivedPhoto | HajaError]] = []
 
         async def take(item: JobItem) -> None:
             taken.append((item, await self._take(item)))
 
-        try:
-            await for_each(claimed, take, self._intake.parallel)
-            await self._write(taken)
-        except BaseException:
-            await asyncio.shield(self._give_back(claimed))
-            raise
-        return bool(claimed)
+        await for_each(waiting, take, self._photos.intake.parallel)
+        # Always in the same order: two transactions that wait for each other would be one too many.
+        await self._write(sorted(taken, key=lambda each: each[0].position))
+        return bool(waiting)
 
     async def compare(self, catalog_name: str) -> tuple[str, Comparison]:
         """The backbone that answers for a catalog, and how the new one does beside it."""
         async with self._database.reading() as session:
             catalog = await self._catalogs.find(session, catalog_name)
-            rows = await self._rows.pairs(session, catalog.id, catalog.backbone_id, self._new.backbone_id)
+            rows = await repository.pairs(session, catalog.id, catalog.backbone_id, self._new.backbone_id)
         ids = [class_id for class_id, _, _ in rows]
         labels = np.unique(np.array([each.int for each in ids], object), return_inverse=True)[1].astype(np.int64)
         old, _ = await asyncio.to_thread(judge_by_others, [vector for _, vector, _ in rows], labels)
@@ -162,14 +148,14 @@ class ReembeddingService:
                 catalog = await self._catalogs.find(session, catalog_name)
                 if catalog.backbone_id == self._new.backbone_id:
                     return []
-                if missing := await self._rows.missing(session, catalog.id, self._new.backbone_id):
+                if missing := await repository.missing(session, catalog.id, self._new.backbone_id):
                     return [filename for _, filename in missing]
-                rows = await self._catalog_rows.support_embeddings(session, catalog.id, self._new.backbone_id)
+                rows = await catalog_rows.support_embeddings(session, catalog.id, self._new.backbone_id)
             prototypes = await asyncio.to_thread(_prototypes, rows)
             async with self._database.writing() as session:
-                turn = await self._catalog_rows.next_version(session, catalog.id)
+                turn = await catalog_rows.next_version(session, catalog.id)
                 if turn is not None and turn.version == catalog.version + 1:
-                    await self._rows.switch(session, catalog.id, self._new.backbone_id, turn.version, prototypes)
+                    await repository.switch(session, catalog.id, self._new.backbone_id, turn.version, prototypes)
                     old, new = catalog.backbone_id, self._new.backbone_id
                     record(session, "backbone-switched", catalog.id, name=catalog_name, old=old, new=new)
                     return []
@@ -178,11 +164,9 @@ class ReembeddingService:
 
     async def _take(self, item: JobItem) -> ReceivedPhoto | HajaError:
         assert item.photo_sha256 is not None  # noqa: S101 - it waits
-        if item.attempts > TRIES:
-            return PhotoDamaged("The service broke down on this photo again and again.")
         try:
-            photo = KeptPhoto(item.filename, await self._archive.bytes(item.photo_sha256))
-            taken = await self._intake.take(photo, self._new)
+            photo = KeptPhoto(item.filename, await self._photos.archive.bytes(item.photo_sha256))
+            taken = await self._photos.intake.take(photo, self._new)
         except TEMPORARY:
             raise
         except HajaError as error:
@@ -195,21 +179,14 @@ class ReembeddingService:
         sound = [photo for item, photo in taken if isinstance(photo, ReceivedPhoto)]
         async with self._database.writing() as session:
             if sound:
-                await session.run_sync(self._archive.keep_embeddings, sound)
+                await session.run_sync(self._photos.archive.keep_embeddings, sound)
             for item, photo in taken:
                 problem = {"code": photo.code, "detail": photo.detail} if isinstance(photo, HajaError) else None
                 state: ItemState = "failed" if problem else "done"
-                await session.run_sync(self._jobs.settle, item.job_id, item.position, state, problem=problem)
+                await session.run_sync(job_rows.settle, item.job_id, item.position, state, problem=problem)
             # Those that were removed from the catalog while they waited.
             sha256s = [item.photo_sha256 for item, _ in taken if item.photo_sha256 is not None]
-            await self._archive.forget_unreferenced(session, sha256s)
-
-    async def _give_back(self, items: Sequence[JobItem]) -> None:
-        # Where this fails as well, the lease runs out by itself.
-        with suppress(HajaError):
-            async with self._database.writing() as session:
-                for item in items:
-                    await self._jobs.give_back(session, item.job_id, item.position)
+            await self._photos.archive.forget_unreferenced(session, sha256s)
 
 
 def _prototypes(rows: Sequence[tuple[UUID, bytes]]) -> list[tuple[UUID, NDArray[np.float64], int]]:

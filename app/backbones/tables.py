@@ -4,7 +4,7 @@ from sqlalchemy import String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.storage.tables import Base
-from models.networks.views import Views
+from models.options import Views
 
 
 class KnownBackbone(Base):

@@ -3,7 +3,7 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Form, Request, Response
 
 from app.access.requirements import needs, needs_everywhere
 from app.acting import Role
@@ -150,7 +150,7 @@ async def delete_catalog(catalog: str, catalogs: Catalogs) -> None:
 )
 async def register_defect_class(
     catalog: str,
-    wanted: Annotated[schemas.DefectClassCreate, Depends(schemas.DefectClassCreate.from_form)],
+    wanted: Annotated[schemas.DefectClassCreate, Form()],
     photos: PhotoFiles,
     catalogs: Catalogs,
     request: Request,

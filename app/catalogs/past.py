@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from app.catalogs.history import HistoryRepository
+from app.catalogs import history
 from app.catalogs.prototype_cache import Candidate, ClassTotal, PrototypeIndex, build_index
 from app.catalogs.schemas import DefectClassName
 from app.catalogs.support_cache import Supports, by_class
@@ -11,9 +11,7 @@ from app.storage.database import Session
 from models.prototypes import embedding_sum
 
 
-async def supports_at(
-    session: Session, history: HistoryRepository, catalog_id: UUID, backbone_id: str, version: int
-) -> list[Supports]:
+async def supports_at(session: Session, catalog_id: UUID, backbone_id: str, version: int) -> list[Supports]:
     """The classes that a catalog recognised at `version`, as they were called then, with their support photos then.
 
     Holds the embeddings of the whole catalog in memory. Versions before the catalog's `recorded_from` come out as

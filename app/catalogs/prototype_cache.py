@@ -9,7 +9,8 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
-from app.catalogs.repository import CatalogRepository, unpack
+from app.catalogs import repository
+from app.catalogs.repository import unpack
 from app.catalogs.schemas import DefectClassName
 from app.errors import CatalogNotFound
 from app.storage.database import Database
@@ -132,9 +133,8 @@ class _Entry:
 class PrototypeCache:
     """Indexes of the catalogs that were used last, each brought up to date when its catalog's version has moved."""
 
-    def __init__(self, database: Database, repository: CatalogRepository) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._repository = repository
         self._entries: OrderedDict[UUID, _Entry] = OrderedDict()
 
     async def index(self, catalog_id: UUID, version: int) -> PrototypeIndex:
@@ -156,7 +156,7 @@ class PrototypeCache:
     async def _refresh(self, entry: _Entry, catalog_id: UUID) -> None:
         # One reading session sees one state: the version, the changes and the count belong together.
         async with self._database.reading() as session:
-            turn = await self._repository.last_turn(session, catalog_id)
+            turn = await repository.last_turn(session, catalog_id)
             if turn is None:
                 raise CatalogNotFound("The catalog was deleted a moment ago.")
             version, backbone_id = turn
@@ -165,7 +165,7 @@ class PrototypeCache:
                 prototypes = _Prototypes(backbone_id)
             else:
                 since = prototypes.index.version
-            rows = await self._repository.changes(session, catalog_id, backbone_id, since)
+            rows = await repository.changes(session, catalog_id, backbone_id, since)
             changes = [
                 ClassTotal(
                     class_id,
@@ -180,7 +180,7 @@ class PrototypeCache:
                 for class_id, name, ko, en, severity, threshold, changed_in, embedding_sum, shots in rows
             ]
             remaining = None
-            if prototypes.known(changes) != await self._repository.class_count(session, catalog_id):
-                remaining = await self._repository.class_ids(session, catalog_id)
+            if prototypes.known(changes) != await repository.class_count(session, catalog_id):
+                remaining = await repository.class_ids(session, catalog_id)
         await asyncio.to_thread(prototypes.merge, version, changes, remaining)
         entry.prototypes = prototypes

@@ -4,7 +4,6 @@ from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import Form
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.fields import CatalogSlug, ClassName, Description, Patch, Title, never_null
@@ -74,23 +73,11 @@ class DefectClassCreate(BaseModel):
         }
     )
 
-    name: ClassName
+    name: ClassName = Field(description="Unique in its catalog.")
     title_ko: Title = ""
     title_en: Title = ""
     description: Description = ""
-    severity: Severity | None = None
-
-    @classmethod
-    def from_form(
-        cls,
-        name: Annotated[ClassName, Form(description="Unique in its catalog.")],
-        title_ko: Annotated[Title, Form()] = "",
-        title_en: Annotated[Title, Form()] = "",
-        description: Annotated[Description, Form()] = "",
-        severity: Annotated[Severity | None, Form(json_schema_extra=never_null)] = None,
-    ) -> "DefectClassCreate":
-        """Read the fields from a multipart form."""
-        return cls(name=name, title_ko=title_ko, title_en=title_en, description=description, severity=severity)
+    severity: Severity | None = Field(None, json_schema_extra=never_null)
 
 
 class DefectClassChange(Patch):

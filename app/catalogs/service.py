@@ -11,6 +11,7 @@ from app.access.audit.repository import record
 from app.acting import acting
 from app.api.idempotency.service import Once
 from app.api.pagination import Page, cut
+from app.catalogs import history, repository
 from app.catalogs.errors import (
     BackboneSwitched,
     CatalogNameTaken,
@@ -22,9 +23,8 @@ from app.catalogs.errors import (
     TooManyPhotos,
 )
 from app.catalogs.head_cache import HeadCache
-from app.catalogs.history import HistoryRepository
 from app.catalogs.prototype_cache import Candidate, PrototypeCache, PrototypeIndex
-from app.catalogs.repository import CatalogRepository, NameTakenError, Turn
+from app.catalogs.repository import NameTakenError, Turn
 from app.catalogs.schemas import (
     CatalogChange,
     CatalogCreate,
@@ -42,10 +42,9 @@ from app.catalogs.schemas import (
 from app.catalogs.support_cache import SupportCache, Supports
 from app.catalogs.support_report import Example, report
 from app.catalogs.tables import Catalog, DefectClass, SupportPhoto
-from app.embedding.several import Embedders
 from app.errors import CatalogNotFound
-from app.photos.intake import Intake, ReceivedPhoto, Refused, Upload
-from app.photos.repository import ArchiveRepository
+from app.photos.intake import ReceivedPhoto, Refused, Upload
+from app.photos.path import PhotoPath
 from app.storage.database import Database, Session
 from models.prototypes import embedding_sum
 from models.ridge_head import RidgeHead
@@ -59,20 +58,12 @@ class CatalogService:
     def __init__(
         self,
         database: Database,
-        catalogs: CatalogRepository,
-        history: HistoryRepository,
-        archive: ArchiveRepository,
-        intake: Intake,
-        embedders: Embedders,
+        photos: PhotoPath,
     ) -> None:
         self._database = database
-        self._catalogs = catalogs
-        self._history = history
-        self._archive = archive
-        self._intake = intake
-        self._embedders = embedders
-        self._cache = PrototypeCache(database, catalogs)
-        self._supports = SupportCache(database, history)
+        self._photos = photos
+        self._cache = PrototypeCache(database)
+        self._supports = SupportCache(database)
         self._heads = HeadCache(self._supports)
 
     async def create_catalog(self, wanted: CatalogCreate, once: Once) -> CatalogOut:
@@ -80,8 +71,8 @@ class CatalogService:
         async with self._database.writing() as session:
             await session.run_sync(once.claim)
             try:
-                own = {"backbone_id": self._embedders.own.backbone_id}
-                catalog = await self._catalogs.add_catalog(session, wanted.model_dump() | own)
+                own = {"backbone_id": self._photos.embedders.own.backbone_id}
+                catalog = await repository.add_catalog(session, wanted.model_dump() | own)
             except NameTakenError:
                 raise _catalog_name_taken(wanted.name) from None
             answer = CatalogOut.model_validate(catalog)
@@ -92,7 +83,7 @@ class CatalogService:
     async def list_catalogs(self, after: UUID | None, limit: int) -> Page[CatalogOut]:
         """A page of the catalogs that whoever is acting may see."""
         async with self._database.reading() as session:
-            found = await self._catalogs.catalogs(session, acting().catalogs(), after, limit)
+            found = await repository.catalogs(session, acting().catalogs(), after, limit)
             rows, cursor = cut(found, limit)
         return Page(items=[CatalogOut.model_validate(row) for row in rows], next_cursor=cursor)
 
@@ -109,7 +100,7 @@ class CatalogService:
             if name == "default" and fields.get("name", name) != name:
                 raise DefaultCatalogProtected("The catalog 'default' keeps its name: make another catalog instead.")
             try:
-                await self._catalogs.change(session, catalog, fields)
+                await repository.change(session, catalog, fields)
             except NameTakenError:
                 raise _catalog_name_taken(fields["name"]) from None
             record(session, "catalog-changed", catalog.id, name=name, changed=fields)
@@ -121,9 +112,9 @@ class CatalogService:
             raise DefaultCatalogProtected("The catalog 'default' always exists: delete its classes instead.")
         async with self._database.writing() as session:
             catalog = await self._held(session, name)
-            await self._catalogs.delete_catalog(session, catalog.id)
+            await repository.delete_catalog(session, catalog.id)
             record(session, "catalog-deleted", catalog.id, name=name)
-            await self._archive.forget_unreferenced(session)
+            await self._photos.archive.forget_unreferenced(session)
 
     async def register(
         self, catalog_name: str, wanted: DefectClassCreate, uploads: Sequence[Upload], once: Once
@@ -133,7 +124,7 @@ class CatalogService:
         async with self._database.reading() as session:
             catalog = await self.find(session, catalog_name)
             # Known before fifty photos are decoded; the insert below decides.
-            if await self._catalogs.defect_class_named(session, catalog.id, wanted.name) is not None:
+            if await repository.defect_class_named(session, catalog.id, wanted.name) is not None:
                 raise _class_name_taken(wanted.name)
         index = await self.prototypes(catalog)
         taken = await self._take(uploads, index)
@@ -142,7 +133,7 @@ class CatalogService:
             turn = await self._turn(session, catalog.id)
             fields = wanted.model_dump() | {"catalog_id": catalog.id, "changed_in": turn.version, "threshold": None}
             try:
-                defect_class = await self._catalogs.add_defect_class(session, fields)
+                defect_class = await repository.add_defect_class(session, fields)
             except NameTakenError:
                 raise _class_name_taken(wanted.name) from None
             photos = await self._add(session, defect_class, taken, turn)
@@ -172,8 +163,8 @@ class CatalogService:
         """A page of a catalog's classes."""
         async with self._database.reading() as session:
             catalog = await self.find(session, catalog_name)
-            rows, cursor = cut(await self._catalogs.defect_classes(session, catalog.id, after, limit), limit)
-            shots = await self._catalogs.shots(session, [row.id for row in rows])
+            rows, cursor = cut(await repository.defect_classes(session, catalog.id, after, limit), limit)
+            shots = await repository.shots(session, [row.id for row in rows])
         return Page(items=[_class_out(row, shots.get(row.id, 0)) for row in rows], next_cursor=cursor)
 
     async def get_defect_class(self, class_id: UUID) -> DefectClassOut:
@@ -187,10 +178,10 @@ class CatalogService:
         async with self._database.writing() as session:
             defect_class, turn = await self._turn_of(session, class_id)
             version = turn.version
-            await self._history.keep_class(session, class_id, version)
+            await history.keep_class(session, class_id, version)
             record(session, "class-changed", defect_class.catalog_id, class_id, name=defect_class.name, changed=fields)
             try:
-                await self._catalogs.change(session, defect_class, fields | {"changed_in": version})
+                await repository.change(session, defect_class, fields | {"changed_in": version})
             except NameTakenError:
                 raise _class_name_taken(fields["name"]) from None
             return await self._describe(session, defect_class)
@@ -201,11 +192,11 @@ class CatalogService:
             defect_class, turn = await self._turn_of(session, class_id)
             version = turn.version
             record(session, "class-deleted", defect_class.catalog_id, class_id, name=defect_class.name)
-            await self._history.keep_class(session, class_id, version)
-            await self._history.keep_support_photos(session, class_id, version)
-            sha256s = await self._catalogs.support_sha256s(session, class_id)
-            await self._catalogs.delete_defect_class(session, class_id)
-            await self._archive.forget_unreferenced(session, sha256s)
+            await history.keep_class(session, class_id, version)
+            await history.keep_support_photos(session, class_id, version)
+            sha256s = await repository.support_sha256s(session, class_id)
+            await repository.delete_defect_class(session, class_id)
+            await self._photos.archive.forget_unreferenced(session, sha256s)
 
     async def support_report(self, class_id: UUID) -> SupportReport:
         """What the examples of a class are worth."""
@@ -213,20 +204,20 @@ class CatalogService:
             catalog = await self._catalog_of(session, class_id)
         index = await self.prototypes(catalog)
         async with self._database.reading() as session:
-            rows = await self._catalogs.support_details(session, class_id, index.backbone_id)
+            rows = await repository.support_details(session, class_id, index.backbone_id)
         return await asyncio.to_thread(report, class_id, [Example.of(*row) for row in rows], index)
 
     async def list_support_photos(self, class_id: UUID, after: UUID | None, limit: int) -> Page[SupportPhotoOut]:
         """A page of a class's support photos."""
         async with self._database.reading() as session:
             await self._defect_class(session, class_id)
-            rows, cursor = cut(await self._catalogs.support_photos(session, class_id, after, limit), limit)
+            rows, cursor = cut(await repository.support_photos(session, class_id, after, limit), limit)
         return Page(items=[SupportPhotoOut.model_validate(row) for row in rows], next_cursor=cursor)
 
     async def first_support_photos(self, class_ids: Sequence[UUID], each: int = 5) -> dict[UUID, list[SupportPhotoOut]]:
         """The oldest support photos of each of these classes, at most `each` of one."""
         async with self._database.reading() as session:
-            rows = await self._catalogs.first_support_photos(session, class_ids, each)
+            rows = await repository.first_support_photos(session, class_ids, each)
         found: dict[UUID, list[SupportPhotoOut]] = {class_id: [] for class_id in class_ids}
         for row in rows:
             found[row.defect_class_id].append(SupportPhotoOut.model_validate(row))
@@ -238,20 +229,20 @@ class CatalogService:
             support = await self._support_photo(session, support_id)
             defect_class, turn = await self._turn_of(session, support.defect_class_id)
             await self._support_photo(session, support_id)  # again: another may have removed it until now
-            stored = await self._archive.embeddings(session, turn.backbone_id, [support.photo_sha256])
-            await self._catalogs.shift_prototype(
+            stored = await self._photos.archive.embeddings(session, turn.backbone_id, [support.photo_sha256])
+            await repository.shift_prototype(
                 session, defect_class.id, turn.backbone_id, -_total(stored.values()), -len(stored)
             )
-            await self._history.keep_support_photo(session, support_id, turn.version)
-            await self._catalogs.delete_support_photo(session, support_id)
+            await history.keep_support_photo(session, support_id, turn.version)
+            await repository.delete_support_photo(session, support_id)
             named = {"name": defect_class.name, "photo_id": support.photo_sha256}
             record(session, "example-removed", defect_class.catalog_id, support_id, **named)
-            await self._catalogs.change(session, defect_class, {"changed_in": turn.version})
-            await self._archive.forget_unreferenced(session, [support.photo_sha256])
+            await repository.change(session, defect_class, {"changed_in": turn.version})
+            await self._photos.archive.forget_unreferenced(session, [support.photo_sha256])
 
     async def index(self, catalog_name: str) -> tuple[UUID, PrototypeIndex]:
         """A catalog's id and its prototypes as they are now."""
-        found = await self._database.read(lambda session: self._catalogs.version(session, catalog_name))
+        found = await self._database.read(lambda session: repository.version(session, catalog_name))
         if found is None:
             raise CatalogNotFound.named(catalog_name)
         return found.id, await self._cache.index(*found)
@@ -266,7 +257,7 @@ class CatalogService:
 
     async def find(self, session: Session, name: str) -> Catalog:
         """The catalog of this name. Raises `CatalogNotFound`."""
-        catalog = await self._catalogs.catalog(session, name)
+        catalog = await repository.catalog(session, name)
         if catalog is None:
             raise CatalogNotFound.named(name)
         return catalog
@@ -281,7 +272,7 @@ class CatalogService:
         return await self._supports.supports(candidates, index)
 
     async def _take(self, uploads: Sequence[Upload], index: PrototypeIndex) -> list[ReceivedPhoto | Refused]:
-        taken = await self._intake.take_all(uploads, await self._embedders.get(index.backbone_id))
+        taken = await self._photos.intake.take_all(uploads, await self._photos.embedders.get(index.backbone_id))
         if not any(isinstance(photo, ReceivedPhoto) for photo in taken):
             faults = [
                 _outcome_of_refused(photo).model_dump(exclude_none=True)
@@ -291,7 +282,7 @@ class CatalogService:
             raise NoUsablePhoto(
                 "None of the photos can be used, so nothing was stored; errors says why.", errors=faults
             )
-        await self._archive.store([photo for photo in taken if isinstance(photo, ReceivedPhoto)])
+        await self._photos.archive.store([photo for photo in taken if isinstance(photo, ReceivedPhoto)])
         return taken
 
     async def _add(
@@ -299,23 +290,23 @@ class CatalogService:
     ) -> list[PhotoOutcome]:
         """Write photos, embeddings, support photos and prototype of a class that this transaction holds."""
         received = {photo.decoded.sha256: photo for photo in taken if isinstance(photo, ReceivedPhoto)}
-        known = await self._catalogs.known_sha256s(session, defect_class.id, list(received))
+        known = await repository.known_sha256s(session, defect_class.id, list(received))
         new = [photo for sha256, photo in received.items() if sha256 not in known]
         added: dict[str, UUID] = {}
         if any(photo.backbone_id != turn.backbone_id for photo in new):
             raise BackboneSwitched
         if new:
-            await session.run_sync(self._archive.keep, new)
-            await session.run_sync(self._archive.keep_embeddings, new)
+            await session.run_sync(self._photos.archive.keep, new)
+            await session.run_sync(self._photos.archive.keep_embeddings, new)
             # What counts is what is stored: another class may have brought this photo, through another batch.
             sha256s = [photo.decoded.sha256 for photo in new]
-            stored = await self._archive.embeddings(session, turn.backbone_id, sha256s)
-            await self._catalogs.shift_prototype(
+            stored = await self._photos.archive.embeddings(session, turn.backbone_id, sha256s)
+            await repository.shift_prototype(
                 session, defect_class.id, turn.backbone_id, _total(stored.values()), len(stored)
             )
             names = {photo.decoded.sha256: photo.filename for photo in new}
-            added = await self._catalogs.add_support_photos(session, defect_class.id, names, turn.version)
-            await self._catalogs.change(session, defect_class, {"changed_in": turn.version})
+            added = await repository.add_support_photos(session, defect_class.id, names, turn.version)
+            await repository.change(session, defect_class, {"changed_in": turn.version})
         return _outcomes(taken, known, added)
 
     async def _registered(
@@ -331,30 +322,30 @@ class CatalogService:
         support_report = None
         # Adding a photo shall not cost more the larger the class is.
         if described.shots <= MAX_PHOTOS:
-            rows = await self._catalogs.support_details(session, defect_class.id, turn.backbone_id)
+            rows = await repository.support_details(session, defect_class.id, turn.backbone_id)
             support_report = await asyncio.to_thread(report, defect_class.id, [Example.of(*row) for row in rows], index)
         return Registered(
             **described.model_dump(), catalog_version=turn.version, photos=photos, support_report=support_report
         )
 
     async def _describe(self, session: Session, defect_class: DefectClass) -> DefectClassOut:
-        shots = await self._catalogs.shots(session, [defect_class.id])
+        shots = await repository.shots(session, [defect_class.id])
         return _class_out(defect_class, shots.get(defect_class.id, 0))
 
     async def _defect_class(self, session: Session, class_id: UUID) -> DefectClass:
-        defect_class = await self._catalogs.defect_class(session, class_id)
+        defect_class = await repository.defect_class(session, class_id)
         if defect_class is None:
             raise DefectClassNotFound
         return defect_class
 
     async def _support_photo(self, session: Session, support_id: UUID) -> SupportPhoto:
-        support = await self._catalogs.support_photo(session, support_id)
+        support = await repository.support_photo(session, support_id)
         if support is None:
             raise SupportPhotoNotFound
         return support
 
     async def _catalog_of(self, session: Session, class_id: UUID) -> Catalog:
-        catalog = await self._catalogs.catalog_of(session, class_id)
+        catalog = await repository.catalog_of(session, class_id)
         if catalog is None:
             raise DefectClassNotFound
         return catalog
@@ -362,7 +353,7 @@ class CatalogService:
     async def _held(self, session: Session, name: str) -> Catalog:
         """The catalog of this name, which only this transaction changes now."""
         catalog = await self.find(session, name)
-        if not await session.run_sync(self._catalogs.hold, catalog.id, unchanged=True):
+        if not await session.run_sync(repository.hold, catalog.id, unchanged=True):
             raise _catalog_deleted()
         return catalog
 
@@ -372,7 +363,7 @@ class CatalogService:
         return await self._defect_class(session, class_id), turn  # again: another may have removed it until now
 
     async def _turn(self, session: Session, catalog_id: UUID) -> Turn:
-        turn = await self._catalogs.next_version(session, catalog_id)
+        turn = await repository.next_version(session, catalog_id)
         if turn is None:
             raise _catalog_deleted()
         return turn

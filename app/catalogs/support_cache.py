@@ -8,7 +8,7 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
-from app.catalogs.history import HistoryRepository
+from app.catalogs import history
 from app.catalogs.prototype_cache import Candidate, PrototypeIndex
 from app.storage.database import Database
 
@@ -42,9 +42,8 @@ def by_class(candidates: Sequence[Candidate], rows: Iterable[tuple[UUID, UUID, s
 class SupportCache:
     """Classes that were used last, each read again when it has changed."""
 
-    def __init__(self, database: Database, history: HistoryRepository) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._history = history
         self._kept: OrderedDict[UUID, Supports] = OrderedDict()
         self._bytes = 0
 
@@ -69,7 +68,7 @@ class SupportCache:
         class_ids = [each.defect_class.id for each in missing]
         async with self._database.reading() as session:
             # While the photo was embedded the catalog may have moved on; the answer is of one version all the same.
-            rows = await self._history.supports(session, class_ids, index.backbone_id, index.version)
+            rows = await history.supports(session, class_ids, index.backbone_id, index.version)
         read = dict(zip(class_ids, by_class(missing, rows), strict=True))
         for class_id, supports in read.items():
             if (old := self._kept.pop(class_id, None)) is not None:

@@ -1,15 +1,15 @@
-"""The commands `haja backup` and `haja restore`."""
+"""Writing a site into one file, and filling an empty one from it."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import TypeVar
 
-import typer
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from app.commands import tables  # noqa: F401
+from app.commands.output import out
 from app.commands.settings import quiet_settings
 from app.config import Settings
 from app.maintenance import backup as service
@@ -20,13 +20,11 @@ from app.photos.blobs.opening import open_blobs
 from app.storage import schema
 from app.storage.database import Database
 
-out = Console()
-
 Result = TypeVar("Result")
 
 
-def backup(file: Annotated[Path, typer.Argument(help="The file to make; there must be none of this name.")]) -> None:
-    """Write the whole site, photos included, into one file, while the service runs."""
+def back_up(file: Path) -> None:
+    """`haja backup`."""
     settings = quiet_settings()
     revision = schema.known_revision(settings.database_url)
     if revision is None:
@@ -45,8 +43,8 @@ def backup(file: Annotated[Path, typer.Argument(help="The file to make; there mu
     out.print(f"{file} is written: {file.stat().st_size / 1e6:.1f} MB.", highlight=False, soft_wrap=True)
 
 
-def restore(file: Annotated[Path, typer.Argument(help="Made by `haja backup`.")]) -> None:
-    """Fill an empty database, and HAJA_BLOBS, with all that a backup holds."""
+def restore_from(file: Path) -> None:
+    """`haja restore`."""
     settings = quiet_settings()
 
     async def look(database: Database, _: Blobs) -> None:

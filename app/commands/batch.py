@@ -1,15 +1,14 @@
-"""The command `haja batch`."""
+"""Classifying a folder as jobs of the database."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
-from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from app.api.idempotency.service import Once
+from app.commands.output import err, out
 from app.commands.settings import quiet_settings
 from app.config import Settings
 from app.errors import HajaError
@@ -20,21 +19,11 @@ from app.metrics import Metrics
 from app.photos.intake import LocalFile
 from app.services import Services, open_services
 
-out = Console()
-err = Console(stderr=True)
-
 PAGE = 200
 
 
-def batch(
-    folder: Annotated[Path, typer.Argument(help="Holds photos, also in folders.", exists=True, file_okay=False)],
-    catalog: Annotated[str, typer.Option(help="Name of the catalog.")] = "default",
-    top_k: Annotated[int, typer.Option(help="How many classes an answer names.", min=1, max=100)] = 5,
-) -> None:
-    """Classify every photo of a folder as jobs of the database; services that run on it work along.
-
-    Where this ends in the middle, a service that runs on the database does the rest.
-    """
+def classify_folder(folder: Path, catalog: str, top_k: int) -> None:
+    """`haja batch`."""
     settings = quiet_settings()
     files = [path for path in sorted(folder.rglob("*")) if path.is_file() and not path.name.startswith(".")]
     if not files:

@@ -1,12 +1,12 @@
-"""The command `haja blobs`."""
+"""Carrying photo bytes between database and object storage."""
 
 import asyncio
-from typing import Annotated, NoReturn
+from typing import NoReturn
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from app.commands.output import err, out
 from app.commands.settings import quiet_settings
 from app.config import DATABASE, Settings, checked_place
 from app.maintenance.move_blobs import DatabasePlace, Move, ObjectPlace, Place
@@ -14,28 +14,9 @@ from app.photos.blobs.objects import ObjectStorage
 from app.storage import schema
 from app.storage.database import Database
 
-blob_commands = typer.Typer(help="Where the bytes of photos live.", no_args_is_help=True)
-out = Console()
-err = Console(stderr=True)
 
-
-@blob_commands.callback()
-def _group() -> None:
-    """Keep `move` a command of its own, although it is the only one."""
-
-
-@blob_commands.command("move")
-def move_command(
-    to: Annotated[str, typer.Option(help="`database`, or `s3://bucket/prefix`.")],
-    source: Annotated[
-        str | None,
-        typer.Option("--from", help="Default: HAJA_BLOBS, or the database where that is the target already."),
-    ] = None,
-    remove: Annotated[
-        bool, typer.Option("--remove", help="Then delete at the source what was read back from the target unharmed.")
-    ] = False,
-) -> None:
-    """Copy the bytes of all photos to another place while the service runs; resumable, repeatable."""
+def move_blobs(to: str, source: str | None, *, remove: bool) -> None:
+    """`haja blobs move`."""
     settings = quiet_settings()
     target = _place(to, "--to")
     origin = DATABASE if source is None and settings.blobs == target else _place(source or settings.blobs, "--from")

@@ -1,14 +1,11 @@
-"""The commands `haja keys ...`. Whoever may run them may read the database anyway, so they ask for no key."""
+"""API keys. Whoever may run these commands may read the database anyway, so they ask for no key."""
 
 import asyncio
 import getpass
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
 
-import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
@@ -16,29 +13,19 @@ from app.access.schemas import KeyCreate, KeyCreated, KeyOut
 from app.access.service import AccessService
 from app.acting import COMMAND_LINE, Principal, Role, acting_as
 from app.api.pagination import every
-from app.catalogs.repository import CatalogRepository
+from app.catalogs import repository as catalog_rows
+from app.commands.output import err, out
 from app.commands.settings import quiet_settings
 from app.storage import schema
 from app.storage.database import Database
 
-key_commands = typer.Typer(help="API keys: who may do what.", no_args_is_help=True)
-out = Console()
-err = Console(stderr=True)
 
-
-@key_commands.command()
-def create(
-    name: Annotated[str, typer.Argument(help="Who or what uses it.")],
-    role: Annotated[Role, typer.Option(help="What it may do.")],
-    catalog: Annotated[list[str] | None, typer.Option(help="Only in this catalog; may be given several times.")] = None,
-    days: Annotated[int | None, typer.Option(help="It ends after so many days.", min=1, max=3650)] = None,
-    email: Annotated[str | None, typer.Option(help="Whoever signs in with this address acts as it.")] = None,
-) -> None:
-    """Make a key. It is printed once, alone on standard output; only its hash is kept."""
+def create_key(name: str, role: Role, catalogs: Sequence[str], days: int | None, email: str | None) -> None:
+    """`haja keys create`."""
     wanted = KeyCreate(
         name=name,
-        role=None if catalog else role,
-        catalogs=dict.fromkeys(catalog or [], role),
+        role=None if catalogs else role,
+        catalogs=dict.fromkeys(catalogs, role),
         email=email,
         expires_at=None if days is None else datetime.now(UTC) + timedelta(days=days),
     )
@@ -55,9 +42,8 @@ def create(
     out.print(made.key, highlight=False, soft_wrap=True)
 
 
-@key_commands.command("list")
-def list_keys() -> None:
-    """Show all keys, also those that have ended; never their secrets."""
+def show_keys() -> None:
+    """`haja keys list`."""
 
     async def read() -> list[KeyOut]:
         async with _access() as access:
@@ -81,9 +67,8 @@ def list_keys() -> None:
     out.print(table)
 
 
-@key_commands.command()
-def revoke(key: Annotated[str, typer.Argument(metavar="KEY", help="As `list` shows it, or its prefix.")]) -> None:
-    """End a key and its sessions for ever; running services go by it within two seconds."""
+def revoke_key(key: str) -> None:
+    """`haja keys revoke`."""
     prefix = key.removeprefix("haja_").partition("_")[0]
 
     async def end() -> None:
@@ -102,7 +87,7 @@ async def _access() -> AsyncIterator[AccessService]:
     database = Database(settings.database_url, settings.database_timeout_s)
     try:
         with acting_as(who):
-            yield AccessService(database, CatalogRepository(), settings.session_hours)
+            yield AccessService(database, catalog_rows, settings.session_hours)
     finally:
         await database.close()
 

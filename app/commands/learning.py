@@ -6,15 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
 
 import typer
-from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from app.commands.output import err, out
 from app.photos import reading
-from models.backbones import load_manifest
 from models.confusion_picture import draw_confusion
 from models.learning.augmentation import stack_photos
 from models.learning.checkpoint_writer import require_photos, write_checkpoint
@@ -28,36 +27,15 @@ from models.learning.meta_training import WEIGHTS, load_learner, meta_train
 from models.learning.methods import CONV4, build_learner
 from models.learning.training import Prepare, TrainingConfig, read_config
 from models.learning.training import Progress as Row
-from models.manifest import Transform
+from models.manifest import Transform, load_manifest
+from models.networks.graph_writer import convert_checkpoint
 
 MARGIN = 1.45
 """Photos are kept so much larger than the random views of them, which show down to half of a photo."""
 
-learning = typer.Typer()
-out = Console()
-err = Console(stderr=True)
 
-DataOption = Annotated[
-    Path, typer.Option(help="Folder of <source>/<class>/*.jpg; for the Omniglot configurations, of Omniglot's zips.")
-]
-
-
-@learning.command("meta-train")
-def train_command(
-    config_file: Annotated[
-        Path, typer.Argument(metavar="CONFIG", help="Such as models/learning/configs/defects_ridge.toml.")
-    ],
-    data: DataOption,
-    run: Annotated[Path, typer.Option(help="Folder of this run; the same command goes on where it was stopped.")],
-    validation: Annotated[
-        Path | None,
-        typer.Option(help="Folder like --data of classes to choose the best weights by; they are not trained on."),
-    ] = None,
-    checkpoint: Annotated[
-        Path | None, typer.Option(help="Manifest to write, NAME.json; the weights go beside it. Needs --validation.")
-    ] = None,
-) -> None:
-    """Meta-train as a configuration says; with --checkpoint, write what `haja serve` loads."""
+def train(config_file: Path, data: Path, run: Path, validation: Path | None, checkpoint: Path | None) -> None:
+    """`haja meta-train`."""
     with _sentences():
         # Of the processes that torchrun starts, one speaks and writes.
         is_first = join_workers().is_first
@@ -80,25 +58,18 @@ def train_command(
             out.print(f"The checkpoint {checkpoint} is ready: HAJA_BACKBONE={checkpoint} serves it.")
 
 
-@learning.command("evaluate")
-def evaluate_command(
-    model: Annotated[str, typer.Argument(help="A checkpoint's name or manifest, or the folder of a finished run.")],
-    data: DataOption,
-    against: Annotated[str | None, typer.Option(help="A second model, compared on the same episodes.")] = None,
-    shots: Annotated[list[int], typer.Option(help="Support photos of a class; may be given several times.")] = [  # noqa: B006
-        1,
-        5,
-        10,
-        20,
-    ],
-    ways: Annotated[
-        int | None, typer.Option(help="Classes in an episode; all of the source where it has fewer or none is given.")
-    ] = None,
-    queries: Annotated[int, typer.Option(min=1, help="Query photos of a class.")] = 10,
-    episodes: Annotated[int, typer.Option(min=30, help="Episodes for each figure.")] = 1000,
-    pictures: Annotated[Path | None, typer.Option(help="Folder for a confusion matrix of each figure.")] = None,
+def compare(
+    model: str,
+    data: Path,
+    against: str | None,
+    shots: list[int],
+    ways: int | None,
+    *,
+    queries: int,
+    episodes: int,
+    pictures: Path | None,
 ) -> None:
-    """Accuracy on classes that training never showed, inside one source, with 95 % intervals."""
+    """`haja evaluate`."""
     with _sentences():
         learners = [_load(name, ways, shots) for name in (model, against) if name is not None]
         transforms = [_transform(learner) for learner in learners]
@@ -138,6 +109,12 @@ def evaluate_command(
         raise typer.Exit(1)
 
 
+def write_graph_of(checkpoint: str) -> None:
+    """`haja convert`."""
+    with _sentences():
+        out.print(f"The graph {convert_checkpoint(checkpoint)} is ready.", soft_wrap=True)
+
+
 @contextmanager
 def _sentences() -> Iterator[None]:
     """What a person can mend ends the command with a sentence; a photo that was left out is told and no more."""
@@ -148,7 +125,7 @@ def _sentences() -> Iterator[None]:
             warnings.simplefilter("always", UserWarning)
             yield
     except (ValueError, OSError) as error:
-        err.print(f"[red]{error}[/]", highlight=False)
+        err.print(f"[red]{escape(str(error))}[/]", highlight=False)
         raise typer.Exit(1) from None
 
 

@@ -1,82 +1,99 @@
-"""The command `haja`: thin; it calls the same services as the API."""
+"""The command line: what can be called, and how.
 
-import asyncio
-import json
-from collections.abc import Callable, Coroutine, Iterator
-from functools import partial
+A command imports what it does when it is called, so that help, a typing error and a small command cost little.
+"""
+
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 import typer
-from pydantic import ValidationError
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-from rich.table import Column, Table
 
-from app import logs
-from app import serve as server
-from app.api.idempotency.service import Once
-from app.api.pagination import every
-from app.catalogs.errors import NoUsablePhoto
-from app.catalogs.schemas import DefectClassCreate
-from app.catalogs.service import MAX_PHOTOS
-from app.commands import demo as demonstration
-from app.commands.backup import backup, restore
-from app.commands.batch import batch
-from app.commands.blobs import blob_commands
-from app.commands.keys import key_commands
-from app.commands.learning import learning
-from app.commands.reembed import reembed
-from app.commands.settings import quiet_settings
-from app.config import Settings
-from app.embedding.on_ray import node
-from app.errors import HajaError, StartError
-from app.inspections.replay import Replay
-from app.main import create_app
-from app.maintenance.backup_file import BackupError
-from app.maintenance.check import find_faults
-from app.metrics import Metrics
-from app.photos.blobs.opening import open_blobs
-from app.photos.intake import LocalFile
-from app.photos.reading import PhotoError
-from app.services import Services, any_services, open_services
-from app.storage import schema
-from app.storage.database import Database
-from app.storage.schema import SchemaError
-from models.manifest import CheckpointError
+from app.acting import Role
+from app.commands.output import err
+from models.options import Views
 
 cli = typer.Typer(
     help="Haja recognises a construction defect after about five photos. Settings: environment variables HAJA_*.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-cli.add_typer(learning)
+blob_commands = typer.Typer(help="Where the bytes of photos live.", no_args_is_help=True)
+key_commands = typer.Typer(help="API keys: who may do what.", no_args_is_help=True)
 cli.add_typer(blob_commands, name="blobs")
 cli.add_typer(key_commands, name="keys")
-cli.command()(backup)
-cli.command()(restore)
-cli.command()(batch)
-cli.command()(reembed)
-out = Console()
-err = Console(stderr=True)
 
 CatalogOption = Annotated[str, typer.Option(help="Name of the catalog.")]
+DataOption = Annotated[
+    Path, typer.Option(help="Folder of <source>/<class>/*.jpg; for the Omniglot configurations, of Omniglot's zips.")
+]
 
 
 def main() -> None:
     """Run the command; errors that a person can mend end it with a sentence, not with a traceback."""
     try:
         cli()
-    except ValidationError as error:
-        for fault in error.errors():
-            name = "HAJA_" + "_".join(str(part) for part in fault["loc"]).upper() if fault["loc"] else "Settings"
-            err.print(f"[red]{name}[/]: {fault['msg'].removeprefix('Value error, ')}", highlight=False)
-        raise SystemExit(2) from None
-    except (BackupError, SchemaError, StartError, CheckpointError, HajaError) as error:
-        err.print(f"[red]{error.detail if isinstance(error, HajaError) else error}[/]", highlight=False)
-        raise SystemExit(1) from None
+    except Exception as error:
+        from app.commands.failures import explained
+
+        sentences, code = explained(error)
+        if not sentences:
+            raise
+        for sentence in sentences:
+            err.print(sentence, highlight=False)
+        raise SystemExit(code) from None
+
+
+@cli.command()
+def backup(file: Annotated[Path, typer.Argument(help="The file to make; there must be none of this name.")]) -> None:
+    """Write the whole site, photos included, into one file, while the service runs."""
+    from app.commands.backup import back_up
+
+    back_up(file)
+
+
+@cli.command()
+def restore(file: Annotated[Path, typer.Argument(help="Made by `haja backup`.")]) -> None:
+    """Fill an empty database, and HAJA_BLOBS, with all that a backup holds."""
+    from app.commands.backup import restore_from
+
+    restore_from(file)
+
+
+@cli.command()
+def batch(
+    folder: Annotated[Path, typer.Argument(help="Holds photos, also in folders.", exists=True, file_okay=False)],
+    catalog: CatalogOption = "default",
+    top_k: Annotated[int, typer.Option(help="How many classes an answer names.", min=1, max=100)] = 5,
+) -> None:
+    """Classify every photo of a folder as jobs of the database; services that run on it work along.
+
+    Where this ends in the middle, a service that runs on the database does the rest.
+    """
+    from app.commands.batch import classify_folder
+
+    classify_folder(folder, catalog, top_k)
+
+
+@cli.command()
+def reembed(
+    checkpoint: Annotated[
+        str | None, typer.Option(help="Instead of HAJA_BACKBONE: a shipped checkpoint, a manifest's path, timm/NAME.")
+    ] = None,
+    views: Annotated[Views | None, typer.Option(help="Instead of HAJA_VIEWS.")] = None,
+    catalogs: Annotated[list[str] | None, typer.Option("--catalog", help="A catalog; all where not given.")] = None,
+    switch: Annotated[
+        bool, typer.Option("--switch", help="Then let the new backbone answer; the services need no restart.")
+    ] = False,
+) -> None:
+    """Embed the examples of catalogs by another backbone, and compare it with the one that answers.
+
+    The service goes on answering meanwhile. Ended in the middle, the next run goes on. Switching back is the same
+    command with the former checkpoint.
+    """
+    from app.commands.reembed import embed_again
+
+    embed_again(checkpoint, views, catalogs, switch=switch)
 
 
 @cli.command()
@@ -85,23 +102,9 @@ def serve(
     port: Annotated[int | None, typer.Option(help="Instead of HAJA_PORT.")] = None,
 ) -> None:
     """Run the service; an empty database is set up first."""
-    given = {name: value for name, value in {"host": host, "port": port}.items() if value is not None}
-    settings = Settings(**given)  # type: ignore[arg-type]
-    logs.configure(settings.log_level)
+    from app.commands.serve import run_service
 
-    def greet(address: str, is_open: bool) -> None:
-        out.print(
-            f"Haja runs: open {address} in a browser. The page {address}/docs describes every call; Ctrl+C ends it.",
-            soft_wrap=True,
-        )
-        if is_open:
-            out.print(
-                "There is no key yet, so nobody has to sign in, and only this machine is answered: "
-                "`haja keys create` makes the first one.",
-                soft_wrap=True,
-            )
-
-    server.serve(settings, greet)
+    run_service(host, port)
 
 
 @cli.command()
@@ -112,13 +115,9 @@ def worker(
     cpus: Annotated[int | None, typer.Option(help="Cores for embedders; 0: only reach those of others.", min=0)] = None,
 ) -> None:
     """Run embedders on Ray for services with HAJA_EMBEDDER=ray: the head of a cluster, or one more machine."""
+    from app.commands.serve import run_worker
 
-    def greet(sentence: str) -> None:
-        out.print(f"{sentence} SIGTERM or Ctrl+C ends this machine's part.", soft_wrap=True, highlight=False)
-
-    settings = Settings() if address is None else Settings(ray_address=address)
-    logs.configure("error")
-    node.work(settings, join=address is not None, cpus=cpus, on_start=greet)
+    run_worker(address, cpus)
 
 
 @cli.command()
@@ -126,23 +125,25 @@ def demo(
     photos: Annotated[Path, typer.Option(help="Folder for the photos that it draws.")] = Path("demo-photos"),
 ) -> None:
     """Show the whole job: draw photos, start the service, register five defect types, classify new photos."""
-    logs.configure("error")
-    demonstration.run(out, photos)
+    from app.commands.demo import show
+
+    show(photos)
 
 
 @cli.command()
 def openapi() -> None:
     """Print the document of the REST interface, which generators of clients read."""
-    document = create_app(Settings()).openapi()
-    typer.echo(json.dumps(document, ensure_ascii=False, indent=1))
+    from app.commands.serve import print_openapi
+
+    print_openapi()
 
 
 @cli.command()
 def migrate() -> None:
     """Bring the database to the schema of this version. Back it up first."""
-    settings = quiet_settings()
-    schema.upgrade(settings.database_url)
-    out.print("The database has the schema of this version.")
+    from app.commands.check import migrate_database
+
+    migrate_database()
 
 
 @cli.command("import")
@@ -151,13 +152,9 @@ def import_folder(
     catalog: CatalogOption = "default",
 ) -> None:
     """Register every folder of DIR as a defect class with the photos in it; classes that exist get them added."""
-    classes = {path: _files(path) for path in sorted(folder.iterdir()) if path.is_dir()}
-    classes = {path: files for path, files in classes.items() if files}
-    if not classes:
-        err.print(f"[red]{folder} holds no folder with files: it needs one folder per defect class.[/]")
-        raise typer.Exit(1)
-    accepted = asyncio.run(_with_services(lambda services: _import(services, catalog, classes)))
-    out.print(f"{accepted} photos are new in the catalog {catalog!r}.")
+    from app.commands.photos import import_classes
+
+    import_classes(folder, catalog)
 
 
 @cli.command()
@@ -167,30 +164,17 @@ def classify(
     top_k: Annotated[int, typer.Option(help="How many classes to show.", min=1, max=100)] = 3,
 ) -> None:
     """Classify photos and keep the answers."""
-    if not asyncio.run(_with_services(lambda services: _classify(services, catalog, files, top_k))):
-        raise typer.Exit(1)
+    from app.commands.photos import classify_files
+
+    classify_files(files, catalog, top_k)
 
 
 @cli.command()
 def replay(classification: Annotated[UUID, typer.Argument(metavar="ID", help="Id of a classification.")]) -> None:
     """Judge a kept photo again by the catalog as it was then; exit code 1 where another answer comes out."""
+    from app.commands.photos import judge_again
 
-    async def judge_again() -> Replay:
-        async with any_services(quiet_settings(), Metrics()) as services:
-            return await services.replays.replay(classification)
-
-    replayed = asyncio.run(judge_again())
-    table = Table(Column("class", overflow="fold"), "similarity", "again", "probability", "again")
-    for said, again in replayed.predictions:
-        similarity, probability = (f"{again.similarity:.6f}", f"{again.probability:.6f}") if again else ("", "")
-        answered = (f"{said.similarity:.6f}", f"{said.probability:.6f}")
-        table.add_row(escape(said.defect_class.name), answered[0], similarity, answered[1], probability)
-    out.print(table)
-    if replayed.differences:
-        for line in filter(None, ("Another answer:", *replayed.differences, replayed.doubt)):
-            out.print(line, highlight=False, markup=False)
-        raise typer.Exit(1)
-    out.print(f"The same answer; probabilities differ by at most {replayed.largest_difference:.1e}.")
+    judge_again(classification)
 
 
 @cli.command()
@@ -198,83 +182,122 @@ def check(
     repair: Annotated[bool, typer.Option("--repair", help="First remove stored bytes that no photo owns.")] = False,
 ) -> None:
     """Check that database, photos and prototypes agree; exit code 1 where they do not."""
-    settings = quiet_settings()
-    schema.prepare(settings.database_url)
+    from app.commands.check import check_site
 
-    async def find() -> tuple[int, list[str]]:
-        database = Database(settings.database_url, settings.database_timeout_s)
-        try:
-            blobs = open_blobs(settings, database)
-            removed = await blobs.remove_orphans() if repair else 0
-            return removed, await find_faults(database, blobs)
-        finally:
-            await database.close()
-
-    removed, faults = asyncio.run(find())
-    if repair:
-        out.print(f"{removed} blobs that no photo owned were removed.")
-    for fault in faults:
-        out.print(fault, highlight=False, markup=False)
-    if faults:
-        raise typer.Exit(1)
-    out.print("Database, photos and prototypes agree.")
+    check_site(repair=repair)
 
 
-async def _with_services(action: Callable[[Services], Coroutine[Any, Any, int]]) -> int:
-    async with open_services(quiet_settings(), Metrics()) as services:
-        return await action(services)
+@cli.command()
+def convert(
+    checkpoint: Annotated[str, typer.Argument(help="A shipped checkpoint, or a manifest's path.")],
+) -> None:
+    """Write the graph of a checkpoint anew, by which a CPU answers without torch, from its weights."""
+    from models.extras import require_torch
+
+    require_torch("haja convert", "gpu")
+    from app.commands.learning import write_graph_of
+
+    write_graph_of(checkpoint)
 
 
-async def _import(services: Services, catalog: str, classes: dict[Path, list[Path]]) -> int:
-    once = Once(services.database, None, "")
-    registered = every(partial(services.catalogs.list_defect_classes, catalog))
-    existing = {row.name: row.id async for row in registered}
-    accepted = 0
-    with Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), console=out) as progress:
-        task = progress.add_task("photos", total=sum(len(files) for files in classes.values()))
-        for folder, files in classes.items():
-            for batch in _batches(files):
-                try:
-                    if folder.name in existing:
-                        done = await services.catalogs.add_support_photos(existing[folder.name], batch, once)
-                    else:
-                        wanted = DefectClassCreate(name=folder.name)
-                        done = await services.catalogs.register(catalog, wanted, batch, once)
-                        existing[folder.name] = done.id
-                    outcomes = [outcome.model_dump() for outcome in done.photos]
-                except NoUsablePhoto as error:
-                    outcomes = error.errors or []
-                for outcome in outcomes:
-                    accepted += outcome["status"] == "accepted"
-                    if outcome["status"] == "rejected":
-                        where = f"{folder.name}/{outcome['filename']}"
-                        progress.console.print(f"refused {where}: {outcome['problem']['detail']}", markup=False)
-                progress.advance(task, len(batch))
-    return accepted
+@cli.command("meta-train")
+def meta_train(
+    config_file: Annotated[
+        Path, typer.Argument(metavar="CONFIG", help="Such as models/learning/configs/defects_ridge.toml.")
+    ],
+    data: DataOption,
+    run: Annotated[Path, typer.Option(help="Folder of this run; the same command goes on where it was stopped.")],
+    validation: Annotated[
+        Path | None,
+        typer.Option(help="Folder like --data of classes to choose the best weights by; they are not trained on."),
+    ] = None,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="Manifest to write, NAME.json; the weights go beside it. Needs --validation.")
+    ] = None,
+) -> None:
+    """Meta-train as a configuration says; with --checkpoint, write what `haja serve` loads."""
+    from models.extras import require_torch
+
+    require_torch("haja meta-train", "learn")
+    from app.commands.learning import train
+
+    train(config_file, data, run, validation, checkpoint)
 
 
-async def _classify(services: Services, catalog: str, files: list[Path], top_k: int) -> bool:
-    table = Table(Column("photo", overflow="fold"), "unknown", *(f"{place}." for place in range(1, top_k + 1)))
-    sound = True
-    for file in files:
-        try:
-            answer = await services.inspections.classify(
-                catalog, LocalFile(file), top_k, Once(services.database, None, "")
-            )
-        except PhotoError as error:
-            sound = False
-            table.add_row(escape(str(file)), "", error.detail)
-            continue
-        cells = [f"{escape(found.defect_class.name)} {found.probability:.0%}" for found in answer.predictions]
-        table.add_row(escape(str(file)), "yes" if answer.unknown else "", *cells)
-    out.print(table)
-    return sound
+@cli.command()
+def evaluate(
+    model: Annotated[str, typer.Argument(help="A checkpoint's name or manifest, or the folder of a finished run.")],
+    data: DataOption,
+    against: Annotated[str | None, typer.Option(help="A second model, compared on the same episodes.")] = None,
+    shots: Annotated[list[int], typer.Option(help="Support photos of a class; may be given several times.")] = [  # noqa: B006
+        1,
+        5,
+        10,
+        20,
+    ],
+    ways: Annotated[
+        int | None, typer.Option(help="Classes in an episode; all of the source where it has fewer or none is given.")
+    ] = None,
+    queries: Annotated[int, typer.Option(min=1, help="Query photos of a class.")] = 10,
+    episodes: Annotated[int, typer.Option(min=30, help="Episodes for each figure.")] = 1000,
+    pictures: Annotated[Path | None, typer.Option(help="Folder for a confusion matrix of each figure.")] = None,
+) -> None:
+    """Accuracy on classes that training never showed, inside one source, with 95 % intervals."""
+    from models.extras import require_torch
+
+    require_torch("haja evaluate", "learn")
+    from app.commands.learning import compare
+
+    compare(model, data, against, shots, ways, queries=queries, episodes=episodes, pictures=pictures)
 
 
-def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+@blob_commands.callback()
+def _group() -> None:
+    """Keep `move` a command of its own, although it is the only one."""
 
 
-def _batches(files: list[Path]) -> Iterator[list[LocalFile]]:
-    for start in range(0, len(files), MAX_PHOTOS):
-        yield [LocalFile(path) for path in files[start : start + MAX_PHOTOS]]
+@blob_commands.command()
+def move(
+    to: Annotated[str, typer.Option(help="`database`, or `s3://bucket/prefix`.")],
+    source: Annotated[
+        str | None,
+        typer.Option("--from", help="Default: HAJA_BLOBS, or the database where that is the target already."),
+    ] = None,
+    remove: Annotated[
+        bool, typer.Option("--remove", help="Then delete at the source what was read back from the target unharmed.")
+    ] = False,
+) -> None:
+    """Copy the bytes of all photos to another place while the service runs; resumable, repeatable."""
+    from app.commands.blobs import move_blobs
+
+    move_blobs(to, source, remove=remove)
+
+
+@key_commands.command()
+def create(
+    name: Annotated[str, typer.Argument(help="Who or what uses it.")],
+    role: Annotated[Role, typer.Option(help="What it may do.")],
+    catalog: Annotated[list[str] | None, typer.Option(help="Only in this catalog; may be given several times.")] = None,
+    days: Annotated[int | None, typer.Option(help="It ends after so many days.", min=1, max=3650)] = None,
+    email: Annotated[str | None, typer.Option(help="Whoever signs in with this address acts as it.")] = None,
+) -> None:
+    """Make a key. It is printed once, alone on standard output; only its hash is kept."""
+    from app.commands.keys import create_key
+
+    create_key(name, role, catalog or [], days, email)
+
+
+@key_commands.command("list")
+def list_keys() -> None:
+    """Show all keys, also those that have ended; never their secrets."""
+    from app.commands.keys import show_keys
+
+    show_keys()
+
+
+@key_commands.command()
+def revoke(key: Annotated[str, typer.Argument(metavar="KEY", help="As `list` shows it, or its prefix.")]) -> None:
+    """End a key and its sessions for ever; running services go by it within two seconds."""
+    from app.commands.keys import revoke_key
+
+    revoke_key(key)

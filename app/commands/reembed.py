@@ -1,43 +1,26 @@
-"""The command `haja reembed`."""
+"""Moving catalogs to another backbone."""
 
 import asyncio
-from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column, Table
 
 from app import logs
 from app.catalogs.schemas import Share
+from app.commands.output import err, out
 from app.config import Settings
 from app.errors import HajaError
 from app.jobs.schemas import JobOut
 from app.jobs.worker import PAUSE_S
 from app.metrics import Metrics
 from app.services import Services, any_services
-from models.networks.views import Views
-
-out = Console()
-err = Console(stderr=True)
+from models.options import Views
 
 
-def reembed(
-    checkpoint: Annotated[
-        str | None, typer.Option(help="Instead of HAJA_BACKBONE: a shipped checkpoint, a manifest's path, timm/NAME.")
-    ] = None,
-    views: Annotated[Views | None, typer.Option(help="Instead of HAJA_VIEWS.")] = None,
-    catalogs: Annotated[list[str] | None, typer.Option("--catalog", help="A catalog; all where not given.")] = None,
-    switch: Annotated[
-        bool, typer.Option("--switch", help="Then let the new backbone answer; the services need no restart.")
-    ] = False,
-) -> None:
-    """Embed the examples of catalogs by another backbone, and compare it with the one that answers.
-
-    The service goes on answering meanwhile. Run it on several machines at once, and they share the photos; ended in
-    the middle, the next run goes on. Switching back is the same command with the former checkpoint.
-    """
+def embed_again(checkpoint: str | None, views: Views | None, catalogs: list[str] | None, *, switch: bool) -> None:
+    """`haja reembed`."""
     logs.configure("error")
     given = {"backbone": checkpoint, "views": views}
     settings = Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
@@ -65,7 +48,7 @@ async def _run(settings: Settings, names: list[str] | None, *, switch: bool) -> 
 
 
 async def _embed(services: Services, name: str) -> bool:
-    """Work on the catalog's job, alone or with others, until it is finished."""
+    """Work on the catalog's job until it is finished."""
     job_id = await services.reembedding.begin(name)
     if job_id is None:
         return True
@@ -75,14 +58,12 @@ async def _embed(services: Services, name: str) -> bool:
         task = progress.add_task(escape(name), total=None)
         while state is None or state.state == "running":
             try:
-                worked = await services.reembedding.work_once(job_id)
+                await services.reembedding.work_once(job_id)
             except HajaError as error:
                 progress.console.print(error.detail, highlight=False, markup=False)
-                worked = False
+                await asyncio.sleep(PAUSE_S)
             state = await services.jobs.get(job_id)
             progress.update(task, total=state.total, completed=state.done + state.failed)
-            if not worked and state.state == "running":
-                await asyncio.sleep(PAUSE_S)  # others have the last photos in hand, or something is out of reach
     if state.failed:
         for each in (await services.jobs.results(job_id, 0, state.total)).items:
             if each.problem is not None:

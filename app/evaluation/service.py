@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.api.language import Language
-from app.catalogs.repository import CatalogRepository
+from app.catalogs import repository as catalog_rows
 from app.catalogs.schemas import DefectClassName, Share
 from app.catalogs.service import CatalogService
 from app.errors import HajaError
@@ -52,10 +52,9 @@ class _Judged:
 class EvaluationService:
     """Evaluations of catalogs; nothing is stored."""
 
-    def __init__(self, database: Database, catalogs: CatalogService, rows: CatalogRepository) -> None:
+    def __init__(self, database: Database, catalogs: CatalogService) -> None:
         self._database = database
         self._catalogs = catalogs
-        self._rows = rows
 
     async def evaluate(self, catalog: str) -> CatalogEvaluation:
         """Judge every support photo of a catalog by the others."""
@@ -76,8 +75,8 @@ class EvaluationService:
         # One reading session sees one state: the version and the photos belong together.
         async with self._database.reading() as session:
             catalog = await self._catalogs.find(session, catalog_name)
-            version, classes = catalog.version, await self._rows.class_names(session, catalog.id)
-            supports = await self._rows.support_embeddings(session, catalog.id, catalog.backbone_id)
+            version, classes = catalog.version, await catalog_rows.class_names(session, catalog.id)
+            supports = await catalog_rows.support_embeddings(session, catalog.id, catalog.backbone_id)
         place = {row.id: number for number, row in enumerate(classes)}
         labels = np.array([place[class_id] for class_id, _ in supports], np.int64)
         answers, head = await asyncio.to_thread(judge_by_others, [vector for _, vector in supports], labels)

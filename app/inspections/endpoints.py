@@ -3,7 +3,7 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, File, Query, Request, Response, UploadFile
+from fastapi import APIRouter, File, Form, Query, Request, Response, UploadFile
 
 from app.access.requirements import Needs, needs
 from app.acting import Role
@@ -65,7 +65,7 @@ Heatmaps = Annotated[HeatmapService, of_app("heatmap_service")]
 async def classify_photo(
     catalog: str,
     photo: Annotated[UploadFile, File(description="JPEG, PNG, WebP or HEIF.")],
-    notes: Annotated[SiteNotes, Depends(SiteNotes.from_form)],
+    notes: Annotated[SiteNotes, Form()],
     inspections: Inspections,
     request: Request,
     top_k: Annotated[int, Query(ge=1, le=100, description="How many classes the answer names.")] = 5,
@@ -76,6 +76,7 @@ async def classify_photo(
     key: IdempotencyKeyHeader = None,
 ) -> Response:
     """Say what a photo shows, of the classes of this catalog, best first."""
+    notes.require_both_coordinates()
     request_once = await once(request, key, photo, notes)
     return await request_once.respond(
         lambda: inspections.classify(catalog, photo, top_k, request_once, coverage, notes)

@@ -10,13 +10,11 @@ from numpy.typing import NDArray
 from app.catalogs.errors import DefectClassNotFound
 from app.catalogs.prototype_cache import PrototypeIndex
 from app.catalogs.service import CatalogService
-from app.embedding.several import Embedders
 from app.inspections.errors import BackboneChanged
 from app.inspections.schemas import Prediction
 from app.inspections.service import InspectionService
 from app.photos import reading
-from app.photos.intake import Intake
-from app.photos.repository import ArchiveRepository
+from app.photos.path import PhotoPath
 from app.storage.database import Database
 from models.heatmap import enlarged, evidence, positive_share
 from models.heatmap_picture import layer, on_photo
@@ -33,16 +31,12 @@ class HeatmapService:
         database: Database,
         inspections: InspectionService,
         catalogs: CatalogService,
-        archive: ArchiveRepository,
-        intake: Intake,
-        embedders: Embedders,
+        photos: PhotoPath,
     ) -> None:
         self._database = database
         self._inspections = inspections
         self._catalogs = catalogs
-        self._archive = archive
-        self._intake = intake
-        self._embedders = embedders
+        self._photos = photos
 
     async def draw(self, classification_id: UUID, class_id: UUID | None, *, overlay: bool) -> bytes:
         """A PNG of `picture`."""
@@ -77,13 +71,13 @@ class HeatmapService:
                 f"The answer was given by the backbone {row.backbone_id}, and the catalog's is {index.backbone_id} "
                 "now: classify the photo again."
             )
-        embedder = await self._embedders.get(index.backbone_id)
+        embedder = await self._photos.embedders.get(index.backbone_id)
         place = _place(index, class_id or Prediction.model_validate(row.predictions[0]).defect_class.id)
-        data = await self._archive.bytes(row.photo_sha256)
-        features = await self._intake.feature_map(data, enlarged(embedder.manifest.transform), embedder)
+        data = await self._photos.archive.bytes(row.photo_sha256)
+        features = await self._photos.intake.feature_map(data, enlarged(embedder.manifest.transform), embedder)
         width, height = picture_size(photo.width, photo.height, longest)
         picture = replace(embedder.manifest.transform, width=width, height=height)
-        beneath = None if overlay else await self._intake.pixels(data, picture)
+        beneath = None if overlay else await self._photos.intake.pixels(data, picture)
         temperature = embedder.manifest.readings["prototypes"].temperature_at(index.shots)
         return await asyncio.to_thread(_draw, features, index, place, temperature, width, height, beneath)
 

@@ -7,18 +7,17 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from uuid import UUID
 
+from app.catalogs import history
 from app.catalogs.head_cache import head_of
-from app.catalogs.history import HistoryRepository
 from app.catalogs.past import index_of, supports_at
 from app.catalogs.schemas import DefectClassName
 from app.catalogs.support_cache import Supports
-from app.embedding.several import Embedders
 from app.errors import HajaError
 from app.inspections.schemas import NearestExample, Prediction, PredictionSet
 from app.inspections.service import NEAREST, InspectionService, judge, nearest_examples
 from app.inspections.tables import Classification
-from app.photos.intake import Intake, KeptPhoto, ReceivedPhoto
-from app.photos.repository import ArchiveRepository
+from app.photos.intake import KeptPhoto, ReceivedPhoto
+from app.photos.path import PhotoPath
 from app.storage.database import Database
 from models.manifest import Manifest
 
@@ -59,17 +58,11 @@ class ReplayService:
         self,
         database: Database,
         inspections: InspectionService,
-        history: HistoryRepository,
-        archive: ArchiveRepository,
-        intake: Intake,
-        embedders: Embedders,
+        photos: PhotoPath,
     ) -> None:
         self._database = database
         self._inspections = inspections
-        self._history = history
-        self._archive = archive
-        self._intake = intake
-        self._embedders = embedders
+        self._photos = photos
 
     async def replay(self, classification_id: UUID) -> Replay:
         """Judge the photo of a classification again, by the catalog's version and the backbone of then.
@@ -89,11 +82,11 @@ class ReplayService:
         """
         async with self._database.reading() as session:
             row, *_ = await self._inspections.find(session, classification_id)
-        embedder = await self._embedders.get(row.backbone_id)
+        embedder = await self._photos.embedders.get(row.backbone_id)
         # One reading session sees one state: what is removed meanwhile would be neither present nor past.
         async with self._database.reading() as session:
-            recorded_from = await self._history.recorded_from(session, row.catalog_id)
-            supports = await supports_at(session, self._history, row.catalog_id, row.backbone_id, row.catalog_version)
+            recorded_from = await history.recorded_from(session, row.catalog_id)
+            supports = await supports_at(session, row.catalog_id, row.backbone_id, row.catalog_version)
         doubt = ""
         if row.catalog_version < recorded_from:
             doubt = (
@@ -102,8 +95,8 @@ class ReplayService:
             )
         if not supports:
             raise PastNotKept(f"No example of the catalog's version {row.catalog_version} is left. {doubt}".strip())
-        photo = KeptPhoto(row.filename, await self._archive.bytes(row.photo_sha256))
-        received = await self._intake.take(photo, embedder)
+        photo = KeptPhoto(row.filename, await self._photos.archive.bytes(row.photo_sha256))
+        received = await self._photos.intake.take(photo, embedder)
         return await asyncio.to_thread(_judge_again, row, received, supports, embedder.manifest, doubt)
 
 

@@ -18,77 +18,80 @@ from app.storage.database import SyncSession, insert_row
 Query = TypeVar("Query", bound=Select[*tuple[Any, ...]])
 
 
-class InspectionRepository:
-    """Rows of the inspection slice."""
+def add_classification(session: SyncSession, row: dict[str, Any]) -> None:
+    """Insert a classification."""
+    insert_row(session, Classification, row | {"place_folded": row["place"].casefold()})
 
-    def add_classification(self, session: SyncSession, row: dict[str, Any]) -> None:
-        """Insert a classification."""
-        insert_row(session, Classification, row | {"place_folded": row["place"].casefold()})
 
-    async def classification(
-        self, session: AsyncSession, classification_id: UUID
-    ) -> Row[Classification, str, Photo, Feedback | None] | None:
-        """A classification with its catalog's name, its photo and its newest feedback, or None."""
-        return (await session.execute(_whole().where(Classification.id == classification_id))).one_or_none()
+async def classification(
+    session: AsyncSession, classification_id: UUID
+) -> Row[Classification, str, Photo, Feedback | None] | None:
+    """A classification with its catalog's name, its photo and its newest feedback, or None."""
+    return (await session.execute(_whole().where(Classification.id == classification_id))).one_or_none()
 
-    async def classifications_by_id(
-        self, session: AsyncSession, ids: Sequence[UUID]
-    ) -> Sequence[Row[Classification, str, Photo, Feedback | None]]:
-        """As `classification`, for those of these ids that are there."""
-        return (await session.execute(_whole().where(Classification.id.in_(ids)))).all()
 
-    async def classifications(
-        self,
-        session: AsyncSession,
-        wanted: ClassificationFilter,
-        visible: Set[UUID] | None,
-        *,
-        before: UUID | None,
-        limit: int,
-    ) -> Sequence[Row[Classification, str, Photo, Feedback | None]]:
-        """Classifications of visible catalogs (None: of all), newest first, before an id; one more than `limit`."""
-        query = _filtered(_whole(), wanted, visible).order_by(Classification.id.desc()).limit(limit + 1)
-        if before is not None:
-            query = query.where(Classification.id < before)
-        return (await session.execute(query)).all()
+async def classifications_by_id(
+    session: AsyncSession, ids: Sequence[UUID]
+) -> Sequence[Row[Classification, str, Photo, Feedback | None]]:
+    """As `classification`, for those of these ids that are there."""
+    return (await session.execute(_whole().where(Classification.id.in_(ids)))).all()
 
-    async def has_more_than(
-        self, session: AsyncSession, most: int, wanted: ClassificationFilter, visible: Set[UUID] | None
-    ) -> bool:
-        """Whether more classifications of visible catalogs are filtered."""
-        one_more = _filtered(_whole(), wanted, visible).with_only_columns(Classification.id).offset(most).limit(1)
-        return (await session.execute(one_more)).one_or_none() is not None
 
-    async def change(self, session: AsyncSession, row: Classification, fields: dict[str, Any]) -> None:
-        """Set fields of a classification."""
-        for field, value in fields.items():
-            setattr(row, field, value)
-        await session.flush()
+async def classifications(
+    session: AsyncSession,
+    wanted: ClassificationFilter,
+    visible: Set[UUID] | None,
+    *,
+    before: UUID | None,
+    limit: int,
+) -> Sequence[Row[Classification, str, Photo, Feedback | None]]:
+    """Classifications of visible catalogs (None: of all), newest first, before an id; one more than `limit`."""
+    query = _filtered(_whole(), wanted, visible).order_by(Classification.id.desc()).limit(limit + 1)
+    if before is not None:
+        query = query.where(Classification.id < before)
+    return (await session.execute(query)).all()
 
-    async def add_feedback(self, session: AsyncSession, fields: dict[str, Any]) -> Feedback:
-        """Insert feedback."""
-        row = Feedback(created_at=datetime.now(UTC), **fields)
-        session.add(row)
-        await session.flush()
-        return row
 
-    async def judged(
-        self, session: AsyncSession, catalog_id: UUID
-    ) -> Sequence[Row[UUID, datetime, bool, list[dict[str, Any]], str]]:
-        """Id, time, unknown, predictions and verdict of a catalog's answers, once for each feedback, oldest first."""
-        query = (
-            select(
-                Classification.id,
-                Classification.created_at,
-                Classification.unknown,
-                Classification.predictions,
-                Feedback.verdict,
-            )
-            .join(Feedback, Feedback.classification_id == Classification.id)
-            .where(Classification.catalog_id == catalog_id)
-            .order_by(Feedback.id)
+async def has_more_than(
+    session: AsyncSession, most: int, wanted: ClassificationFilter, visible: Set[UUID] | None
+) -> bool:
+    """Whether more classifications of visible catalogs are filtered."""
+    one_more = _filtered(_whole(), wanted, visible).with_only_columns(Classification.id).offset(most).limit(1)
+    return (await session.execute(one_more)).one_or_none() is not None
+
+
+async def change(session: AsyncSession, row: Classification, fields: dict[str, Any]) -> None:
+    """Set fields of a classification."""
+    for field, value in fields.items():
+        setattr(row, field, value)
+    await session.flush()
+
+
+async def add_feedback(session: AsyncSession, fields: dict[str, Any]) -> Feedback:
+    """Insert feedback."""
+    row = Feedback(created_at=datetime.now(UTC), **fields)
+    session.add(row)
+    await session.flush()
+    return row
+
+
+async def judged(
+    session: AsyncSession, catalog_id: UUID
+) -> Sequence[Row[UUID, datetime, bool, list[dict[str, Any]], str]]:
+    """Id, time, unknown, predictions and verdict of a catalog's answers, once for each feedback, oldest first."""
+    query = (
+        select(
+            Classification.id,
+            Classification.created_at,
+            Classification.unknown,
+            Classification.predictions,
+            Feedback.verdict,
         )
-        return (await session.execute(query)).all()
+        .join(Feedback, Feedback.classification_id == Classification.id)
+        .where(Classification.catalog_id == catalog_id)
+        .order_by(Feedback.id)
+    )
+    return (await session.execute(query)).all()
 
 
 def _whole() -> Select[Classification, str, Photo, Feedback | None]:

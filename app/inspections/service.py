@@ -15,16 +15,15 @@ from app.access.audit.repository import record
 from app.acting import acting
 from app.api.idempotency.service import Guard
 from app.api.pagination import Page, cut
+from app.catalogs import repository as catalog_rows
 from app.catalogs.errors import DefectClassNotFound
 from app.catalogs.prototype_cache import Candidate, PrototypeIndex
-from app.catalogs.repository import CatalogRepository
 from app.catalogs.service import CatalogService
 from app.catalogs.support_cache import Supports
-from app.embedding.several import Embedders
 from app.errors import CatalogNotFound
+from app.inspections import repository
 from app.inspections.errors import CatalogEmpty, ClassificationNotFound, FeedbackIncomplete
 from app.inspections.filters import ClassificationFilter
-from app.inspections.repository import InspectionRepository
 from app.inspections.schemas import (
     Agreement,
     AgreementOut,
@@ -39,8 +38,8 @@ from app.inspections.schemas import (
 from app.inspections.site_notes import SiteNotes, SiteNotesChange
 from app.inspections.tables import Classification, Feedback
 from app.metrics import Metrics
-from app.photos.intake import Intake, KeptPhoto, ReceivedPhoto, Upload
-from app.photos.repository import ArchiveRepository
+from app.photos.intake import KeptPhoto, ReceivedPhoto, Upload
+from app.photos.path import PhotoPath
 from app.photos.tables import Photo
 from app.storage.database import Database, Session, SyncSession
 from app.storage.tables import new_id
@@ -73,21 +72,13 @@ class InspectionService:
     def __init__(
         self,
         database: Database,
-        inspections: InspectionRepository,
         catalogs: CatalogService,
-        catalog_rows: CatalogRepository,
-        archive: ArchiveRepository,
-        intake: Intake,
-        embedders: Embedders,
+        photos: PhotoPath,
         metrics: Metrics,
     ) -> None:
         self._database = database
-        self._inspections = inspections
         self._catalogs = catalogs
-        self._catalog_rows = catalog_rows
-        self._archive = archive
-        self._intake = intake
-        self._embedders = embedders
+        self._photos = photos
         self._metrics = metrics
 
     async def classify(
@@ -103,8 +94,8 @@ class InspectionService:
         # Before the photo is decoded: a catalog that is missing or empty costs the caller no waiting.
         catalog_id, index = await self.index(catalog_name)
         head = await self._catalogs.head(catalog_id, index)
-        embedder = await self._embedders.get(index.backbone_id)
-        received = await self._intake.take(upload, embedder)
+        embedder = await self._photos.embedders.get(index.backbone_id)
+        received = await self._photos.intake.take(upload, embedder)
         started = time.perf_counter()
         manifest = embedder.manifest
         judgement = await asyncio.to_thread(judge, received.embedding, index, head, manifest, top_k, coverage)
@@ -113,7 +104,7 @@ class InspectionService:
         nearest = await asyncio.to_thread(nearest_examples, received.embedding, supports)
         scored = time.perf_counter()
         self._metrics.stage("score").observe(scored - started)
-        await self._archive.store([received])
+        await self._photos.archive.store([received])
         same = {
             "catalog_version": index.version,
             "backbone_id": index.backbone_id,
@@ -136,11 +127,11 @@ class InspectionService:
 
         def keep(session: SyncSession) -> ClassificationOut:
             once.claim(session)
-            if not self._catalog_rows.hold(session, catalog_id):
+            if not catalog_rows.hold(session, catalog_id):
                 raise CatalogNotFound(f"The catalog {catalog_name!r} was deleted while the photo was judged.")
-            self._archive.keep(session, [received])
+            self._photos.archive.keep(session, [received])
             own = {"id": new_id(), "created_at": datetime.now(UTC)}
-            self._inspections.add_classification(session, fields | own)
+            repository.add_classification(session, fields | own)
             answer = ClassificationOut(
                 catalog=catalog_name,
                 predictions=judgement.predictions,
@@ -166,7 +157,7 @@ class InspectionService:
     async def get_all(self, ids: Sequence[UUID]) -> dict[UUID, ClassificationOut]:
         """Those of these classifications that are kept, as they were answered, by id."""
         async with self._database.reading() as session:
-            rows = await self._inspections.classifications_by_id(session, ids)
+            rows = await repository.classifications_by_id(session, ids)
         return await asyncio.to_thread(lambda: {row[0].id: _out(*row) for row in rows})
 
     async def list_classifications(
@@ -175,7 +166,7 @@ class InspectionService:
         """A page of the history as far as whoever is acting may see it, newest first."""
         visible = acting().catalogs()
         async with self._database.reading() as session:
-            rows = await self._inspections.classifications(session, wanted, visible, before=before, limit=limit)
+            rows = await repository.classifications(session, wanted, visible, before=before, limit=limit)
         # A third of a millisecond each: a long page is nothing for the event loop.
         answers = await asyncio.to_thread(lambda: [_out(*row) for row in rows])
         page, cursor = cut(answers, limit)
@@ -184,13 +175,13 @@ class InspectionService:
     async def has_more_than(self, most: int, wanted: ClassificationFilter) -> bool:
         """Whether the filtered history is longer."""
         async with self._database.reading() as session:
-            return await self._inspections.has_more_than(session, most, wanted, acting().catalogs())
+            return await repository.has_more_than(session, most, wanted, acting().catalogs())
 
     async def change(self, classification_id: UUID, change: SiteNotesChange) -> ClassificationOut:
         """Write place or note of a classification differently."""
         async with self._database.writing() as session:
             found = await self.find(session, classification_id)
-            await self._inspections.change(session, found[0], change.changes())
+            await repository.change(session, found[0], change.changes())
             record(session, "notes-changed", found[0].catalog_id, classification_id, changed=change.changes())
             return _out(*found)
 
@@ -203,7 +194,7 @@ class InspectionService:
             await session.run_sync(once.claim)
             row, *_ = await self.find(session, classification_id)
             # Its classes and itself may be named until the end.
-            if not await session.run_sync(self._catalog_rows.hold, row.catalog_id, unchanged=True):
+            if not await session.run_sync(catalog_rows.hold, row.catalog_id, unchanged=True):
                 raise ClassificationNotFound
             class_id, class_name = await self._meant(session, row, wanted)
             example = None
@@ -213,7 +204,7 @@ class InspectionService:
                         "The photo cannot become an example: the verdict names no class that still exists."
                     )
                 example = await self._catalogs.add_example(session, class_id, received)
-            feedback = await self._inspections.add_feedback(
+            feedback = await repository.add_feedback(
                 session,
                 {
                     "classification_id": row.id,
@@ -234,7 +225,7 @@ class InspectionService:
         """How often inspectors agreed with the answers of a catalog, by week and class."""
         async with self._database.reading() as session:
             catalog = await self._catalogs.find(session, catalog_name)
-            newest = {row[0]: row for row in await self._inspections.judged(session, catalog.id)}
+            newest = {row[0]: row for row in await repository.judged(session, catalog.id)}
         judged: Counter[tuple[date, str | None]] = Counter()
         agreed: Counter[tuple[date, str | None]] = Counter()
         for _, created_at, unknown, predictions, verdict in newest.values():
@@ -251,7 +242,7 @@ class InspectionService:
         self, session: Session, classification_id: UUID
     ) -> tuple[Classification, str, Photo, Feedback | None]:
         """A classification, its catalog's name, its photo and newest feedback. Raises `ClassificationNotFound`."""
-        found = await self._inspections.classification(session, classification_id)
+        found = await repository.classification(session, classification_id)
         if found is None:
             raise ClassificationNotFound
         return found[0], found[1], found[2], found[3]
@@ -261,8 +252,8 @@ class InspectionService:
         async with self._database.reading() as session:
             row, catalog, *_ = await self.find(session, classification_id)
             backbone_id = (await self._catalogs.find(session, catalog)).backbone_id
-        photo = KeptPhoto(row.filename, await self._archive.bytes(row.photo_sha256))
-        return await self._intake.take(photo, await self._embedders.get(backbone_id))
+        photo = KeptPhoto(row.filename, await self._photos.archive.bytes(row.photo_sha256))
+        return await self._photos.intake.take(photo, await self._photos.embedders.get(backbone_id))
 
     async def index(self, catalog_name: str) -> tuple[UUID, PrototypeIndex]:
         """A catalog's id and its prototypes as they are now. Raises `CatalogNotFound`, `CatalogEmpty`."""
@@ -288,13 +279,13 @@ class InspectionService:
                 raise FeedbackIncomplete(
                     "That class was not the first prediction: send the verdict 'corrected' instead."
                 )
-            still = await self._catalog_rows.defect_class(session, first.id)
+            still = await catalog_rows.defect_class(session, first.id)
             return (first.id if still else None), first.name
         if wanted.defect_class_id is None:
             raise FeedbackIncomplete(
                 "The verdict 'corrected' needs defect_class_id: the class that the photo really shows."
             )
-        defect_class = await self._catalog_rows.defect_class(session, wanted.defect_class_id)
+        defect_class = await catalog_rows.defect_class(session, wanted.defect_class_id)
         if defect_class is None or defect_class.catalog_id != row.catalog_id:
             raise DefectClassNotFound("The catalog of this classification has no defect class with this id.")
         return defect_class.id, defect_class.name

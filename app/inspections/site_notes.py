@@ -4,7 +4,6 @@ import re
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import Form
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from app.api.fields import READABLE, OneForm, Patch, Readable, never_null
@@ -50,40 +49,29 @@ TOGETHER: dict[str, Any] = {"dependentRequired": {"latitude": ["longitude"], "lo
 class SiteNotes(BaseModel):
     """The text fields of a classification. Time and coordinates, where given, win over what the photo's file says."""
 
-    place: Place = ""
+    place: Place = Field("", description="Where on the site, one line.")
     note: Note = ""
-    taken_at: Moment | None = None
-    latitude: Latitude | None = None
-    longitude: Longitude | None = None
+    taken_at: Moment | None = Field(
+        None,
+        description="ISO 8601, zone or not; wins over EXIF, which a phone that shrinks photos drops.",
+        json_schema_extra=never_null,
+    )
+    latitude: Latitude | None = Field(
+        None, description="Degrees, WGS 84; only with `longitude`.", json_schema_extra=never_null
+    )
+    longitude: Longitude | None = Field(
+        None, description="Degrees, WGS 84; only with `latitude`.", json_schema_extra=never_null
+    )
 
-    @classmethod
-    async def from_form(  # async, because FastAPI would call it in a thread
-        cls,
-        place: Annotated[Place, Form(description="Where on the site, one line.")] = "",
-        note: Annotated[Note, Form()] = "",
-        taken_at: Annotated[
-            Moment | None,
-            Form(
-                description="ISO 8601, zone or not; wins over EXIF, which a phone that shrinks photos drops.",
-                json_schema_extra=never_null,
-            ),
-        ] = None,
-        latitude: Annotated[
-            Latitude | None, Form(description="Degrees, WGS 84; only with `longitude`.", json_schema_extra=never_null)
-        ] = None,
-        longitude: Annotated[
-            Longitude | None, Form(description="Degrees, WGS 84; only with `latitude`.", json_schema_extra=never_null)
-        ] = None,
-    ) -> "SiteNotes":
-        """Read the fields from a multipart form. Raises `RequestInvalid` for half a pair of coordinates."""
-        if (latitude is None) != (longitude is None):
-            missing = "latitude" if latitude is None else "longitude"
+    def require_both_coordinates(self) -> None:
+        """Raises `RequestInvalid` for half a pair."""
+        if (self.latitude is None) != (self.longitude is None):
+            missing = "latitude" if self.latitude is None else "longitude"
             fault = "latitude and longitude come together or not at all"
             raise RequestInvalid(
                 f"The request does not fit: body.{missing}: {fault}.",
                 errors=[{"field": f"body.{missing}", "fault": fault}],
             )
-        return cls(place=place, note=note, taken_at=taken_at, latitude=latitude, longitude=longitude)
 
 
 class SiteNotesChange(Patch):

@@ -22,6 +22,7 @@ from app.inspections.errors import CatalogEmpty
 from app.jobs import schemas
 from app.jobs.errors import JobNotFound, NoPhotos, TooManyBatchPhotos, TooManyFollowers
 from app.jobs.multipart import Part, parts
+from app.jobs.receiving import MAX_PHOTOS
 from app.jobs.scopes import JOB
 from app.jobs.service import JobService
 from models.prediction_sets import LEAST, MOST
@@ -40,7 +41,7 @@ BODY: dict[str, Any] = {
                         "photos": {
                             "type": "array",
                             "minItems": 1,
-                            "maxItems": 1000,
+                            "maxItems": MAX_PHOTOS,
                             "items": {"type": "string", "format": "binary"},
                             "description": "JPEG, PNG, WebP or HEIF.",
                         }
@@ -119,8 +120,8 @@ async def get_job(job: Annotated[schemas.JobOut, Depends(_job)]) -> schemas.JobO
     return job
 
 
-async def _follower(jobs: Jobs) -> AsyncIterator[None]:
-    with jobs.following():
+async def _follower(job_id: UUID, jobs: Jobs) -> AsyncIterator[None]:
+    with jobs.following(job_id):
         yield
 
 
@@ -132,7 +133,7 @@ async def _follower(jobs: Jobs) -> AsyncIterator[None]:
 )
 async def follow_job(job: Annotated[schemas.JobOut, Depends(_job)], jobs: Jobs) -> AsyncIterator[ServerSentEvent]:
     """The job's progress as server-sent events: `progress` each time that it has moved, `finished` at the end."""
-    async for state in jobs.follow(job.id):
+    async for state in jobs.follow(job):
         yield ServerSentEvent(event="finished" if state.state == "finished" else "progress", data=state)
 
 
@@ -145,7 +146,7 @@ async def list_job_results(
     job_id: UUID,
     jobs: Jobs,
     limit: Limit = 50,
-    position: Annotated[int, Query(ge=0, le=1000, description="`next_position` of the page before.")] = 0,
+    position: Annotated[int, Query(ge=0, le=MAX_PHOTOS, description="`next_position` of the page before.")] = 0,
 ) -> schemas.JobResults:
     """What came of the photos, in the order in which they were sent; also while the job is running."""
     return await jobs.results(job_id, position, limit)

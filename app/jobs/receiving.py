@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from app.catalogs.repository import CatalogRepository
+from app.catalogs import repository as catalog_rows
 from app.errors import CatalogNotFound, HajaError, QueueFull
+from app.jobs import repository
 from app.jobs.errors import NoPhotos, TooManyBatchPhotos
-from app.jobs.repository import JobRepository
 from app.jobs.tables import JobKind
 from app.photos.intake import CheckedPhoto, Intake, Refused, Upload, display_name
 from app.photos.reading import PhotoError
@@ -20,6 +20,7 @@ from app.storage.database import Database, Session
 from models.manifest import Transform
 
 MAX_PHOTOS = 1000
+"""Of one batch."""
 
 GROUP_PHOTOS, GROUP_BYTES = 16, 32_000_000
 """Photos that are in memory together, and written in one transaction."""
@@ -42,14 +43,10 @@ class BatchReceiver:
     def __init__(
         self,
         database: Database,
-        jobs: JobRepository,
-        catalogs: CatalogRepository,
         archive: ArchiveRepository,
         intake: Intake,
     ) -> None:
         self._database = database
-        self._catalogs = catalogs
-        self._jobs = jobs
         self._archive = archive
         self._intake = intake
         self._discarded: set[UUID] = set()
@@ -72,7 +69,7 @@ class BatchReceiver:
         await self._delete_discarded()
         async with self._database.writing() as session:
             await self._hold(session, catalog_id)
-            job_id = await self._jobs.add_job(session, kind, catalog_id, parameters, ready=False)
+            job_id = await repository.add_job(session, kind, catalog_id, parameters, ready=False)
         try:
             return Draft(job_id, await self._store(catalog_id, job_id, uploads, transform))
         except BaseException:
@@ -90,11 +87,11 @@ class BatchReceiver:
     async def _delete_discarded(self) -> None:
         for job_id in list(self._discarded):
             async with self._database.writing() as session:
-                await delete_job(session, self._jobs, self._archive, job_id)
+                await delete_job(session, self._archive, job_id)
             self._discarded.discard(job_id)
 
     async def _hold(self, session: Session, catalog_id: UUID) -> None:
-        if not await session.run_sync(self._catalogs.hold, catalog_id):
+        if not await session.run_sync(catalog_rows.hold, catalog_id):
             raise CatalogNotFound("The catalog was deleted while the photos were sent.")
 
     async def _store(self, catalog_id: UUID, job_id: UUID, uploads: AsyncIterable[Upload], transform: Transform) -> str:
@@ -115,10 +112,10 @@ class BatchReceiver:
                 if photos:
                     await session.run_sync(self._archive.keep, photos)
                 items = [_item(photo) | {"position": place} for place, photo in enumerate(checked, count)]
-                await self._jobs.add_items(session, [item | {"job_id": job_id} for item in items])
+                await repository.add_items(session, [item | {"job_id": job_id} for item in items])
             count += len(group)
         if count == 0:
-            raise NoPhotos("The batch holds no photo: send 1 to 1000 files in the field photos.")
+            raise NoPhotos(f"The batch holds no photo: send 1 to {MAX_PHOTOS} files in the field photos.")
         return digest.hexdigest()
 
     async def _check(self, upload: Upload, transform: Transform) -> CheckedPhoto | Refused:
@@ -131,10 +128,10 @@ class BatchReceiver:
                 await asyncio.sleep(PATIENCE_S)
 
 
-async def delete_job(session: Session, jobs: JobRepository, archive: ArchiveRepository, job_id: UUID) -> UUID | None:
+async def delete_job(session: Session, archive: ArchiveRepository, job_id: UUID) -> UUID | None:
     """Delete a job and the photos that only it held; the catalog it was for, None where it was not there."""
-    held = await jobs.sha256s(session, job_id)
-    catalog_id = await jobs.delete(session, job_id)
+    held = await repository.sha256s(session, job_id)
+    catalog_id = await repository.remove(session, job_id)
     await archive.forget_unreferenced(session, held)
     return catalog_id
 

@@ -20,7 +20,7 @@ from app.errors import (
 )
 from app.inspections.schemas import ClassificationOut
 from app.inspections.service import InspectionService
-from app.jobs.repository import JobRepository
+from app.jobs import repository
 from app.jobs.schemas import BatchParameters
 from app.jobs.tables import JobItem
 from app.parallel import for_each
@@ -60,13 +60,11 @@ class BatchWorker:
     def __init__(
         self,
         database: Database,
-        jobs: JobRepository,
         archive: ArchiveRepository,
         inspections: InspectionService,
         intake: Intake,
     ) -> None:
         self._database = database
-        self._jobs = jobs
         self._archive = archive
         self._inspections = inspections
         # As many as one request with many photos: the places of the others are for inspectors who wait.
@@ -100,10 +98,10 @@ class BatchWorker:
             HajaError: something that they need is out of reach; they wait again.
         """
         async with self._database.reading() as session:
-            if not await self._jobs.waits(session, "classify", job_id):
+            if not await repository.waits(session, job_id):
                 return False
         async with self._database.writing() as session:
-            claimed = await self._jobs.claim(session, "classify", 4 * self._parallel, job_id)
+            claimed = await repository.claim(session, 4 * self._parallel, job_id)
         unfinished = {(item.job_id, item.position) for item, _, _ in claimed}
 
         async def work(row: Any) -> None:
@@ -121,7 +119,7 @@ class BatchWorker:
     async def _classify(self, item: JobItem, catalog: str, wanted: BatchParameters) -> None:
         if item.photo_sha256 is None:
             return
-        guard = _ItemGuard(self._jobs, item)
+        guard = _ItemGuard(item)
         try:
             if item.attempts > TRIES:
                 await self._fail(item, "given-up", "The service broke down on this photo again and again.")
@@ -144,7 +142,7 @@ class BatchWorker:
     async def _fail(self, item: JobItem, code: str, detail: str) -> None:
         async with self._database.writing() as session:
             problem = {"code": code, "detail": detail}
-            if await session.run_sync(self._jobs.settle, item.job_id, item.position, "failed", problem=problem):
+            if await session.run_sync(repository.settle, item.job_id, item.position, "failed", problem=problem):
                 assert item.photo_sha256 is not None  # noqa: S101 - asked by the caller
                 await self._archive.forget_unreferenced(session, [item.photo_sha256])
 
@@ -153,22 +151,21 @@ class BatchWorker:
         with suppress(HajaError):
             async with self._database.writing() as session:
                 for job_id, position in keys:
-                    await self._jobs.give_back(session, job_id, position)
+                    await repository.give_back(session, job_id, position)
 
 
 class _ItemGuard:
     """An item is settled in the transaction of its classification: either both are there or neither."""
 
-    def __init__(self, jobs: JobRepository, item: JobItem) -> None:
-        self._jobs = jobs
+    def __init__(self, item: JobItem) -> None:
         self._job_id, self._position = item.job_id, item.position
 
     def claim(self, session: SyncSession) -> None:
         """Settle the item. Raises `SettledError`."""
-        if not self._jobs.settle(session, self._job_id, self._position, "done"):
+        if not repository.settle(session, self._job_id, self._position, "done"):
             raise SettledError
 
     def keep(self, session: SyncSession, answer: BaseModel) -> None:
         """Name the classification."""
         assert isinstance(answer, ClassificationOut)  # noqa: S101 - nothing else is guarded by an item
-        self._jobs.name_classification(session, self._job_id, self._position, answer.id)
+        repository.name_classification(session, self._job_id, self._position, answer.id)

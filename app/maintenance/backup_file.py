@@ -159,14 +159,11 @@ class BackupReader:
     def rows(self, name: str) -> Iterator[bytes]:
         """The rows of a table. Whether they are as they were written turns out after the last one."""
         digest = hashlib.sha256()
-        count = 0
         with self._whole(), self._zip.open(_table_name(name)) as stream:
             for line in stream:
                 digest.update(line)
-                count += 1
                 yield line
-        entry = self.manifest.tables[name]
-        if (count, digest.hexdigest()) != (entry.rows, entry.sha256):
+        if digest.hexdigest() != self.manifest.tables[name].sha256:
             raise self._damaged(f"table {name}")
 
     def photo(self, sha256: str) -> bytes:

@@ -1,7 +1,6 @@
 """Photos: bytes in, checked and oriented pixels out. The only module that imports PIL."""
 
 import hashlib
-import importlib.util
 import io
 import re
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from datetime import datetime
 from http import HTTPStatus
 
 import numpy as np
+import pillow_heif
 from numpy.typing import NDArray
 from PIL import (
     ExifTags,
@@ -22,19 +22,13 @@ from app.errors import HajaError
 from app.photos.quality import PhotoQuality, measure
 from models.manifest import Transform
 
-HAS_HEIF = importlib.util.find_spec("pillow_heif") is not None
-"""Whether the extra `heif` is installed."""
-
-if HAS_HEIF:
-    import pillow_heif
-
-    # One thread: photos are decoded beside each other, and where they are, nothing may start another (`decoding`).
-    pillow_heif.register_heif_opener(thumbnails=False, decode_threads=1)
+# One thread: photos are decoded beside each other, and where they are, nothing may start another (`decoding`).
+pillow_heif.register_heif_opener(thumbnails=False, decode_threads=1)
 
 # Our own limit is checked on the header, before any pixel is decoded; Pillow's would only warn.
 Image.MAX_IMAGE_PIXELS = None
 
-FORMATS = ("JPEG", "PNG", "WEBP") + (("HEIF",) if HAS_HEIF else ())
+FORMATS = ("JPEG", "PNG", "WEBP", "HEIF")
 MEDIA_TYPES = {
     "JPEG": "image/jpeg",
     "MPO": "image/jpeg",
@@ -53,9 +47,7 @@ _TURNS = {
 }
 _SIDEWAYS = {_TURNS[orientation] for orientation in (5, 6, 7, 8)}
 
-_SIGNATURE = re.compile(
-    rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|RIFF.{4}WEBP" + (rb"|.{4}ftyp(hei|hev|mif1|msf1)" if HAS_HEIF else b""), re.DOTALL
-)
+_SIGNATURE = re.compile(rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|RIFF.{4}WEBP|.{4}ftyp(hei|hev|mif1|msf1)", re.DOTALL)
 """How photos begin, by which one that breaks off in its header is told from a file of another kind."""
 
 _PAPER = (255, 255, 255)
@@ -219,9 +211,7 @@ def _open(data: bytes, max_pixels: int) -> Image.Image:
     except UnidentifiedImageError as error:
         if _SIGNATURE.match(data):
             raise _damaged() from error
-        raise PhotoTypeUnsupported(
-            "This is no photo that Haja reads: send JPEG, PNG or WebP" + (", or HEIF." if HAS_HEIF else ".")
-        ) from error
+        raise PhotoTypeUnsupported("This is no photo that Haja reads: send JPEG, PNG or WebP, or HEIF.") from error
     except MemoryError as error:
         raise _too_costly() from error
     except Exception as error:  # a damaged header can raise nearly anything in a decoder

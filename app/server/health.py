@@ -14,7 +14,7 @@ from app.metrics import Metrics
 from app.photos.blobs import Blobs
 from app.storage import schema
 from app.storage.database import Database
-from models.engines import probes
+from models.probes import probes
 
 router = APIRouter(tags=["operations"])
 
@@ -34,12 +34,14 @@ class Readiness(Health):
     backbone_id: str
 
 
+@router.head("/livez", include_in_schema=False)
 @router.get("/livez", openapi_extra=PUBLIC)
 async def get_liveness() -> Health:
     """The process answers; says nothing of database or network."""
     return Health()
 
 
+@router.head("/readyz", include_in_schema=False)
 @router.get(
     "/readyz",
     openapi_extra=PUBLIC,
@@ -60,6 +62,7 @@ async def get_readiness(request: Request) -> Readiness:
     return Readiness(backbone_id=embedder.backbone_id)
 
 
+@router.head("/metrics", include_in_schema=False)
 @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
 async def get_metrics(request: Request) -> Response:
     """Metrics for Prometheus."""

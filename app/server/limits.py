@@ -1,188 +1,38 @@
-"""What a request may take: bytes, time to arrive, time to be worked on."""
+"""What requests may take. None of it is a setting: nobody has had a reason to change one."""
 
-import asyncio
-from contextlib import suppress
-
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
-from app.api.problems import answer_error
-from app.errors import BodyTooSlow, DeadlineExceeded, QueueFull, RequestTooLarge
-from app.server.request_head import declared_bytes, has_body, is_form
-
-MAX_TEXT_BYTES = 100_000
-"""Largest body that is no form with photos: several times the longest description in any encoding."""
-
-MAX_FORM_FIELDS, MAX_FORM_FIELD_BYTES = 20, 40_000
-"""Of the text fields beside photos: more than any form has, and more than the longest text in any script."""
-
-MAX_BATCH_HELD_BYTES = 64_000_000
-"""Most of a batch that is in memory at a time: it is stored while it arrives."""
-
-LINGER_S = 5
-"""How long the rest of a refused body is read and thrown away, for its sender to find the answer."""
+from dataclasses import dataclass
 
 
-class LimitBody:
-    """Counts the bytes of a body as they arrive; what Content-Length says may be a lie or missing.
+@dataclass(frozen=True)
+class Limits:
+    """The bounds of one service; tests make smaller ones."""
 
-    An answer that is given before the body has come ends the connection, or whoever goes on sending would be listened
-    to forever. The rest of a body whose length is known and allowed is left to the server, which reads over it at a
-    fraction of the cost and keeps the connection: a rush is no time to open new ones.
-    """
+    request_bytes: int = 200_000_000
+    """Largest request body, as received."""
 
-    def __init__(
-        self,
-        app: ASGIApp,
-        *,
-        max_bytes: int,
-        max_batch_bytes: int,
-        max_held_bytes: int,
-        pause_s: float,
-        min_rate: float,
-    ) -> None:
-        self._app = app
-        self._max_bytes = max_bytes
-        self._max_batch_bytes = max_batch_bytes
-        self._max_held = max_held_bytes
-        self._held = 0
-        self._pause_s = pause_s
-        self._min_rate = min_rate
+    batch_bytes: int = 4_000_000_000
+    """Largest body of a batch of up to 1,000 photos; it is not held in memory."""
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one ASGI call."""
-        if not has_body(scope):
-            await self._app(scope, receive, send)
-            return
-        declared = declared_bytes(scope)
-        max_bytes, max_held = self._bounds(scope)
-        pace = _Pace(self._pause_s, self._min_rate)
-        held = 0
-        too_large = declared is not None and declared > max_bytes
-        ends = declared is not None and not too_large
+    held_bytes: int = 2_000_000_000
+    """Bytes of all request bodies together before further ones get 429."""
 
-        async def counted() -> Message:
-            nonlocal held, ends
-            if too_large:
-                raise _too_large(max_bytes)
-            message = await pace.keep(receive)
-            ends = ends or not message.get("more_body", False)
-            if pace.received > max_bytes:
-                raise _too_large(max_bytes)
-            before, held = held, min(pace.received, max_held)
-            self._held += held - before
-            if self._held > self._max_held:
-                raise QueueFull
-            return message
+    requests: int = 128
+    """Requests without photos in work before new ones get 503."""
 
-        async def answer(message: Message) -> None:
-            if ends and not pace.is_lost:
-                await send(message)
-            elif message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], (b"connection", b"close")]
-                await send(message)
-            elif message.get("more_body"):
-                await send(message)
-            else:
-                # Closed at once, the connection would be reset under a caller who still writes and has not read.
-                message["more_body"] = True
-                await send(message)
-                await _drain(receive)
-                await send({"type": "http.response.body"})
+    connections: int = 400
+    """Open connections before new ones get 503."""
 
-        try:
-            await self._app(scope, counted, answer)
-        finally:
-            self._held -= held
+    head_s: float = 10.0
+    """Seconds for a request's address and headers to arrive."""
 
-    def _bounds(self, scope: Scope) -> tuple[int, int]:
-        """Most bytes of this body, and most of them that are in memory."""
-        if scope["path"].endswith("/classifications/batch"):
-            return self._max_batch_bytes, MAX_BATCH_HELD_BYTES
-        most = self._max_bytes if is_form(scope) else min(self._max_bytes, MAX_TEXT_BYTES)
-        return most, most
+    body_pause_s: float = 30.0
+    """Longest pause in a request's body, in seconds."""
+
+    body_rate: int = 2000
+    """Slowest body, in bytes a second on average once such a pause is used up."""
+
+    work_s: float = 120.0
+    """Seconds of work on a request before answering 503; its arrival is not counted."""
 
 
-class _Pace:
-    """How slowly a body may come. Only time counts that was spent waiting for it: a batch is worked on in between."""
-
-    def __init__(self, pause_s: float, min_rate: float) -> None:
-        self._pause_s = pause_s
-        self._min_rate = min_rate
-        self._waited = 0.0
-        self.received = 0
-        self.is_lost = False
-
-    async def keep(self, receive: Receive) -> Message:
-        """The next message. Raises `BodyTooSlow`."""
-        clock = asyncio.get_running_loop().time
-        began = clock()
-        # What came quickly is a lead, but never one to fall silent on.
-        lead = self.received / self._min_rate - self._waited
-        try:
-            async with asyncio.timeout(self._pause_s + min(0.0, lead)):
-                message = await receive()
-        except TimeoutError:
-            self.is_lost = True
-            raise BodyTooSlow from None
-        self._waited += clock() - began
-        self.received += len(message.get("body", b""))
-        return message
-
-
-class Deadline:
-    """Ends a request that is worked on for too long.
-
-    Waiting for the caller is no work: how slowly a body may come is `LimitBody`'s, and an answer that has begun may
-    take as long as it is read. So the photos of a batch and of a report have this time each.
-    """
-
-    def __init__(self, app: ASGIApp, seconds: float) -> None:
-        self._app = app
-        self._seconds = seconds
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one ASGI call."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        clock = asyncio.get_running_loop().time
-        answered = False
-
-        def stop_at(when: float | None) -> None:
-            if not limit.expired():
-                limit.reschedule(when)
-
-        async def waiting() -> Message:
-            stop_at(None)
-            try:
-                return await receive()
-            finally:
-                if not answered:
-                    stop_at(clock() + self._seconds)
-
-        async def answer(message: Message) -> None:
-            nonlocal answered
-            answered = True
-            stop_at(None)
-            await send(message)
-
-        try:
-            async with asyncio.timeout(self._seconds) as limit:
-                await self._app(scope, waiting, answer)
-        except TimeoutError:
-            if answered or not limit.expired():
-                raise
-            await answer_error(DeadlineExceeded())(scope, receive, send)
-
-
-def _too_large(max_bytes: int) -> RequestTooLarge:
-    return RequestTooLarge(
-        f"The request is larger than {max_bytes / 1e6:g} MB: send fewer or smaller photos, or less text, at a time."
-    )
-
-
-async def _drain(receive: Receive) -> None:
-    with suppress(TimeoutError):
-        async with asyncio.timeout(LINGER_S):
-            while (await receive()).get("more_body", False):
-                pass
+DEFAULT = Limits()

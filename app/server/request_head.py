@@ -5,6 +5,9 @@ from typing import Any
 
 from starlette.types import Scope
 
+OPERATIONS = frozenset({"/livez", "/readyz", "/metrics"})
+"""The addresses of `app.server.health`, which are asked every few seconds, and must answer when nothing else does."""
+
 
 def has_body(scope: Scope) -> bool:
     """Whether a body comes, though it may be empty."""

@@ -1,48 +1,15 @@
 """What a connection to PostgreSQL is made with: commits that are on disk, and no wait without an end."""
 
 import asyncio
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-import psycopg
-from psycopg import waiting
-from psycopg.abc import PQGen
 from sqlalchemy.engine import URL
+
+if TYPE_CHECKING:
+    from app.storage.postgresql_connection import BoundedConnection
 
 PATIENCE = 6
 """A statement may take so many times as long as one may wait for a lock: who deletes a catalog has much to do."""
-
-# Else psycopg gives a busy loop a turn where it has nothing to wait for, and SQLAlchemy, while it switches the
-# isolation level, loses the connection of a caller who leaves in that turn.
-waiting.MAX_BUSY_TIME = float("inf")
-
-Result = TypeVar("Result")
-
-
-class BoundedConnection(psycopg.AsyncConnection[Any]):
-    """A connection that gives up on a server which takes a statement and does not answer; psycopg waits for ever."""
-
-    timeout_s: float | None = None
-    patience_s: float | None = None
-
-    async def wait(self, gen: PQGen[Result], *args: Any, **kwargs: Any) -> Result:
-        """As psycopg's; it asks the server to stop as well, and leaves a server that does not even hear that.
-
-        Raises:
-            psycopg.OperationalError: there was no answer within `patience_s`.
-        """
-        try:
-            async with asyncio.timeout(self.patience_s):
-                return await super().wait(gen, *args, **kwargs)
-        except TimeoutError as error:
-            raise psycopg.OperationalError(f"no answer within {self.patience_s:g} s") from error
-
-    async def cancel_safe(self, *, timeout: float = 30.0) -> None:  # noqa: ASYNC109 - psycopg's own
-        """As psycopg's, which would wait for the statement's end also where nobody took the wish to cancel it."""
-        try:
-            await super().cancel_safe(timeout=min(timeout, self.timeout_s or timeout))
-        except psycopg.Error:
-            self.pgconn.finish()
-            raise
 
 
 class Connector:
@@ -64,7 +31,10 @@ class Connector:
             "async_creator_fn": self._connect,
         }
 
-    async def _connect(self, *args: Any, **kwargs: Any) -> BoundedConnection:
+    async def _connect(self, *args: Any, **kwargs: Any) -> "BoundedConnection":
+        # A site on SQLite does without psycopg, which takes long to import.
+        from app.storage.postgresql_connection import BoundedConnection  # noqa: PLC0415
+
         making = asyncio.create_task(BoundedConnection.connect(*args, **kwargs))
         try:
             connection = await asyncio.shield(making)

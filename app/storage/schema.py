@@ -4,14 +4,9 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
-import alembic.command
-import alembic.config
-import psycopg
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -20,6 +15,9 @@ import migrations
 from app.errors import SchemaChanged
 from app.storage.database import Database
 from app.storage.sqlite import prepare_sqlite
+
+if TYPE_CHECKING:
+    import psycopg
 
 WAIT_S = 10
 """So long a start or a command waits for a PostgreSQL that says nothing, or for others that set up the same file."""
@@ -44,14 +42,14 @@ def prepare(url: str) -> None:
         )
 
 
-def head() -> str | None:
+def head() -> str:
     """The revision of the schema that this version of Haja works with."""
-    return _script().get_current_head()
+    return revisions()[-1]
 
 
 def revisions() -> list[str]:
-    """The revisions that this version of Haja can migrate from, oldest first."""
-    return [revision.revision for revision in reversed(list(_script().walk_revisions()))]
+    """The revisions that this version of Haja can migrate from, oldest first: what the files' names begin with."""
+    return sorted(path.name.partition("_")[0] for path in (_folder() / "versions").glob("[0-9]*_*.py"))
 
 
 async def check(database: Database, revision: str | None) -> None:
@@ -75,12 +73,12 @@ def upgrade(url: str, revision: str = "head") -> None:
     """
     known_revision(url)
     with _explained(url):
-        alembic.command.upgrade(_config(url), revision)
+        _alembic("upgrade", url, revision)
 
 
 def downgrade(url: str, revision: str) -> None:
     """Bring the schema down to `revision`; `base` removes everything."""
-    alembic.command.downgrade(_config(url), revision)
+    _alembic("downgrade", url, revision)
 
 
 def sync_engine(url: str) -> Engine:
@@ -97,7 +95,7 @@ def sync_engine(url: str) -> Engine:
     return engine
 
 
-def _require_unicode(connection: psycopg.Connection, _record: object) -> None:
+def _require_unicode(connection: "psycopg.Connection", _record: object) -> None:
     encoding = connection.info.parameter_status("server_encoding")
     if encoding != "UTF8":
         raise SchemaError(
@@ -117,7 +115,8 @@ def known_revision(url: str) -> str | None:
         with _explained(url), _connect(engine) as connection:
             # In this order: where another service has just made the tables, it has written the revision, too.
             tables = inspect(connection).get_table_names()
-            current = MigrationContext.configure(connection).get_current_revision()
+            written = "SELECT version_num FROM alembic_version"
+            current: str | None = connection.scalar(text(written)) if "alembic_version" in tables else None
     finally:
         engine.dispose()
     if current is None and set(tables) - {"alembic_version"}:
@@ -152,15 +151,18 @@ def _explained(url: str) -> Iterator[None]:
         raise SchemaError(f"The database {shown} cannot be used: {str(error.orig).strip()}.") from error
 
 
-def _config(url: str) -> alembic.config.Config:
+def _alembic(direction: Literal["upgrade", "downgrade"], url: str, revision: str) -> None:
+    # Most starts and commands find the schema as it should be: they do without Alembic, which takes long to import.
+    import alembic.command  # noqa: PLC0415
+    import alembic.config  # noqa: PLC0415
+
     config = alembic.config.Config()
-    folder = str(Path(migrations.__file__).parent)
-    config.set_main_option("script_location", folder.replace("%", "%%"))  # Alembic fills in what a % begins
+    folder = str(_folder()).replace("%", "%%")  # Alembic fills in what a % begins
+    config.set_main_option("script_location", folder)
     config.set_main_option("path_separator", "os")
     config.attributes["url"] = url
-    return config
+    getattr(alembic.command, direction)(config, revision)
 
 
-@cache
-def _script() -> ScriptDirectory:
-    return ScriptDirectory.from_config(_config(""))
+def _folder() -> Path:
+    return Path(migrations.__file__).parent

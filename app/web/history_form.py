@@ -22,8 +22,8 @@ class HistoryForm(BaseModel):
     disagreement: bool = False
 
     def conditions(self) -> ClassificationFilter:
-        """The same for the service."""
-        return ClassificationFilter(
+        """The same for the service; unchecked, since a place that cannot be finds nothing and is shown again."""
+        return ClassificationFilter.model_construct(
             catalog=self.catalog or None,
             defect_class_id=self.defect_class_id or None,
             since=self._begin(self.since),

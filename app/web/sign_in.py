@@ -1,6 +1,6 @@
 """Signing in to the pages and out: with an API key, or at a sign-in provider."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import RedirectResponse
@@ -8,9 +8,11 @@ from fastapi.responses import RedirectResponse
 from app.access.cookies import Cookies
 from app.access.endpoints import Access
 from app.access.errors import SignInFailed
-from app.access.provider import SignInProvider
 from app.errors import Unauthenticated
 from app.web.endpoints import PageRoute, own_address, pages_of
+
+if TYPE_CHECKING:
+    from app.access.provider import SignInProvider
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
@@ -79,7 +81,7 @@ def _cookies(request: Request) -> Cookies:
     return request.app.state.cookies  # type: ignore[no-any-return]
 
 
-def _provider(request: Request) -> SignInProvider:
+def _provider(request: Request) -> "SignInProvider":
     provider: SignInProvider | None = request.app.state.sign_in_provider
     if provider is None:
         raise SignInFailed("This service has no sign-in provider: sign in with a key.")

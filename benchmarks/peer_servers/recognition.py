@@ -21,7 +21,9 @@ from torchvision import transforms  # type: ignore[import-untyped]
 from app.config import Settings
 from app.photos import reading
 from app.storage.sqlite import PAGE_BYTES
-from models.backbones import DEFAULT, load_backbone, load_features
+from models.backbones import load_backbone
+from models.networks.loading import load_network
+from models.options import DEFAULT
 from models.prototypes import probabilities, similarities
 
 BATCH = 8
@@ -49,7 +51,7 @@ class UsualEyes:
 
     def __init__(self, threads: int) -> None:
         torch.set_num_threads(threads)
-        manifest, self._features = load_features(DEFAULT)
+        manifest, self._features = load_network(DEFAULT)
         size = manifest.transform
         self._transform = transforms.Compose(
             [

@@ -1,7 +1,5 @@
 """Writing a checkpoint that the service loads: weights, hash, manifest and what its similarities mean."""
 
-import hashlib
-import json
 from dataclasses import asdict
 from pathlib import Path
 
@@ -15,8 +13,10 @@ from models.learning.episodes import EpisodeSampler
 from models.learning.evaluation import encode
 from models.learning.learners import Learner
 from models.learning.learners.pretrained import PretrainedBackbone
-from models.manifest import CheckpointError
-from models.networks.tensors import replace_file, write_tensors
+from models.manifest import CheckpointError, file_sha256
+from models.networks.graph_writer import write_graph, write_json
+from models.networks.network import EmbeddingNetwork, create_features
+from models.networks.tensors import fill, write_tensors
 
 
 def require_photos(validation: LabelledImages) -> None:
@@ -25,7 +25,7 @@ def require_photos(validation: LabelledImages) -> None:
 
 
 def write_checkpoint(path: Path, learner: Learner, validation: LabelledImages) -> None:
-    """Writes the learner's backbone as the manifest `path` with a safetensors file of the same name beside it.
+    """Writes the learner's backbone as the manifest `path`, with weights and graph of the same name beside it.
 
     Convolutions are stored in half precision. What reads the similarities is fitted inside each source of `validation`,
     photos of the transform's size (`models.learning.calibration`). The manifest comes last: without it, what an
@@ -48,13 +48,16 @@ def write_checkpoint(path: Path, learner: Learner, validation: LabelledImages) -
     by_source: dict[str, list[NDArray[np.float32]]] = {}
     for source, photos in zip(validation.sources, validation.indices().values(), strict=True):
         by_source.setdefault(source, []).append(encoded[photos])
+    # A network of its own: the graph is made on the CPU, wherever the learner is.
+    stored = create_features(backbone.manifest.architecture)
+    fill(weights, stored, {name: tensor.float() for name, tensor in small.items()})
+    graph = write_graph(EmbeddingNetwork(stored, backbone.manifest.transform).eval(), weights)
     manifest = {
         "name": path.stem,
         "architecture": backbone.manifest.architecture,
         "transform": asdict(backbone.manifest.transform),
         **asdict(calibrate(list(by_source.values()))),
-        "weights": {"file": weights.name, "sha256": hashlib.sha256(weights.read_bytes()).hexdigest()},
+        "weights": {"file": weights.name, "sha256": file_sha256(weights)},
+        "graph": asdict(graph),
     }
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
-    replace_file(path, partial)
+    write_json(path, manifest)

@@ -1,5 +1,7 @@
 """The embedding network as one torch module, from uint8 photos to unit vectors, so that both engines run the same."""
 
+from functools import cached_property
+
 import numpy as np
 import timm
 import torch
@@ -7,6 +9,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from models.manifest import CheckpointError, Transform
+from models.probes import probes
+
+SAME = 1e-4
+"""By how much the mean over places may stray from the embedding; both are computed in float32."""
 
 
 class EmbeddingNetwork(nn.Module):
@@ -21,6 +27,7 @@ class EmbeddingNetwork(nn.Module):
     def __init__(self, features: nn.Module, transform: Transform) -> None:
         super().__init__()
         self.features = features
+        self.transform = transform
         self.register_buffer("scale", 1.0 / (255.0 * torch.tensor(transform.std)).reshape(1, 3, 1, 1), persistent=False)
         self.register_buffer(
             "offset", (torch.tensor(transform.mean) / torch.tensor(transform.std)).reshape(1, 3, 1, 1), persistent=False
@@ -38,6 +45,19 @@ class EmbeddingNetwork(nn.Module):
         """What timm's network computes before it pools, [N, D, h, w] in a convolutional one, at any size of photo."""
         features: Tensor = self.features.forward_features(self.prepare(photos))  # type: ignore[operator]
         return features
+
+    @cached_property
+    def pools_features(self) -> bool:
+        """Whether the embedding is the mean of the feature map over places; tried, since no property of timm tells."""
+        if not hasattr(self.features, "forward_features"):
+            return False
+        photo = self.load(probes(self.transform.height, self.transform.width, 1))
+        with torch.inference_mode():
+            features, embedding = self.feature_map(photo), self.embed_views(self.prepare(photo))
+            if features.ndim != 4 or features.shape[1] != embedding.shape[1]:  # noqa: PLR2004
+                return False
+            pooled = nn.functional.normalize(features.float().mean((2, 3)), dim=1)
+            return bool((pooled - embedding).norm() < SAME)
 
     def load(self, photos: NDArray[np.uint8]) -> Tensor:
         """A batch of photos as a tensor, where the network is."""

@@ -1,6 +1,8 @@
 """Files of named tensors (safetensors): read whole, written so that a reader never sees half of one."""
 
+import json
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
@@ -17,6 +19,31 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
             return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"The checkpoint {path} cannot be read: {error}.") from error
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where in its file a tensor lies, in bytes."""
+
+    offset: int
+    length: int
+    is_half: bool
+
+
+def places(path: Path) -> dict[str, Place]:
+    """Where the tensors of a good file lie, by their names.
+
+    The layout: eight bytes, little endian, say how long the header is; the header, JSON; the tensors' bytes.
+    """
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
+    header.pop("__metadata__", None)
+    return {
+        name: Place(8 + length + tensor["data_offsets"][0], tensor["data_offsets"][1] - tensor["data_offsets"][0],
+                    tensor["dtype"] == "F16")
+        for name, tensor in header.items()
+    }  # fmt: skip
 
 
 def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> None:

@@ -5,6 +5,7 @@ from pydantic import ValidationError
 
 from app.access.service import is_loopback
 from app.config import Settings
+from app.server.limits import DEFAULT
 
 
 def _refusal(**values: object) -> str:
@@ -40,7 +41,7 @@ def test_values_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_a_photo_limit_above_the_request_limit_is_refused() -> None:
-    assert "HAJA_MAX_PHOTO_BYTES" in _refusal(max_photo_bytes=11, max_request_bytes=10)
+    assert "max_photo_bytes" in _refusal(max_photo_bytes=DEFAULT.request_bytes + 1)
 
 
 @pytest.mark.parametrize(
@@ -67,7 +68,7 @@ def test_the_driver_is_ours_to_choose() -> None:
     "values",
     [
         {"port": 65536}, {"port": -1}, {"queue_size": 0}, {"batch_size": 0}, {"decode_processes": 0},
-        {"engine": "tensorflow"}, {"precision": "int8"}, {"max_request_bytes": 0}, {"database_timeout_s": 0},
+        {"engine": "tensorflow"}, {"precision": "int8"}, {"max_photo_bytes": 0}, {"database_timeout_s": 0},
         {"log_level": "loud"},
     ],
 )  # fmt: skip

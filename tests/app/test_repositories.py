@@ -68,11 +68,11 @@ async def test_each_of_their_functions_is_called(
 ) -> None:
     answer = await _recognise(client)
     await _correct(client, answer)
-    await _work_in_batches(client)
+    await _work_in_batches(client, app, monkeypatch)
     named = settings.model_copy(update={"backbone": other.backbone_id.partition("@")[0]})
     async with any_services(named, Metrics(), other) as services:
         await _look_back(services, answer)
-        await _change_the_backbone(services, monkeypatch)
+        await _change_the_backbone(services)
     await classify(client, photo("rust", 40))
     await _remove(client)
     await _hand_out_keys(client, app)
@@ -118,7 +118,15 @@ async def _correct(client: httpx.AsyncClient, answer: str) -> None:
     assert (await client.get("/v1/classifications/export.xlsx")).status_code == 200
 
 
-async def _work_in_batches(client: httpx.AsyncClient) -> None:
+async def _work_in_batches(client: httpx.AsyncClient, app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a network that is away at first."""
+    embed = app.state.embedder.embed
+
+    async def fail_once(_: Any) -> Any:
+        monkeypatch.setattr(app.state.embedder, "embed", embed)
+        raise EmbedderUnavailable("Not now.")
+
+    monkeypatch.setattr(app.state.embedder, "embed", fail_once)
     sent = await client.post(f"{CLASSIFICATIONS}/batch", files=files(photos("crack", range(10, 12))))
     job = f"/v1/jobs/{sent.json()['id']}"
     assert "event: finished" in (await client.get(f"{job}/events")).text
@@ -131,21 +139,13 @@ async def _look_back(services: Services, answer: str) -> None:
     assert (await services.replays.replay(UUID(answer))).differences == []
 
 
-async def _change_the_backbone(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As `haja reembed` does, with a network that is away at first."""
+async def _change_the_backbone(services: Services) -> None:
+    """As `haja reembed` does."""
     assert await services.reembedding.catalogs() == ["default", "tower"]
     async with services.database.writing() as session:
         await services.remember_backbone(session)
     job_id = await services.reembedding.begin("default")
     assert job_id is not None
-
-    async def fail(_: Any) -> Any:
-        raise EmbedderUnavailable("Not now.")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(services.embedders.own, "embed", fail)
-        with pytest.raises(EmbedderUnavailable):
-            await services.reembedding.work_once(job_id)
     while await services.reembedding.work_once(job_id):
         pass
     await services.preloader.look()

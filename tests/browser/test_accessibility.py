@@ -13,7 +13,10 @@ from tests.browser.steps import payloads, register_drawn, take
 from tests.drawn import photo, photos
 from tests.rest import CLASSES, created, files
 
-pytestmark = pytest.mark.only_on("sqlite", "pages see a database through services that are tried on both")
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.only_on("sqlite", "pages see a database through services that are tried on both"),
+]
 
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]

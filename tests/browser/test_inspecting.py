@@ -17,6 +17,7 @@ pytestmark = pytest.mark.only_on("sqlite", "pages see a database through service
 SOURCE = Path(__file__).parents[3] / "shared" / "data" / "validation" / "masonry_historic"
 
 
+@pytest.mark.long
 def test_five_real_photos_and_the_next_one_is_recognised(page: Page, server: str) -> None:
     if not SOURCE.is_dir():
         pytest.skip(f"the shared photos are not at {SOURCE}")
@@ -68,6 +69,7 @@ def test_a_corrected_photo_is_learned(page: Page, server: str) -> None:
     assert newest["predictions"][0]["similarity"] > likeness  # type: ignore[index]
 
 
+@pytest.mark.long
 def test_one_tap_confirms_and_a_note_is_kept(page: Page, server: str) -> None:
     register_drawn(server, "crack", "rust")
     page.goto("/")
@@ -101,6 +103,7 @@ def test_a_script_as_a_name_does_nothing(page: Page, server: str) -> None:
         assert page.locator("main script:not([type='application/json']), main img[onerror]").count() == 0
 
 
+@pytest.mark.long
 def test_a_large_photo_goes_up_small_upright_and_with_its_time(page: Page, server: str) -> None:
     register_drawn(server, "crack", "rust")
     image = Image.fromarray(np.asarray(pixels("crack", 3, 1500, 2400)))
@@ -117,6 +120,7 @@ def test_a_large_photo_goes_up_small_upright_and_with_its_time(page: Page, serve
     assert kept["taken_at"] == "2026-11-20T08:30:00+09:00"  # type: ignore[index]
 
 
+@pytest.mark.long
 def test_the_position_is_noted_where_the_visitor_wants_it(context: BrowserContext, page: Page, server: str) -> None:
     register_drawn(server, "crack", "rust")
     context.grant_permissions(["geolocation"])
@@ -133,6 +137,7 @@ def test_the_position_is_noted_where_the_visitor_wants_it(context: BrowserContex
     assert places == [(37.5665, 126.978), (None, None)]
 
 
+@pytest.mark.long
 def test_the_catalog_is_kept_on_the_pages(page: Page, server: str) -> None:
     register_drawn(server, "crack", "rust")
     page.goto("/catalog")
@@ -173,6 +178,7 @@ def test_the_catalog_is_kept_on_the_pages(page: Page, server: str) -> None:
     ]
 
 
+@pytest.mark.long
 def test_the_history_is_filtered(page: Page, server: str) -> None:
     register_drawn(server, "crack", "rust")
     page.goto("/")
@@ -198,6 +204,7 @@ def test_the_history_is_filtered(page: Page, server: str) -> None:
     expect(page.get_by_text("No photo meets these conditions.")).to_be_visible()
 
 
+@pytest.mark.long
 def test_both_languages(context: BrowserContext, page: Page, server: str) -> None:
     register_drawn(server, "crack", title_ko="균열", title_en="Crack")
     page.goto("/")
@@ -217,6 +224,7 @@ def test_both_languages(context: BrowserContext, page: Page, server: str) -> Non
     korean.close()
 
 
+@pytest.mark.long
 def test_the_page_of_the_interface_works_under_its_policy(page: Page) -> None:
     page.goto("/docs")
     expect(page.locator(".opblock").first).to_be_visible()

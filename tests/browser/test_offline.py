@@ -13,7 +13,10 @@ from tests.browser.steps import history, register_drawn, take
 from tests.conftest import MakeSettings
 from tests.drawn import photo
 
-pytestmark = pytest.mark.only_on("sqlite", "pages see a database through services that are tried on both")
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.only_on("sqlite", "pages see a database through services that are tried on both"),
+]
 
 
 def _phone(playwright: Playwright, folder: Path, *, offline: bool = False) -> BrowserContext:

@@ -64,6 +64,7 @@ def test_an_inspector_signs_in_works_and_signs_out(page: Page, server: str, admi
     assert page.evaluate(KEPT_PAGES) == 0
 
 
+@pytest.mark.long
 def test_photos_wait_while_nobody_is_signed_in(
     page: Page, server: str, admin: dict[str, str], settings: Settings
 ) -> None:

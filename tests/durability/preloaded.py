@@ -6,10 +6,11 @@ lose (OpenVINO does), and a service starts in a fraction of a second instead of 
 
 import torch
 
-from app.commands import main
+from app.commands import backup, check, failures, main, serve
 from models.backbones import load_backbone
 
 torch.set_num_threads(1)
 
 MAIN = main.main
+COMMANDS = (backup, check, failures, serve)
 BACKBONE = load_backbone(engine="torch", precision="f32", threads=1)

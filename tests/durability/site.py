@@ -77,7 +77,7 @@ class Site:
     def __init__(self, folder: Path, url: str, blobs: Mapping[str, str], tally: Tally) -> None:
         self._url = url
         self.tally = tally
-        environment = {"HAJA_PORT": "0", "HAJA_DATABASE_URL": url, "HAJA_DATABASE_TIMEOUT_S": "10", **blobs}
+        environment = {"HAJA_PORT": "0", "HAJA_DATABASE_URL": url, "HAJA_DATABASE_TIMEOUT_S": "60", **blobs}
         self.service = Killable(folder, environment)
         self.service.start()
         self.client = httpx.Client(timeout=60)

@@ -31,7 +31,7 @@ def proxy(database_url: str) -> Iterator[CuttingProxy]:
 
 @pytest.fixture
 def settings(make_settings: MakeSettings, proxy: CuttingProxy) -> Settings:
-    return make_settings(database_url=proxy.url, database_timeout_s=0.3)
+    return make_settings(database_url=proxy.url, database_timeout_s=2)
 
 
 class TestCutAtCommit:
@@ -127,7 +127,7 @@ async def test_a_server_that_freezes_and_thaws(remote: httpx.AsyncClient, proxy:
     await register(remote, "crack", [photo()])
     told = await classify(remote, photo(seed=1))
     proxy.freeze()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         answers = await asyncio.gather(
             *(remote.get("/v1/classifications") for _ in range(12)),
             *(remote.post(CLASSIFICATIONS, files=files([photo(seed=2)], "photo")) for _ in range(4)),

@@ -16,8 +16,6 @@ from tests.durability.site import WELL, Fate, Request, Site, Tally
 from tests.postgresql import PostgresServer
 from tests.seaweed import KEYS, SeaweedServer
 
-pytestmark = pytest.mark.torture
-
 Runs = Callable[[int, int], int]
 OpenSite = Callable[[], contextlib.AbstractContextManager[Site]]
 
@@ -186,6 +184,7 @@ class Torture(RuleBasedStateMachine):
         self.site.do(request, fate)
 
 
+@pytest.mark.torture
 def test_anything_in_any_order_with_kills_in_between(open_site: OpenSite, variant: str, runs: Runs) -> None:
     if runs(0, 1) == 0 and variant not in {VARIANTS[0], VARIANTS[-1]}:
         pytest.skip("the short form takes two of the four variants")
@@ -247,6 +246,18 @@ EVERY: dict[str, Callable[[Requests, Site], Request]] = {
 }
 
 
+@pytest.mark.parametrize("variant", VARIANTS[:1])
+def test_a_registration_killed_before_and_after_its_commit(open_site: OpenSite) -> None:
+    with open_site() as site:
+        requests = Requests(site)
+        make = partial(EVERY["register"], requests, site)
+        passed = site.points(make())
+        assert passed[-2:] == ["before COMMIT", "after COMMIT"]
+        for point in (len(passed) - 1, len(passed)):
+            site.kill_at(make, point)
+
+
+@pytest.mark.torture
 def test_every_kind_of_request_killed_at_every_point(open_site: OpenSite, variant: str, runs: Runs) -> None:
     """The short form takes two points of each kind on one variant; they are counted on the same request done well."""
     is_long = runs(0, 1) == 1

@@ -11,6 +11,7 @@ import safetensors.torch
 import torch
 
 from models.backbones import Backbone, load_backbone
+from models.graph import FORMAT
 from models.manifest import CHECKPOINTS, CheckpointError, HeadName, Manifest, Reading, Transform, Weights, read_manifest
 from models.networks.network import create_features
 from models.networks.weights import load_weights
@@ -46,6 +47,8 @@ def test_the_shipped_manifest_can_be_read() -> None:
     assert 0 < manifest.unknown_margin < 1
     assert manifest.weights is not None
     assert len(manifest.weights.sha256) == 64
+    assert manifest.graph is not None
+    assert (manifest.graph.format, len(manifest.graph.sha256)) == (FORMAT, 64)
 
 
 @pytest.mark.parametrize("field", ["name", "architecture", "transform", "readings", "unknown_margin", "weights"])
@@ -68,6 +71,8 @@ def test_a_missing_field_is_named(tmp_path: Path, field: str) -> None:
         {"weights": {"file": "a.safetensors"}},
         {"weights": {"file": "a.safetensors", "sha256": "0", "colour": "red"}},
         {"weights": "a.safetensors"},
+        {"graph": {"file": "a.onnx", "sha256": "0"}},
+        {"graph": "a.onnx"},
     ],
 )
 def test_a_field_that_is_misstated_is_refused(tmp_path: Path, changes: dict[str, Any]) -> None:
@@ -94,7 +99,7 @@ def _manifest(folder: Path, weights: Weights | None, architecture: str = SMALL) 
     transform = Transform(64, 64, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
     reading = Reading(0.05, 0.0, {1: (0.0,) * 51})
     readings: dict[HeadName, Reading] = {"prototypes": reading, "ridge": reading}
-    return Manifest("mine", architecture, transform, 0.5, 0.2, readings, weights, folder)
+    return Manifest("mine", architecture, transform, 0.5, 0.2, readings, weights, folder=folder)
 
 
 def test_weights_beside_the_manifest_are_loaded(tmp_path: Path) -> None:
@@ -145,7 +150,7 @@ def test_the_id_depends_on_weights_and_transform_and_not_on_the_engine(tmp_path:
 
     def identify(transform: Transform, weights: Weights, architecture: str = SMALL) -> str:
         manifest = replace(_manifest(tmp_path, weights, architecture), transform=transform)
-        return Backbone(manifest, same.engine, same.network).backbone_id if transform.height == 224 else ""
+        return Backbone(manifest, same.engine).backbone_id if transform.height == 224 else ""
 
     plain = Transform(224, 224, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
     ids = [

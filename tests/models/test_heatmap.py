@@ -7,10 +7,10 @@ from numpy.typing import NDArray
 from app.drawing import DRAWN_DEFECTS, draw
 from app.photos.reading import decode, encode_jpeg, enlarge
 from models.backbones import Backbone
-from models.engines import probes
 from models.heatmap import enlarged, evidence, positive_share
 from models.heatmap_picture import OPACITY, layer, on_photo
 from models.manifest import Transform
+from models.probes import probes
 from models.prototypes import embedding_sum, l2_normalise, probabilities, prototype
 
 TEMPERATURE = 0.05

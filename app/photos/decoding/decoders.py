@@ -24,6 +24,9 @@ TRIES = 2
 
 Result = TypeVar("Result")
 
+TIMEOUT_S = 10.0
+"""What one photo may take before its decoder is ended."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -34,7 +37,7 @@ class Decoders:
     each, so that the event loop never does.
     """
 
-    def __init__(self, *, processes: int, timeout_s: float, max_pixels: int) -> None:
+    def __init__(self, *, processes: int, max_pixels: int, timeout_s: float = TIMEOUT_S) -> None:
         self.processes = processes
         self._timeout_s = timeout_s
         self._max_pixels = max_pixels

@@ -4,7 +4,7 @@ from typing import Self
 
 from typing_extensions import override
 
-from models.backbones import load_features
+from models.networks.loading import load_network
 from models.networks.network import EmbeddingNetwork
 
 
@@ -15,7 +15,7 @@ class PretrainedBackbone(EmbeddingNetwork):
     """
 
     def __init__(self, checkpoint: str) -> None:
-        manifest, features = load_features(checkpoint)
+        manifest, features = load_network(checkpoint)
         super().__init__(features, manifest.transform)
         self.manifest = manifest
         self.dimension = int(features.num_features)  # type: ignore[arg-type]

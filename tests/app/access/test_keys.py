@@ -96,6 +96,7 @@ async def test_a_key_never_widens_itself(client: httpx.AsyncClient, make_key: Ma
 
 
 @pytest.mark.usefixtures("theirs")
+@pytest.mark.both_databases
 async def test_admins_of_a_catalog_see_and_revoke_its_keys_only(
     client: httpx.AsyncClient, make_key: MakeKey, root: dict[str, str]
 ) -> None:
@@ -116,6 +117,7 @@ async def test_admins_of_a_catalog_see_and_revoke_its_keys_only(
     assert (await client.delete(f"/v1/keys/{own['id']}", headers=root)).status_code == 204
 
 
+@pytest.mark.both_databases
 async def test_an_address_belongs_to_one_key(
     client: httpx.AsyncClient, make_key: MakeKey, root: dict[str, str]
 ) -> None:
@@ -124,6 +126,7 @@ async def test_an_address_belongs_to_one_key(
     problem(await client.post("/v1/keys", json=wanted, headers=root), 409, "email-taken")
 
 
+@pytest.mark.both_databases
 async def test_a_key_whose_catalog_is_gone_may_nothing(
     client: httpx.AsyncClient, mine: Things, make_key: MakeKey, root: dict[str, str]
 ) -> None:

@@ -27,6 +27,7 @@ async def _walk(client: httpx.AsyncClient, address: str, limit: int) -> list[lis
             return pages
 
 
+@pytest.mark.both_databases
 async def test_lists_are_cut_into_pages_without_gap_or_repetition(client: httpx.AsyncClient) -> None:
     catalogs = [(await client.get("/v1/catalogs/default")).json()["id"]]
     catalogs += [created(await client.post("/v1/catalogs", json={"name": f"c{number}"}))["id"] for number in range(6)]
@@ -44,6 +45,7 @@ async def test_lists_are_cut_into_pages_without_gap_or_repetition(client: httpx.
     ]  # fmt: skip
 
 
+@pytest.mark.both_databases
 async def test_the_history_is_newest_first_and_does_not_shift_while_photos_come_in(client: httpx.AsyncClient) -> None:
     await register(client, "crack", [photo()])
     told = [(await classify(client, photo(seed=seed)))["id"] for seed in range(5)][::-1]
@@ -55,6 +57,7 @@ async def test_the_history_is_newest_first_and_does_not_shift_while_photos_come_
     assert [len(page) for page in await _walk(client, "/v1/classifications", 4)] == [4, 2]
 
 
+@pytest.mark.both_databases
 async def test_a_cursor_outlives_the_item_it_was_cut_at(client: httpx.AsyncClient) -> None:
     made = [(await register(client, f"class {number}", [photo(seed=number)]))["id"] for number in range(4)]
     address = "/v1/catalogs/default/defect-classes"

@@ -11,6 +11,7 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import update
 
+from app.backbones import repository
 from app.backbones import service as reembedding
 from app.config import Settings
 from app.errors import EmbedderUnavailable
@@ -105,7 +106,7 @@ async def test_a_catalog_is_switched_and_back_while_it_answers(
     assert await find_faults(app.state.database, app.state.blobs) == []
 
 
-async def test_workers_share_a_job_and_what_one_left_is_done_by_another(
+async def test_what_one_left_is_done_by_another_and_two_at_once_do_no_harm(
     client: httpx.AsyncClient,
     settings: Settings,
     moving: Services,
@@ -124,8 +125,9 @@ async def test_workers_share_a_job_and_what_one_left_is_done_by_another(
         assert await moving.reembedding.work_once(job_id)
         assert await second.reembedding.work_once(job_id)
         assert (await client.get(f"/v1/jobs/{job_id}")).json()["done"] == 4
-        # A third died with two photos in hand; its time has run out.
-        execute(settings.database_url, "UPDATE job_items SET claimed_until = '2020-01-01' WHERE position IN (4, 5)")
+        # Two at once, on the same photos.
+        assert all(await asyncio.gather(*(each.reembedding.work_once(job_id) for each in (moving, second))))
+        assert (await client.get(f"/v1/jobs/{job_id}")).json()["done"] >= 6
         while await second.reembedding.work_once(job_id):
             pass
         # A service has the new backbone before the first photo needs it.
@@ -172,12 +174,13 @@ async def test_an_example_that_cannot_be_embedded_keeps_the_catalog_where_it_is(
     assert await moving.reembedding.switch("default") == []
 
 
+@pytest.mark.both_databases
 async def test_a_change_in_the_middle_of_the_switch_counts(
     client: httpx.AsyncClient, app: FastAPI, moving: Services, other: Backbone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = await register(client, "crack", photos("crack", range(3)))
     await _embed(moving)
-    total = moving.reembedding._rows.missing
+    total = repository.missing
     looked: list[int] = []
 
     async def remove_then(*arguments: Any) -> Any:
@@ -187,7 +190,7 @@ async def test_a_change_in_the_middle_of_the_switch_counts(
             await client.delete(f"/v1/support-photos/{made['photos'][0]['support_photo_id']}")
         return found
 
-    monkeypatch.setattr(moving.reembedding._rows, "missing", remove_then)
+    monkeypatch.setattr(repository, "missing", remove_then)
     assert await moving.reembedding.switch("default") == []
     assert looked
     described = (await client.get(f"/v1/defect-classes/{made['id']}")).json()
@@ -202,7 +205,7 @@ async def test_photos_that_were_embedded_before_the_switch_are_asked_for_again(
 ) -> None:
     made = await register(client, "crack", photos("crack", range(3)))
     await _embed(moving)
-    intake = app.state.catalog_service._intake
+    intake = app.state.catalog_service._photos.intake
     take_all = intake.take_all
 
     async def switch_then(*arguments: Any) -> Any:

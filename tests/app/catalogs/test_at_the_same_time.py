@@ -5,12 +5,15 @@ import random
 from collections import Counter
 
 import httpx
+import pytest
 from fastapi import FastAPI
 
 from app.config import Settings
 from app.maintenance.check import find_faults
 from tests.drawn import photo, photos
 from tests.rest import classify, created, execute, files, register
+
+pytestmark = pytest.mark.both_databases
 
 WRITERS = 8
 STEPS = 25

@@ -33,6 +33,7 @@ async def test_catalogs_do_not_see_each_others_classes(client: httpx.AsyncClient
     assert here["predictions"][0]["defect_class"]["id"] != there["predictions"][0]["defect_class"]["id"]
 
 
+@pytest.mark.both_databases
 async def test_a_deleted_catalog_takes_its_classes_photos_and_history_along(
     client: httpx.AsyncClient, settings: Settings
 ) -> None:
@@ -60,6 +61,7 @@ async def test_the_default_catalog_stays(client: httpx.AsyncClient, settings: Se
     assert (await client.patch("/v1/catalogs/default", json={"title_en": "Ours"})).json()["title_en"] == "Ours"
 
 
+@pytest.mark.both_databases
 async def test_two_catalogs_cannot_share_a_name(client: httpx.AsyncClient, settings: Settings) -> None:
     created(await client.post("/v1/catalogs", json={"name": "tower-b"}))
     with nothing_stored(settings):
@@ -109,6 +111,7 @@ async def test_every_call_on_an_unknown_catalog_is_404(client: httpx.AsyncClient
     "address",
     ["/v1/catalogs/%00", "/v1/classifications?catalog=%00", "/v1/catalogs/a%00b/defect-classes", "/v1/catalogs/%FF"],
 )
+@pytest.mark.both_databases
 async def test_characters_that_no_name_has_find_nothing(client: httpx.AsyncClient, address: str) -> None:
     """SQLite compares a NUL like any other character; PostgreSQL's protocol has no place for it."""
     answer = await client.get(address)

@@ -6,7 +6,6 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from app.catalogs.history import HistoryRepository
 from app.catalogs.past import index_of, supports_at
 from app.catalogs.prototype_cache import PrototypeIndex
 from app.catalogs.support_cache import Supports
@@ -18,7 +17,7 @@ from tests.rest import CLASSES, created, execute, files, register, row_counts
 
 async def _past(app: FastAPI, catalog_id: UUID, version: int) -> list[Supports]:
     async with app.state.database.reading() as session:
-        return await supports_at(session, HistoryRepository(), catalog_id, app.state.embedder.backbone_id, version)
+        return await supports_at(session, catalog_id, app.state.embedder.backbone_id, version)
 
 
 def _said(index: PrototypeIndex) -> dict[str, tuple[float | None, bytes, int, float]]:

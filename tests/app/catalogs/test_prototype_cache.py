@@ -11,7 +11,6 @@ import pytest
 from fastapi import FastAPI
 
 from app.catalogs.prototype_cache import Candidate, PrototypeCache, PrototypeIndex
-from app.catalogs.repository import CatalogRepository
 from app.errors import CatalogNotFound
 from tests.drawn import photo
 from tests.rest import CLASSES, created, files, register
@@ -31,7 +30,7 @@ def _content(index: PrototypeIndex) -> dict[UUID, tuple[Candidate, bytes]]:
 
 
 async def _fresh(app: FastAPI, catalog_id: UUID, version: int) -> PrototypeIndex:
-    cache = PrototypeCache(app.state.database, CatalogRepository())
+    cache = PrototypeCache(app.state.database)
     return await cache.index(catalog_id, version)
 
 

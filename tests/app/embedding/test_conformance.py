@@ -18,7 +18,7 @@ from app.embedding.refusals import MAPS
 from app.errors import EmbedderUnavailable, QueueFull
 from app.metrics import Metrics
 from models.backbones import Backbone
-from models.engines import probes
+from models.probes import probes
 from tests import ray_cluster
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -80,7 +80,10 @@ async def _open(kind: str, backbone: Backbone, request: pytest.FixtureRequest) -
     return Subject(await open_ray_embedder(settings, metrics), metrics, cluster.held)
 
 
-@pytest_asyncio.fixture(params=["local", "ray"], scope="module", loop_scope="module")
+EMBEDDERS = ["local", pytest.param("ray", marks=pytest.mark.long)]
+
+
+@pytest_asyncio.fixture(params=EMBEDDERS, scope="module", loop_scope="module")
 async def subject(request: pytest.FixtureRequest, backbone: Backbone) -> AsyncIterator[Subject]:
     opened = await _open(request.param, backbone, request)
     yield opened
@@ -182,7 +185,7 @@ async def test_those_who_want_features_are_bounded_and_hold_up_nobody_else(subje
     assert len(await asyncio.gather(*maps)) == MAPS
 
 
-@pytest.mark.parametrize("kind", ["local", "ray"])
+@pytest.mark.parametrize("kind", EMBEDDERS)
 async def test_closing_fails_those_who_wait_and_those_who_come_later(
     kind: str, backbone: Backbone, photos: Pixels, request: pytest.FixtureRequest
 ) -> None:

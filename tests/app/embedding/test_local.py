@@ -14,7 +14,7 @@ from app.embedding.refusals import MAPS
 from app.errors import EmbedderUnavailable, HeatmapUnavailable, QueueFull
 from app.metrics import Metrics
 from models.backbones import Backbone, NoFeatureMapError
-from models.engines import probes
+from models.probes import probes
 
 Pixels = NDArray[np.uint8]
 BATCH, QUEUE = 4, 12

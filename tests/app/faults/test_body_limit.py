@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from app.config import Settings
+from app.server.limits import Limits
 from tests.conftest import MakeSettings
 from tests.drawn import photo
 from tests.rest import CLASSES, CLASSIFICATIONS, files, nothing_stored, problem, register, still_answers
@@ -18,12 +19,17 @@ LIMIT = 300_000
 
 @pytest.fixture
 def settings(make_settings: MakeSettings) -> Settings:
-    return make_settings(max_request_bytes=LIMIT, max_photo_bytes=LIMIT)
+    return make_settings(max_photo_bytes=LIMIT)
+
+
+@pytest.fixture
+def limits() -> Limits:
+    return Limits(request_bytes=LIMIT)
 
 
 def test_the_limits_that_are_promised_are_the_defaults(make_settings: MakeSettings) -> None:
     made = make_settings()
-    assert (made.max_photo_bytes, made.max_request_bytes) == (32_000_000, 200_000_000)
+    assert (made.max_photo_bytes, Limits().request_bytes) == (32_000_000, 200_000_000)
     assert made.max_photo_pixels == 64_000_000
 
 

@@ -9,8 +9,11 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from app.errors import QueueFull
 from app.maintenance import check
-from app.server.limits import Deadline
+from app.server.admission import Admission
+from app.server.concurrency_limit import ConcurrencyLimit
+from app.server.limits import Limits
 from tests.drawn import photo, photos
 from tests.rest import CLASSES, classify, created, files
 
@@ -25,7 +28,8 @@ async def test_the_deadline_may_fall_at_any_moment_of_a_registration(
     whole = 60.0  # seconds that the last one took which was not given up: the first take longer than all others
     told: Counter[int] = Counter()
     for number in range(runs(20, 400)):
-        hurried = httpx.ASGITransport(Deadline(app, chance.uniform(0, 1.2) * whole))
+        hurry = Limits(work_s=chance.uniform(0, 1.2) * whole)
+        hurried = httpx.ASGITransport(Admission(app, ConcurrencyLimit(1, QueueFull), hurry))
         request = {
             "data": {"name": f"class {number}"},
             "files": files(photos("rust", range(number * 3, number * 3 + 3))),

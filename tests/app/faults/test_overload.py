@@ -1,4 +1,4 @@
-"""More photos than the service takes in: the surplus is told so at the door."""
+"""More photos than the service takes in: the surplus is told so, unread."""
 
 import asyncio
 from collections import Counter
@@ -40,7 +40,7 @@ async def test_a_full_queue_answers_429_and_takes_photos_again_afterwards(
     await classify(remote, photo())
 
 
-async def test_the_quick_refusal_says_what_the_one_at_the_door_does(remote: httpx.AsyncClient) -> None:
+async def test_the_quick_refusal_says_what_the_later_one_does(remote: httpx.AsyncClient) -> None:
     await register(remote, "crack", [photo()])
     slow = encode(pixels("crack", 1, 1200, 1600))
     form = remote.build_request("POST", CLASSIFICATIONS, files=files([slow], "photo"))
@@ -55,15 +55,15 @@ async def test_the_quick_refusal_says_what_the_one_at_the_door_does(remote: http
         sent = [remote.post(CLASSIFICATIONS, content=each, headers=media_type) for each in content]
         return [answer for answer in await asyncio.gather(*sent) if answer.status_code == 429]
 
-    at_the_door, quick = await asyncio.gather(refusals(chunked=True), refusals(chunked=False))
+    later, quick = await asyncio.gather(refusals(chunked=True), refusals(chunked=False))
     told = [
         (
             {name: value for name, value in answer.headers.items() if name not in OF_ONE_ANSWER},
             {name: value for name, value in problem(answer, 429, "queue-full").items() if name != "request_id"},
         )
-        for answer in (*at_the_door, *quick)
+        for answer in (*later, *quick)
     ]
-    assert at_the_door
+    assert later
     assert quick
     assert all(each == told[0] for each in told)
     ids = {answer.headers["x-request-id"] for answer in quick}

@@ -256,7 +256,7 @@ async def test_callers_who_hang_up_leave_no_connection_behind(
 class TestLocked:
     @pytest.fixture
     def settings(self, make_settings: MakeSettings) -> Settings:
-        return make_settings(database_timeout_s=0.3)
+        return make_settings(database_timeout_s=2)
 
     async def test_nobody_waits_for_ever_behind_another_program(
         self,

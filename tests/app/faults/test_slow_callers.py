@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from app.config import Settings
+from app.server.limits import Limits
 from tests.conftest import MakeSettings
 from tests.drawn import encode, photo, pixels
 from tests.rest import CLASSIFICATIONS, classify, files, problem, register, row_counts
@@ -59,7 +60,7 @@ async def test_200_slow_connections_starve_nobody(
 
 
 @pytest.mark.only_on("sqlite", "no database is asked by those who are slow")
-@pytest.mark.parametrize("settings", [{"head_timeout_s": 1.0, "body_pause_s": 1.0}], indirect=True)
+@pytest.mark.parametrize("limits", [Limits(head_s=1.0, body_pause_s=1.0)])
 async def test_slow_connections_are_told_so_and_end(
     remote: httpx.AsyncClient, slow: list[asyncio.StreamReader]
 ) -> None:

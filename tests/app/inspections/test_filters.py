@@ -47,6 +47,7 @@ async def told(client: httpx.AsyncClient) -> tuple[dict[str, str], dict[str, str
     return classes, answers
 
 
+@pytest.mark.both_databases
 async def test_filters_find_what_they_should(client: httpx.AsyncClient) -> None:
     """On any database."""
     classes, answers = await told(client)
@@ -93,6 +94,7 @@ async def places(client: httpx.AsyncClient) -> list[dict[str, Any]]:
     return sent[::-1]
 
 
+@pytest.mark.both_databases
 async def test_pages_of_what_is_filtered(client: httpx.AsyncClient, places: list[dict[str, Any]]) -> None:
     query, items = {"place": "0f", "limit": "2"}, []
     while True:
@@ -123,6 +125,7 @@ async def test_conditions_that_make_no_sense(client: httpx.AsyncClient, query: d
     problem(await client.get("/v1/classifications", params=query), 422, "request-invalid")
 
 
+@pytest.mark.both_databases
 async def test_answers_of_an_older_database_are_found_by_class(client: httpx.AsyncClient, settings: Settings) -> None:
     made = await register(client, "crack", [photo()])
     answer = await classify(client, photo())

@@ -15,7 +15,6 @@ from app.config import Settings
 from app.drawing import draw
 from app.photos.reading import encode_jpeg
 from models.backbones import Backbone
-from models.networks.network import EmbeddingNetwork
 from tests.drawn import encode, photo, photos, pixels, save
 from tests.rest import classify, execute, nothing_stored, problem, register
 
@@ -171,11 +170,11 @@ async def test_what_the_network_cannot_do_or_has_no_room_for(
         raise MemoryError("secret")
 
     with monkeypatch.context() as patch:
-        patch.setattr(EmbeddingNetwork, "feature_map", fail)
+        patch.setattr(backbone.engine, "feature_map", fail)
         failed = await client.get(_address(judged))
         assert "secret" not in problem(failed, 503, "embedder-unavailable")["detail"]
     with monkeypatch.context() as patch:
-        patch.setattr(backbone, "_pools_features", False)
+        patch.setattr(backbone.engine, "feature_map", lambda _photos: None)
         problem(await client.get(_address(judged)), 501, "heatmap-unavailable")
     assert (await client.get(_address(judged))).status_code == 200
 

@@ -13,15 +13,12 @@ from fastapi import FastAPI
 from numpy.typing import NDArray
 from sqlalchemy import select, update
 
-from app.catalogs.history import HistoryRepository
 from app.config import Settings
 from app.errors import EmbedderUnavailable
 from app.inspections.errors import ClassificationNotFound
 from app.inspections.replay import PastNotKept, Replay, ReplayService
 from app.inspections.tables import Classification
-from app.photos.blobs.in_database import DatabaseBlobs
 from app.photos.errors import PhotoNotFound
-from app.photos.repository import ArchiveRepository
 from tests.app.catalogs.test_prototype_cache import History
 from tests.drawn import KINDS, photo, photos
 from tests.rest import CLASSIFICATIONS, classify, created, execute, files, nothing_stored, register
@@ -32,11 +29,8 @@ Replaying = Callable[[Any], Any]
 @pytest.fixture
 def replay(app: FastAPI) -> Replaying:
     """Replay the classification with this id."""
-    archive = ArchiveRepository(DatabaseBlobs(app.state.database))
     inspections = app.state.inspection_service
-    service = ReplayService(
-        app.state.database, inspections, HistoryRepository(), archive, inspections._intake, inspections._embedders
-    )
+    service = ReplayService(app.state.database, inspections, inspections._photos)
 
     async def call(classification_id: str) -> Replay:
         return await service.replay(uuid.UUID(classification_id))

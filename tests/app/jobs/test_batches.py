@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import time
 import uuid
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,6 +16,7 @@ from sqlalchemy import update
 from app.config import Settings
 from app.errors import EmbedderUnavailable
 from app.jobs import receiving, repository, worker
+from app.jobs.service import WATCH_S
 from app.jobs.tables import Job, JobItem
 from app.jobs.worker import BatchWorker
 from app.maintenance.check import find_faults
@@ -180,14 +183,49 @@ async def test_deleting_a_job_stops_it_and_keeps_what_was_answered(
     assert await find_faults(app.state.database, app.state.blobs) == []
 
 
+async def test_all_who_follow_jobs_share_one_look_at_the_database(
+    client: httpx.AsyncClient, app: FastAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await _register(client)
+    looks: list[set[uuid.UUID]] = []
+    look = repository.some_jobs
+
+    async def counted(session: Any, job_ids: set[uuid.UUID]) -> Any:
+        looks.append(job_ids)
+        return await look(session, job_ids)
+
+    monkeypatch.setattr(repository, "some_jobs", counted)
+    async with _stopped(app):
+        jobs = [await _send(client, photos("crack", range(start, start + 2))) for start in (5, 7)]
+        followers = [asyncio.create_task(_finished(client, job)) for job in [*jobs, jobs[0], jobs[0], jobs[1]]]
+        deleted = await _send(client, [photo("rust", 9)])
+        left = asyncio.create_task(client.get(f"/v1/jobs/{deleted['id']}/events"))
+        await _until(lambda: any(len(each) == 3 for each in looks))
+        await client.delete(f"/v1/jobs/{deleted['id']}")
+        assert (await left).text.count("event: progress") == 1
+        seen, began = len(looks), time.monotonic()
+        await _until(lambda: len(looks) >= seen + 3)
+        # However many follow: three looks, and twice the time between two of them.
+        assert time.monotonic() - began >= 2 * WATCH_S
+        assert looks[-1] == {uuid.UUID(job["id"]) for job in jobs}
+        worker_task = asyncio.create_task(app.state.batch_worker.run())
+        done = await asyncio.gather(*followers)
+        worker_task.cancel()
+    assert [each["id"] for each in done] == [job["id"] for job in [*jobs, jobs[0], jobs[0], jobs[1]]]
+    ended = len(looks)
+    await asyncio.sleep(2 * WATCH_S)
+    assert len(looks) == ended  # nobody follows
+
+
 async def test_a_worker_stops_also_when_work_comes_at_that_moment(app: FastAPI) -> None:
     await asyncio.sleep(0.3)  # it has looked for work, and waits
     app.state.batch_worker.wake()
     app.state.batch_task.cancel()
-    done, _ = await asyncio.wait([app.state.batch_task], timeout=1)
+    done, _ = await asyncio.wait([app.state.batch_task], timeout=60)
     assert done
 
 
+@pytest.mark.both_databases
 async def test_a_catalog_takes_its_jobs_along(client: httpx.AsyncClient, settings: Settings) -> None:
     created(await client.post("/v1/catalogs", json={"name": "site"}))
     await register(client, "crack", [photo()], catalog="site")
@@ -200,6 +238,7 @@ async def test_a_catalog_takes_its_jobs_along(client: httpx.AsyncClient, setting
     assert (counts["photos"], counts["jobs"], counts["job_items"], counts["classifications"]) == (0, 0, 0, 0)
 
 
+@pytest.mark.both_databases
 async def test_a_photo_whose_worker_died_is_claimed_again_but_not_for_ever(
     client: httpx.AsyncClient, app: FastAPI, settings: Settings
 ) -> None:
@@ -218,24 +257,26 @@ async def test_a_photo_whose_worker_died_is_claimed_again_but_not_for_ever(
     assert (await _results(client, job))[1]["problem"]["code"] == "given-up"
 
 
+@pytest.mark.both_databases
 async def test_two_workers_never_answer_a_photo_twice(client: httpx.AsyncClient, app: FastAPI) -> None:
     """The second has claimed it when the lease of the first, which was only slow, had run out."""
     await _register(client)
     async with _stopped(app):
         job = await _send(client, [photo("rust", 5)])
-        jobs, database = repository.JobRepository(), app.state.database
+        database = app.state.database
         async with database.writing() as session:
-            (claimed,) = await jobs.claim(session, "classify", 1)
-        slow = worker._ItemGuard(jobs, claimed[0])
+            (claimed,) = await repository.claim(session, 1)
+        slow = worker._ItemGuard(claimed[0])
         async with database.writing() as session:
-            await jobs.give_back(session, uuid.UUID(job["id"]), 0)
+            await repository.give_back(session, uuid.UUID(job["id"]), 0)
         await _worker(app).work_once()
         with pytest.raises(worker.SettledError):
             async with database.writing() as session:
-                await slow.claim(session)
+                await session.run_sync(slow.claim)
     assert len((await client.get("/v1/classifications")).json()["items"]) == 1
 
 
+@pytest.mark.both_databases
 async def test_old_jobs_and_broken_uploads_are_forgotten(
     client: httpx.AsyncClient, app: FastAPI, settings: Settings
 ) -> None:
@@ -254,6 +295,14 @@ async def test_old_jobs_and_broken_uploads_are_forgotten(
     assert [job["id"] for job in (await client.get("/v1/jobs")).json()["items"]] == [new["id"]]
     assert row_counts(settings)["photos"] == 6 + 2
     assert await find_faults(app.state.database, app.state.blobs) == []
+
+
+async def _until(condition: Callable[[], bool]) -> None:
+    for _ in range(600):
+        if condition():
+            return
+        await asyncio.sleep(0.05)
+    pytest.fail("it did not happen")
 
 
 class _stopped:  # noqa: N801 - used like a function

@@ -164,6 +164,8 @@ class TestWhileOthersWrite:
         async with httpx.AsyncClient(base_url=writers, timeout=60) as client:
             await register(client, "first", photos("crack", range(3)))
 
+            rounds = asyncio.Queue[int]()
+
             async def write(caller: int) -> int:
                 count = 0
                 while not ended.is_set():
@@ -174,16 +176,17 @@ class TestWhileOthersWrite:
                     if count % 2:
                         await client.delete(f"/v1/defect-classes/{made['id']}")
                     count += 1
+                    rounds.put_nowait(seed)
                 return count
 
             writing = [asyncio.create_task(write(caller)) for caller in range(1, 5)]
             for number in range(runs(2, 8)):
-                await asyncio.sleep(0.5)
+                for _ in range(5):
+                    await rounds.get()
                 file = tmp_path / f"{number}.zip"
                 assert (await asyncio.to_thread(at, settings.database_url, "backup", file))[0] == 0
             ended.set()
             written = sum(await asyncio.gather(*writing))
-        assert written > 4
         for number in range(runs(2, 8)):
             url = other_url if number == 0 else f"sqlite:///{tmp_path}/copy-{number}.db"
             code, _, err = await asyncio.to_thread(at, url, "restore", tmp_path / f"{number}.zip")

@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +18,14 @@ from app.storage import schema
 from tests.drawn import photos
 from tests.durability.killable import Killable
 from tests.rest import execute, register, row_counts
-from tests.service_process import HAJA
+
+KILLED = """
+import os, signal, zipfile
+from app.commands.main import main
+zipfile.ZipFile.close = lambda _: os.kill(os.getpid(), signal.SIGKILL)
+main()
+"""
+"""`haja`, which dies before the last bytes of the first archive that it writes."""
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -177,10 +185,7 @@ def test_a_killed_restore_is_done_again(
 def test_a_killed_backup_leaves_no_file_that_looks_whole(file: Path, settings: Settings) -> None:
     other = file.with_name("killed.zip")
     variables = os.environ | {"HAJA_DATABASE_URL": settings.database_url}
-    with subprocess.Popen([*HAJA, "backup", str(other)], env=variables, stdout=subprocess.DEVNULL) as process:
-        while process.poll() is None and not list(file.parent.glob("killed.zip.*.part")):
-            pass
-        process.kill()
-        assert process.wait(60) == -signal.SIGKILL
+    done = subprocess.run([sys.executable, "-c", KILLED, "backup", str(other)], env=variables, check=False)
+    assert done.returncode == -signal.SIGKILL
     assert not other.exists()
     assert list(file.parent.glob("killed.zip.*.part"))

@@ -1,14 +1,23 @@
 """What an operator and a programmer of a client see: health, metrics, request ids, and the description of the API."""
 
 import re
-from collections.abc import Iterator
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from http import HTTPMethod
+from http.client import HTTPConnection
 from typing import Any
 
 import httpx
 import pytest
 from fastapi import FastAPI
+from starlette.routing import Mount
 
 from app.config import Settings
+from app.main import create_app
+from app.photos.decoding.decoders import Decoders
+from models.backbones import Backbone
+from tests.conftest import MakeSettings
 from tests.drawn import photo
 from tests.rest import CLASSIFICATIONS, classify, execute, files, nothing_stored, problem, register
 
@@ -54,6 +63,7 @@ async def test_metrics_count_requests_by_route_and_time_every_stage(client: http
     assert "nowhere" not in answer.text
 
 
+@pytest.mark.both_databases
 async def test_a_database_that_was_migrated_meanwhile_makes_the_service_unready(
     client: httpx.AsyncClient, settings: Settings
 ) -> None:
@@ -102,6 +112,65 @@ async def test_wrong_addresses_are_problems_too(
     client: httpx.AsyncClient, method: str, address: str, status: int, code: str
 ) -> None:
     problem(await client.request(method, address), status, code)
+
+
+@pytest.mark.only_on("sqlite", "the routes are the same")
+async def test_every_405_names_what_the_address_takes_and_nothing_else(app: FastAPI, client: httpx.AsyncClient) -> None:
+    paths = {re.sub(r"{\w*id(:uuid)?}", str(uuid.uuid4()), path) for path in _paths(app.routes)}
+    assert len(paths) > 50
+    assert {"/livez", "/docs", "/history", "/static/7/js/api.js", "/v1/catalogs/{catalog}"} <= paths
+    for path in sorted(paths):
+        refused, taken = [], set()
+        for method in HTTPMethod:
+            answer = await client.request(method, path, headers={"Content-Length": "0"})
+            if answer.status_code == 405:
+                if method is not HTTPMethod.HEAD:
+                    problem(answer, 405, "method-not-allowed")
+                refused.append(answer.headers["allow"].split(", "))
+            else:
+                taken.add(method)
+        assert refused, path
+        assert all(sorted(taken) == allow for allow in refused), (path, taken, refused)
+
+
+def _paths(routes: Iterable[Any]) -> Iterator[str]:
+    """Every address of the app; of each folder of files, one of a file and one of none."""
+    for route in routes:
+        if hasattr(route, "original_router"):
+            yield from _paths(route.original_router.routes)
+        elif isinstance(route, Mount):
+            folder = route.path.replace("{version}", "7")
+            yield from (f"{folder}/{name}" for name in ("js/api.js", "favicon.png", "none", "catalog"))
+        else:
+            yield route.path
+
+
+@pytest.mark.parametrize("address", ["/livez", "/readyz", "/metrics"])
+async def test_head_answers_as_get_without_a_body(server: str, address: str) -> None:
+    told = []
+    with closing(HTTPConnection(server.removeprefix("http://"), timeout=60)) as connection:
+        for method in ("GET", "HEAD", "GET"):
+            connection.request(method, address)
+            answer = connection.getresponse()
+            told.append((answer.status, answer.getheader("content-type"), len(answer.read())))
+    (status, media_type, size), head, _ = told
+    assert (status, size > 0) == (200, True)
+    assert head == (200, media_type, 0)
+
+
+@pytest.mark.only_on("sqlite", "no database is asked")
+@pytest.mark.parametrize(("public_url", "scheme"), [(None, "http"), ("https://haja.example", "https")])
+async def test_the_redirect_of_a_trailing_slash_keeps_the_scheme(
+    make_settings: MakeSettings, backbone: Backbone, decoders: Decoders, public_url: str | None, scheme: str
+) -> None:
+    app = create_app(make_settings(public_url=public_url), backbone, decoders)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as client,
+    ):
+        answer = await client.get("/v1/catalogs/")
+    assert answer.status_code == 307
+    assert answer.headers["location"] == f"{scheme}://127.0.0.1/v1/catalogs"
 
 
 class TestDescription:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, event, inspect, select, text
 
 import migrations
@@ -31,6 +32,8 @@ from app.storage.tables import Base
 from models.backbones import Backbone
 from tests.drawn import photo, photos
 from tests.postgresql import PostgresServer
+
+pytestmark = pytest.mark.both_databases
 
 
 @pytest.fixture
@@ -132,7 +135,7 @@ async def test_an_empty_database_is_migrated_by_the_service_itself(
 
 def test_two_that_find_an_empty_database_at_the_same_time_migrate_it_once(url: str, engine: Engine) -> None:
     """They tell when they are ready, and start when both are."""
-    program = "import sys; from app import schema_version as s; print(flush=True); input(); s.prepare(sys.argv[1])"
+    program = "import sys; from app.storage import schema as s; print(flush=True); input(); s.prepare(sys.argv[1])"
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with contextlib.ExitStack() as stack:
         pair = [stack.enter_context(subprocess.Popen([sys.executable, "-c", program, url], **pipes)) for _ in range(2)]  # type: ignore[call-overload]
@@ -210,20 +213,26 @@ def test_an_older_database_is_told_to_migrate(
 ) -> None:
     """The code of the future: the same migrations and one more."""
     schema.prepare(url)
-    head = schema._script().get_current_head()
+    head = schema.head()
     future = tmp_path / "migrations"
     shutil.copytree(Path(migrations.__file__).parent, future)
-    (future / "versions" / "next.py").write_text(
-        f'revision = "next"\ndown_revision = "{head}"\n\n\ndef upgrade():\n    pass\n\n\ndef downgrade():\n    pass\n',
+    (future / "versions" / "9998_next.py").write_text(
+        f'revision = "9998"\ndown_revision = "{head}"\n\n\ndef upgrade():\n    pass\n\n\ndef downgrade():\n    pass\n',
         encoding="utf-8",
     )
     monkeypatch.setattr(migrations, "__file__", str(future / "__init__.py"))
-    with pytest.raises(SchemaError, match=rf"older schema \({head} instead of next\).*`haja migrate`"):
+    with pytest.raises(SchemaError, match=rf"older schema \({head} instead of 9998\).*`haja migrate`"):
         schema.prepare(url)
     schema.upgrade(url)
     schema.prepare(url)
     with engine.connect() as connection:
-        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalar() == "next"
+        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalar() == "9998"
+
+
+def test_the_files_are_named_by_their_revisions() -> None:
+    """So that their order is known without Alembic."""
+    walked = ScriptDirectory(str(Path(migrations.__file__).parent)).walk_revisions()
+    assert schema.revisions() == [each.revision for each in walked][::-1]
 
 
 @pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])

@@ -33,11 +33,15 @@ Run = Callable[..., tuple[int, str, str]]
 @pytest.fixture(params=NAMES)
 def folder(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder that a service is started in."""
-    made = tmp_path / request.param
+    made: Path = tmp_path / request.param
     made.mkdir()
     monkeypatch.chdir(made)
     monkeypatch.delenv("HAJA_DATABASE_URL", raising=False)
     return made
+
+
+def _names(folder: Path) -> list[str]:
+    return [each.name for each in folder.iterdir()]
 
 
 def _catalogs(session: SyncSession) -> int:

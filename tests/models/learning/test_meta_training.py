@@ -101,7 +101,10 @@ def test_what_is_written_is_what_was_trained(coloured: LabelledImages, tmp_path:
         assert reading.temperature_at(np.array([1, 1])) > 0
         assert reading.temperature_at(np.array([9, 9])) > 0
     assert 0 < served.manifest.typical_similarity < 1
-    assert sorted(path.name for path in manifest.parent.iterdir()) == ["mine.json", "mine.safetensors"]
+    on_cpu = load_backbone(str(manifest), engine="openvino", precision="f32")
+    assert on_cpu.backbone_id == served.backbone_id
+    np.testing.assert_allclose(on_cpu.embed(photos := np.stack(coloured.images[:8])), served.embed(photos), atol=5e-6)
+    assert sorted(path.name for path in manifest.parent.iterdir()) == ["mine.json", "mine.onnx", "mine.safetensors"]
 
 
 def test_the_backbone_must_have_come_from_a_checkpoint(coloured: LabelledImages, tmp_path: Path) -> None:

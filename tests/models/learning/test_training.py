@@ -27,9 +27,9 @@ CHILD = """
 import sys
 from pathlib import Path
 import numpy as np, torch
-from models.data import LabelledImages
-from models.learning.learners.methods import build_learner
-from models.training import read_config, train
+from models.learning.data import LabelledImages
+from models.learning.methods import build_learner
+from models.learning.training import read_config, train
 torch.set_num_threads(1)
 config = read_config(Path(sys.argv[1]))
 random = np.random.default_rng(0)
@@ -79,7 +79,7 @@ def test_kill_9_leaves_a_run_that_can_be_read(tmp_path: Path) -> None:
     settings, folder = tmp_path / "long.toml", tmp_path / "run"
     settings.write_text(SETTINGS.format(updates=100_000))
     child = subprocess.Popen([sys.executable, "-c", CHILD, str(settings), str(folder)], cwd=ROOT)
-    waited = time.monotonic() + 60
+    waited = time.monotonic() + 250
     while not (folder / "run.safetensors").exists() and time.monotonic() < waited and child.poll() is None:
         time.sleep(0.01)
     child.send_signal(signal.SIGKILL)
@@ -147,9 +147,7 @@ def test_two_processes_under_torchrun(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "--standalone"]
     arguments = [str(tmp_path / "child.py"), str(tmp_path / "short.toml"), str(tmp_path / "run")]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        command + arguments, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False
-    )
+    done = subprocess.run(command + arguments, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert rows(tmp_path / "run") == [5, 10]
 
@@ -171,7 +169,7 @@ def test_bad_settings_are_named(tmp_path: Path, text: str, complaint: str) -> No
 
 
 def test_the_published_settings_can_be_read() -> None:
-    found = sorted((ROOT / "models" / "configs").glob("omniglot_*.toml"))
+    found = sorted((ROOT / "models" / "learning" / "configs").glob("omniglot_*.toml"))
     assert len(found) == 10
     for path in found:
         config = read_config(path)

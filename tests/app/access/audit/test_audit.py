@@ -65,6 +65,7 @@ async def test_a_repeated_request_leaves_one(client: httpx.AsyncClient) -> None:
 
 
 @pytest.mark.parametrize("statement", ["UPDATE audit_entries SET actor = 'x'", "DELETE FROM audit_entries"])
+@pytest.mark.both_databases
 async def test_nobody_changes_or_deletes_a_line(client: httpx.AsyncClient, settings: Settings, statement: str) -> None:
     assert (await client.post("/v1/catalogs", json={"name": "towers"})).status_code == 201
     before = await trail(client)
@@ -73,6 +74,7 @@ async def test_nobody_changes_or_deletes_a_line(client: httpx.AsyncClient, setti
     assert await trail(client) == before
 
 
+@pytest.mark.both_databases
 async def test_it_is_filtered_and_paged(client: httpx.AsyncClient) -> None:
     for number in range(5):
         assert (await client.post("/v1/catalogs", json={"name": f"c{number}"})).status_code == 201

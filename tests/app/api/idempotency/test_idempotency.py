@@ -63,6 +63,7 @@ async def test_another_multipart_boundary_is_the_same_content(client: httpx.Asyn
 
 
 @pytest.mark.parametrize("call", CALLS)
+@pytest.mark.both_databases
 async def test_eight_at_the_same_time_have_one_effect(remote: httpx.AsyncClient, settings: Settings, call: str) -> None:
     arguments = (await _start(remote))[call]
     before = row_counts(settings)
@@ -133,6 +134,7 @@ async def test_an_answer_is_repeated_also_after_what_it_tells_of_is_gone(client:
     assert [item["name"] for item in listed] == ["crack"]
 
 
+@pytest.mark.both_databases
 async def test_the_slower_of_two_equal_registrations_gets_the_answer_of_the_quicker(app: FastAPI) -> None:
     """The quicker one finishes just after the slower one has looked for the key and before it looks for the name."""
     database: Database = app.state.database
@@ -162,6 +164,7 @@ async def test_the_slower_of_two_equal_registrations_gets_the_answer_of_the_quic
     assert answer.body == quicker[0].body
 
 
+@pytest.mark.both_databases
 async def test_the_slower_of_two_equal_catalogs_gets_the_answer_of_the_quicker(app: FastAPI) -> None:
     database: Database = app.state.database
     service = app.state.catalog_service

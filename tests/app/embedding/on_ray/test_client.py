@@ -21,12 +21,14 @@ from app.errors import EmbedderUnavailable, QueueFull, StartError
 from app.main import create_app
 from app.metrics import Metrics
 from models.backbones import Backbone
-from models.engines import probes
+from models.probes import probes
 from tests import ray_cluster
 from tests.conftest import MakeSettings
 from tests.drawn import photos as drawn
 from tests.ray_cluster import RayCluster, until
 from tests.service_process import free_port
+
+pytestmark = pytest.mark.long
 
 CALLERS = 32
 
@@ -217,7 +219,6 @@ async def test_an_embedder_that_ray_heals_is_not_started_anew_by_a_machine_that_
     assert spared in cluster.replicas()
 
 
-@pytest.mark.long
 async def test_a_cluster_that_goes_away_means_503_until_it_is_back(
     cluster: RayCluster, embedder: RayEmbedder, backbone: Backbone, photos: NDArray[np.uint8]
 ) -> None:

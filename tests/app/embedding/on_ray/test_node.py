@@ -17,6 +17,7 @@ from tests.service_process import free_port
 Run = Callable[..., tuple[int, str, str]]
 
 
+@pytest.mark.long
 def test_two_heads_at_one_address_are_refused(haja: Run, cluster: RayCluster, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HAJA_RAY_ADDRESS", cluster.address)
     code, _, err = haja("worker")
@@ -40,6 +41,7 @@ def test_what_is_no_address_is_refused(haja: Run, monkeypatch: pytest.MonkeyPatc
     assert (code, "HAJA_RAY_ADDRESS: it must look like host:6379" in err) == (2, True)
 
 
+@pytest.mark.long
 def test_a_machine_without_the_clusters_token_does_not_join(
     haja: Run, cluster: RayCluster, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -71,6 +73,7 @@ def _in_session_of_child(parent: int) -> set[int]:
     return {pid for pid, session in sessions.items() if session in leaders}
 
 
+@pytest.mark.long
 def test_its_token_is_its_users_own_and_nothing_of_it_stays_behind(short_path: Path) -> None:
     environ = {
         **os.environ, "HAJA_RAY_ADDRESS": f"127.0.0.1:{free_port()}", "RAY_TMPDIR": str(short_path),

@@ -174,17 +174,18 @@ async def test_a_report_has_an_end(client: httpx.AsyncClient, monkeypatch: pytes
 
 
 @pytest.mark.usefixtures("classes")
-async def test_it_waits_for_room_and_leaves_room(client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_it_waits_for_room_and_leaves_room(
+    client: httpx.AsyncClient, app: FastAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await classify(client, photo())
-    monkeypatch.setattr(export_report, "PAUSES_S", (0.05,) * 100)
+    monkeypatch.setattr(export_report, "PAUSES_S", (0.05,) * 10_000)
     with monkeypatch.context() as patch:
         patch.setattr("app.embedding.local.MAPS", 0)
-        waiting = asyncio.create_task(client.get(ADDRESS))
-        await asyncio.sleep(0.3)
-        assert not waiting.done()
-        second = asyncio.create_task(client.get(ADDRESS))
-        await asyncio.sleep(0.1)
+        waiting, second = [asyncio.create_task(client.get(ADDRESS)) for _ in range(2)]
+        while app.state.report_service._in_work < 2:  # noqa: ASYNC110 - nobody tells when they begin
+            await asyncio.sleep(0.01)
         problem(await client.get(ADDRESS), 429, "queue-full")
+        assert not waiting.done()
     assert {(await waiting).status_code, (await second).status_code} == {200}
     monkeypatch.setattr(export_report, "PAUSES_S", ())
     monkeypatch.setattr("app.embedding.local.MAPS", 0)

@@ -158,6 +158,7 @@ async def classify_one(client: httpx.AsyncClient) -> dict[str, Any]:
     return await classify(client, photo("crack", 9))
 
 
+@pytest.mark.both_databases
 class TestAnOrphanIsUploadedAgain:
     """Whatever the order of the upload's put, of its transaction and of the orphan's end, no photo is without bytes."""
 

@@ -30,7 +30,7 @@ def _decoders(service: int) -> set[int]:
 
 
 def _are_gone(pids: set[int]) -> bool:
-    for _ in range(200):
+    for _ in range(1200):
         if not any(_runs(pid) for pid in pids):
             return True
         time.sleep(0.05)

@@ -1,5 +1,6 @@
 from collections.abc import Callable
 
+import pytest
 import torch
 
 from models.learning.learners.base_classifier import BaseClassifier
@@ -17,6 +18,7 @@ def test_training_compares_with_the_classes_of_the_data_set() -> None:
     torch.testing.assert_close(loss, torch.stack(wanted).mean())
 
 
+@pytest.mark.long
 def test_it_learns_classes_that_it_never_saw(learned_accuracy: Callable[[TrainingConfig], float]) -> None:
     options = {"channels": 16, "classes": 544, "temperature": 0.1}
     config = TrainingConfig("base_classifier", 5, 1, 9, updates=800, learning_rate=3e-3, options=options)

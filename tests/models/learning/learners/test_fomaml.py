@@ -1,5 +1,6 @@
 from collections.abc import Callable
 
+import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
@@ -19,6 +20,7 @@ def test_the_meta_gradient_is_that_at_the_adapted_weights() -> None:
     torch.testing.assert_close(network.weight.grad, expected)
 
 
+@pytest.mark.long
 def test_it_learns(learned_accuracy: Callable[[TrainingConfig], float]) -> None:
     options = {"channels": 16, "inner_rate": 0.4, "inner_steps": 3, "inner_steps_test": 5}
     config = TrainingConfig("fomaml", 5, 1, 5, updates=350, learning_rate=3e-3, options=options)

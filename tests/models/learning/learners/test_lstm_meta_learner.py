@@ -1,5 +1,6 @@
 from collections.abc import Callable
 
+import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
@@ -36,6 +37,7 @@ def test_the_update_rule_gets_gradients() -> None:
     assert all(p.grad is not None and p.grad.abs().max() > 0 for p in learner.parameters())
 
 
+@pytest.mark.long
 def test_it_learns(learned_accuracy: Callable[[TrainingConfig], float]) -> None:
     options = {"channels": 8, "inner_steps": 3, "inner_rate": 0.1}
     config = TrainingConfig("lstm_meta_learner", 5, 1, 5, updates=250, learning_rate=3e-3, options=options)

@@ -1,5 +1,6 @@
 from collections.abc import Callable
 
+import pytest
 import torch
 
 from models.learning.learners.maml import Maml
@@ -34,6 +35,7 @@ def test_adapting_leaves_the_learner_as_it_was() -> None:
     assert all(torch.equal(a, b) for a, b in zip(before, learner.parameters(), strict=True))
 
 
+@pytest.mark.long
 def test_it_learns(learned_accuracy: Callable[[TrainingConfig], float]) -> None:
     options = {"channels": 16, "inner_rate": 0.4, "inner_steps": 1, "inner_steps_test": 3}
     config = TrainingConfig("maml", 5, 1, 5, updates=400, learning_rate=3e-3, options=options)

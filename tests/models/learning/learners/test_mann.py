@@ -1,6 +1,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 
+import pytest
 import torch
 
 from models.learning.learners.mann import Look, Mann
@@ -28,6 +29,7 @@ def test_what_was_read_or_written_lately_counts_as_used() -> None:
     assert slots == set(range(6))
 
 
+@pytest.mark.long
 def test_it_learns(learned_accuracy: Callable[[TrainingConfig], float]) -> None:
     options = {"channels": 16, "hidden": 64, "slots": 40}
     config = TrainingConfig(

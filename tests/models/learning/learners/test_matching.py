@@ -1,5 +1,6 @@
 from collections.abc import Callable
 
+import pytest
 import torch
 
 from models.learning.learners.matching import MatchingNetwork
@@ -14,6 +15,7 @@ def test_scores_are_log_probabilities_of_the_attended_labels() -> None:
     torch.testing.assert_close(scores.exp(), (weights / weights.sum())[None])
 
 
+@pytest.mark.long
 def test_it_learns(learned_accuracy: Callable[[TrainingConfig], float]) -> None:
     config = TrainingConfig("matching", 5, 1, 5, updates=400, learning_rate=3e-3, options={"channels": 16})
     assert learned_accuracy(config) > 0.5

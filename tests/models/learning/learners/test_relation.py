@@ -1,5 +1,6 @@
 from collections.abc import Callable
 
+import pytest
 import torch
 
 from models.learning.learners.relation import RelationNetwork
@@ -18,6 +19,7 @@ def test_a_class_is_the_sum_of_its_feature_maps() -> None:
     torch.testing.assert_close(scores, learner.adapt(summed, torch.tensor([0, 1]))(queries))
 
 
+@pytest.mark.long
 def test_it_learns(learned_accuracy: Callable[[TrainingConfig], float]) -> None:
     config = TrainingConfig("relation", 5, 1, 5, updates=350, learning_rate=3e-3, options={"channels": 16})
     assert learned_accuracy(config) > 0.6

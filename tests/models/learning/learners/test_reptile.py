@@ -43,6 +43,7 @@ def test_the_size_of_gradients_is_remembered_from_task_to_task() -> None:
     torch.testing.assert_close(again.weight, learner._descend(support, labels, 1)[0].weight)
 
 
+@pytest.mark.long
 def test_it_learns(learned_accuracy: Callable[[TrainingConfig], float]) -> None:
     options = {"channels": 16, "inner_rate": 5e-3, "inner_steps": 5, "inner_batch": 10, "inner_steps_test": 15}
     config = TrainingConfig(

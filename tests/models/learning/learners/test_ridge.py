@@ -1,6 +1,7 @@
 from collections.abc import Callable
 
 import numpy as np
+import pytest
 import torch
 
 from models.learning.learners.ridge import RidgeRegression
@@ -17,6 +18,7 @@ def test_the_head_is_the_ridge_regression_of_the_labels() -> None:
     np.testing.assert_allclose(found.detach().numpy(), 2.0 * queries.numpy() @ weights, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.long
 def test_it_learns(learned_accuracy: Callable[[TrainingConfig], float]) -> None:
     config = TrainingConfig("ridge", 5, 1, 5, updates=300, learning_rate=3e-3, options={"channels": 16})
     assert learned_accuracy(config) > 0.6

@@ -22,6 +22,7 @@ def test_same_and_different_pairs_weigh_alike() -> None:
     assert learner.loss(wrong_on_all, targets).item() == pytest.approx(100 / 5)
 
 
+@pytest.mark.long
 def test_it_learns(learned_accuracy: Callable[[TrainingConfig], float]) -> None:
     config = TrainingConfig("siamese", 5, 1, 5, updates=600, learning_rate=1e-2, options={"channels": 16})
     assert learned_accuracy(config) > 0.45

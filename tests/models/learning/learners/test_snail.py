@@ -1,5 +1,6 @@
 from collections.abc import Callable
 
+import pytest
 import torch
 
 from models.learning.learners.snail import AttentionBlock, DenseBlock, temporal_blocks
@@ -28,6 +29,7 @@ def test_the_last_step_is_computed_like_any_other() -> None:
         torch.testing.assert_close(end[0], whole[5])
 
 
+@pytest.mark.long
 def test_it_learns(learned_accuracy: Callable[[TrainingConfig], float]) -> None:
     # Three ways: SNAIL stays at chance for its first hundreds of updates, and these are cheaper.
     options = {"channels": 16, "filters": 64}

@@ -7,7 +7,10 @@ import pytest
 from starlette.types import Message, Receive, Scope, Send
 
 from app.errors import BodyTooSlow, QueueFull
-from app.server.limits import Deadline, LimitBody
+from app.server.admission import Admission
+from app.server.body_limit import LimitBody
+from app.server.concurrency_limit import ConcurrencyLimit
+from app.server.limits import Limits
 
 FORM = b"multipart/form-data; boundary=b"
 
@@ -34,8 +37,10 @@ async def _arrive(pieces: Sequence[tuple[float, int]], work_s: float = 0.0, paus
     async def send(message: Message) -> None:
         raise AssertionError(message)
 
-    bounds = {"max_bytes": 10_000, "max_batch_bytes": 10_000, "max_held_bytes": 12_000}
-    body = LimitBody(app, **bounds, pause_s=pause_s, min_rate=1000)
+    body = LimitBody(
+        app,
+        Limits(request_bytes=10_000, batch_bytes=10_000, held_bytes=12_000, body_pause_s=pause_s, body_rate=1000),
+    )
     headers = [(b"content-type", FORM), (b"transfer-encoding", b"chunked")]
     await body({"type": "http", "path": "/", "headers": headers}, receive, send)
     return total
@@ -66,7 +71,7 @@ async def test_bodies_in_memory_are_counted_together() -> None:
     async def send(message: Message) -> None:
         raise AssertionError(message)
 
-    body = LimitBody(app, max_bytes=1000, max_batch_bytes=1000, max_held_bytes=1500, pause_s=1, min_rate=1)
+    body = LimitBody(app, Limits(request_bytes=1000, batch_bytes=1000, held_bytes=1500, body_pause_s=1, body_rate=1))
     scope = {"type": "http", "path": "/", "headers": [(b"content-type", FORM), (b"content-length", b"600")]}
     held = [asyncio.create_task(body(scope, receive, send)) for _ in range(2)]
     await asyncio.sleep(0.01)
@@ -97,6 +102,7 @@ async def test_work_has_an_end_and_waiting_for_the_caller_is_no_work() -> None:
         if message["type"] == "http.response.start":
             statuses.append(message["status"])
 
+    admission = Admission(app, ConcurrencyLimit(1, QueueFull), Limits(work_s=0.1))
     for path in ("/endless", "/"):
-        await Deadline(app, 0.1)({"type": "http", "path": path, "headers": []}, receive, send)
+        await admission({"type": "http", "path": path, "headers": []}, receive, send)
     assert statuses == [503, 200]

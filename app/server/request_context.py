@@ -1,0 +1,62 @@
+"""What happens to every request: an id, a log line, metrics, and what a browser may do with its answer."""
+
+import time
+
+import structlog
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.api.problems import new_request_id
+from app.metrics import Metrics
+from app.server.request_head import OPERATIONS
+from app.server.security_headers import DOCS, PAGES, security_headers
+
+_log = structlog.get_logger("app.requests")
+
+
+class RequestContext:
+    """Gives a request its id and its answer the headers of all, and says in log and metrics how it went."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, docs_url: str, *, is_https: bool) -> None:
+        self._app = app
+        self._metrics = metrics
+        self._docs_url = docs_url
+        self._is_https = is_https
+        self._of_pages = security_headers(PAGES, is_https=is_https)
+        self._of_docs = security_headers(DOCS, is_https=is_https)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one ASGI call."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        if self._is_https:
+            scope["scheme"] = "https"  # a proxy speaks it, and may not say so: redirects must not leave it
+        request_id = new_request_id()
+        # Never unbound: each request is a task with a context of its own, and what Starlette answers to an unexpected
+        # error it answers after this has ended.
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        path = scope["path"]
+        is_docs = path == self._docs_url or path.startswith(f"{self._docs_url}/")
+        headers = [*(self._of_docs if is_docs else self._of_pages), (b"x-request-id", request_id.encode())]
+        started = time.perf_counter()
+        status = 500
+
+        async def answer(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], *headers]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, answer)
+        finally:
+            self._record(scope, status, time.perf_counter() - started)
+
+    def _record(self, scope: Scope, status: int, seconds: float) -> None:
+        # The route's pattern, not the address: ids would give every request a time series of its own.
+        route = getattr(scope.get("route"), "path", "none")
+        self._metrics.requests.labels(scope["method"], route, status).inc()
+        self._metrics.request_seconds.labels(scope["method"], route).observe(seconds)
+        log = _log.debug if scope["path"] in OPERATIONS else _log.info
+        log("request", method=scope["method"], path=scope["path"], status=status, ms=round(seconds * 1000, 1))
