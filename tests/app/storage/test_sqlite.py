@@ -48,10 +48,6 @@ def _catalogs(session: SyncSession) -> int:
     return len(session.execute(text("SELECT id FROM catalogs")).all())
 
 
-def _names(folder: Path) -> list[str]:
-    return sorted(each.name for each in folder.iterdir())
-
-
 async def test_every_connection_finds_the_file(folder: Path) -> None:
     url = Settings().database_url
     schema.prepare(url)
