@@ -17,6 +17,7 @@ from starlette.formparsers import MultiPartParser
 from app.config import Settings
 from app.serve import running
 from app.storage import schema
+from app.storage.sqlite_writer import SqliteWriter
 from models.backbones import Backbone
 from tests.conftest import MakeSettings
 from tests.drawn import encode, photo, photos
@@ -136,22 +137,29 @@ class TestGone:
             assert connection.execute("SELECT name FROM catalogs").fetchall() == [("new",)]
 
 
+async def _close_connections(writer: SqliteWriter) -> None:
+    await writer.engine.dispose()
+    writer._engine_in_thread.dispose()
+
+
 class TestFull:
     async def test_no_room_for_more_pages_is_507(
         self, app: FastAPI, client: httpx.AsyncClient, settings: Settings
     ) -> None:
         """SQLite's own limit of pages stands for a disk without room."""
-        engine = app.state.database._writer.engine
+        writer = app.state.database._writer
+        engines = writer.engine.sync_engine, writer._engine_in_thread
         await register(client, "crack", [photo()])
         with closing(connect(settings)) as connection:
             pages = connection.execute("PRAGMA page_count").fetchone()[0]
         limit = [pages + 2]
 
-        @event.listens_for(engine.sync_engine, "connect")
         def restrict(connection: Any, _record: Any) -> None:
             connection.execute(f"PRAGMA max_page_count = {limit[0]}").close()
 
-        await engine.dispose()
+        for engine in engines:
+            event.listen(engine, "connect", restrict)
+        await _close_connections(writer)
         with nothing_stored(settings):
             answer = await client.post(CLASSIFICATIONS, files=files([noise(1, 200)], "photo"))
             problem(answer, 507, "storage-full")
@@ -159,7 +167,7 @@ class TestFull:
             problem(answer, 507, "storage-full")
             assert (await client.get("/v1/classifications")).json()["items"] == []
         limit[0] = 2**30
-        await engine.dispose()
+        await _close_connections(writer)
         created(await client.post(CLASSIFICATIONS, files=files([noise(1, 200)], "photo")))
 
     async def test_a_full_disk_is_507_and_well_again_when_there_is_room(
