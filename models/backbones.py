@@ -99,7 +99,10 @@ def load_backbone(
     on_torch = engine == "torch" or (engine == "auto" and has_gpu())
     if not on_torch and not name.startswith(TIMM_PREFIX):
         manifest = load_manifest(name)
-        return on_cpu(manifest, read_graph(manifest, name), precision, threads, views, pinned=pinned)
+        network = read_graph(manifest, name)
+        if precision == "auto" and manifest.graph is not None and manifest.graph.bf16 is False:
+            precision = "f32"
+        return on_cpu(manifest, network, precision, threads, views, pinned=pinned)
     require_torch(f"The network {name}" if name.startswith(TIMM_PREFIX) else "HAJA_ENGINE=torch", "gpu")
     # Named, not imported: what answers on a CPU depends on nothing of torch.
     networks = importlib.import_module("models.networks.loading")

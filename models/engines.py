@@ -107,8 +107,7 @@ def in_precision(
 ) -> AnyEngine:
     """The engine that `build` makes, in the precision that is asked for.
 
-    `auto` takes bf16 where the processor has it and the embeddings of the probes stay within a cosine of `BF16_COSINE`
-    of their f32 embeddings.
+    `auto` takes bf16 where the processor has it and `stays_same`.
     """
     if precision == "bf16":
         return build("bf16")
@@ -116,10 +115,15 @@ def in_precision(
     if precision == "f32" or not has_bf16():
         return exact
     fast = build("bf16")
+    return fast if stays_same(exact, fast, height, width) else exact
+
+
+def stays_same(exact: Engine, fast: Engine, height: int, width: int) -> bool:
+    """Whether the embeddings of all probes by `fast` stay within a cosine of `BF16_COSINE` of those by `exact`."""
     # One at a time: what a larger batch leaves between its layers would be kept as long as the process lives.
     for photo in probes(height, width)[:, np.newaxis]:
         cosine = float((exact.run(photo) * fast.run(photo)).sum())
         if cosine < BF16_COSINE:
             _log.info("bf16 is not used: a probe's cosine to f32 is %.5f, needed %.3f", cosine, BF16_COSINE)
-            return exact
-    return fast
+            return False
+    return True

@@ -53,12 +53,14 @@ class Graph:
 
     Input `photos`, uint8 [N, H, W, 3]. Outputs `embedding`, float32 [N, D], rows of length 1, and, where that is a mean
     over places brought to length 1, what it is the mean of: `features`, float32 [N, h, w, D], at any H and W. `format`
-    counts the changes of this description.
+    counts the changes of this description. `bf16` says whether embeddings stay the same in bf16
+    (`models.engines.BF16_COSINE`), where the machine that wrote the graph could try it: a start need not.
     """
 
     file: str
     sha256: str
     format: int
+    bf16: bool | None = None
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,13 @@ from dataclasses import asdict
 from pathlib import Path
 
 import onnx
+import openvino
 import torch
 from onnx.external_data_helper import set_external_data
 
-from models.graph import FORMAT
-from models.manifest import Graph, checked_weights, file_sha256, load_manifest, manifest_path
+from models.engines import OpenVinoEngine, stays_same
+from models.graph import FORMAT, only_embedding
+from models.manifest import Graph, Transform, checked_weights, file_sha256, load_manifest, manifest_path
 from models.networks.conversion import Outputs, example, tracing
 from models.networks.network import EmbeddingNetwork, create_features
 from models.networks.tensors import places, replace_file
@@ -61,7 +63,7 @@ def write_graph(network: EmbeddingNetwork, weights: Path) -> Graph:
     _refer(model, weights)
     onnx.save_model(model, partial)
     replace_file(path, partial)
-    return Graph(path.name, file_sha256(path), FORMAT)
+    return Graph(path.name, file_sha256(path), FORMAT, _bears_bf16(path, network.transform))
 
 
 def write_json(path: Path, fields: dict[str, object]) -> None:
@@ -69,6 +71,16 @@ def write_json(path: Path, fields: dict[str, object]) -> None:
     partial = path.with_suffix(".partial")
     partial.write_text(json.dumps(fields, indent=2) + "\n", encoding="utf-8")
     replace_file(path, partial)
+
+
+def _bears_bf16(path: Path, size: Transform) -> bool | None:
+    """See `models.manifest.Graph`."""
+    if not OpenVinoEngine.has_bf16():
+        return None
+    whole = openvino.Core().read_model(path)
+    embedding = only_embedding(whole, size.height, size.width)
+    exact, fast = (OpenVinoEngine(embedding, whole, precision, 0, pinned=False) for precision in ("f32", "bf16"))
+    return stays_same(exact, fast, size.height, size.width)
 
 
 def _refer(model: onnx.ModelProto, weights: Path) -> None:

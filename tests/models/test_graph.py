@@ -2,8 +2,8 @@
 
 import hashlib
 import json
-import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from models.backbones import load_backbone
+from models.engines import OpenVinoEngine, stays_same
 from models.graph import FORMAT
 from models.manifest import CHECKPOINTS, CheckpointError, read_manifest
 from models.networks.graph_writer import convert_checkpoint
@@ -69,26 +70,28 @@ BAD = [_missing, _damaged, _cut_off, _no_graph, _of_an_older_format, _of_a_newer
 
 
 @pytest.mark.parametrize("spoil", BAD)
-def test_a_graph_that_cannot_be_used_is_refused_and_what_is_said_mends_it(checkpoint: Path, spoil: Any) -> None:
-    expected = load_backbone(engine="openvino", precision="f32", threads=1)
+def test_a_graph_that_cannot_be_used_is_refused_by_one_sentence(checkpoint: Path, spoil: Any) -> None:
     spoil(checkpoint)
     with pytest.raises(CheckpointError) as refused:
         load_backbone(str(checkpoint), engine="openvino")
-    sentence = str(refused.value)
-    assert "\n" not in sentence
-    (name,) = re.findall("`haja convert (.+)`", sentence)
-    assert convert_checkpoint(name) == checkpoint.with_suffix(".onnx")
+    assert "\n" not in str(refused.value)
+    assert f"`haja convert {checkpoint}` writes it from the weights" in str(refused.value)
+
+
+@pytest.mark.parametrize("spoil", [_damaged, _state])
+def test_what_is_said_mends_it_and_torch_needs_it_not(
+    checkpoint: Path, haja: Callable[..., tuple[int, str, str]], spoil: Any
+) -> None:
+    expected = load_backbone(engine="openvino", precision="f32", threads=1)
+    spoil(checkpoint)
+    assert load_backbone(str(checkpoint), engine="torch", precision="f32").backbone_id == expected.backbone_id
+    code, out, _ = haja("convert", checkpoint)
+    assert (code, checkpoint.with_suffix(".onnx").name in out) == (0, True)
     mended = load_backbone(str(checkpoint), engine="openvino", precision="f32", threads=1)
     assert mended.backbone_id == expected.backbone_id
     photos = probes(224, 224)
     np.testing.assert_allclose(mended.embed(photos), expected.embed(photos), atol=1e-6)
     np.testing.assert_allclose(mended.feature_map(photos), expected.feature_map(photos), atol=1e-4)
-
-
-@pytest.mark.parametrize("spoil", BAD)
-def test_torch_needs_no_graph(checkpoint: Path, spoil: Any) -> None:
-    spoil(checkpoint)
-    assert load_backbone(str(checkpoint), engine="torch", precision="f32").dimension == 1280
 
 
 def test_damaged_weights_are_refused_though_the_graph_is_good(checkpoint: Path) -> None:
@@ -112,6 +115,16 @@ def test_a_conversion_changes_nothing_else_in_the_manifest(checkpoint: Path) -> 
     )  # fmt: skip
     assert checkpoint.with_suffix(".safetensors").read_bytes() == weights
     assert sorted(path.suffix for path in checkpoint.parent.iterdir()) == [".json", ".onnx", ".safetensors"]
+
+
+@pytest.mark.skipif(not OpenVinoEngine.has_bf16(), reason="this processor has no bf16")
+@pytest.mark.parametrize("name", [DEFAULT, "efficientnet-lite0-imagenet"])
+def test_what_a_shipped_manifest_says_of_bf16_is_so(name: str) -> None:
+    exact, fast = (load_backbone(name, "openvino", precision) for precision in ("f32", "bf16"))
+    graph = exact.manifest.graph
+    assert graph is not None
+    assert graph.bf16 is stays_same(exact.engine, fast.engine, 224, 224)
+    assert load_backbone(name, "openvino").engine.precision == ("bf16" if graph.bf16 else "f32")
 
 
 def test_a_graph_repeats_no_weights() -> None:

@@ -21,6 +21,7 @@ from tests.rest import execute, register, row_counts
 
 KILLED = """
 import os, signal, zipfile
+import app.commands.backup
 from app.commands.main import main
 close = zipfile.ZipFile.close
 zipfile.ZipFile.close = lambda archive: os.kill(os.getpid(), signal.SIGKILL) if archive.mode == "w" else close(archive)
