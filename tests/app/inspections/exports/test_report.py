@@ -152,7 +152,7 @@ async def test_where_there_is_no_heat_map_or_no_photo_a_sentence_stands(
 ) -> None:
     await classify(client, photo("crack", 1))
     with monkeypatch.context() as patch:
-        patch.setattr(backbone, "_pools_features", False)
+        patch.setattr(backbone.engine, "feature_map", lambda _photos: None)  # as of a network that pools no features
         report = await _report(client)
         assert len(_pictures(report)) == 1
         assert "이 판정에는 판정 근거 그림이 없습니다." in _text(report)
