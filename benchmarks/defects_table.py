@@ -97,7 +97,7 @@ def _rows(validation: LabelledImages, folder: Path, *, quick: bool) -> Iterator[
     yield Row("none: frozen ImageNet backbone", "prototypes", CosinePrototypicalNetwork(frozen))
     yield Row("none: frozen ImageNet backbone", "ridge", RidgeRegression(frozen))
     yield Row("the shipped checkpoint", "prototypes", CosinePrototypicalNetwork(PretrainedBackbone(DEFAULT)))
-    configs = {name: read_config(ROOT / "models" / "configs" / f"{name}.toml") for name in CONFIGS}
+    configs = {name: read_config(ROOT / "models" / "learning" / "configs" / f"{name}.toml") for name in CONFIGS}
     # All configurations show views of one size, so the photos are decoded once.
     data = training_images(configs[CONFIGS[0]], sources.DATA / "train")
     for name, config in configs.items():

@@ -138,7 +138,7 @@ def _cell_file(folder: Path, method: str, ways: int, shots: int) -> Path:
 
 
 def _cell_config(method: str, ways: int, shots: int) -> TrainingConfig:
-    config = read_config(ROOT / "models" / "configs" / f"omniglot_{method}.toml")
+    config = read_config(ROOT / "models" / "learning" / "configs" / f"omniglot_{method}.toml")
     # Harder episodes help methods that take any number of classes; the others must train on as many as in the test.
     return replace(config, shots=shots, ways=max(config.ways, ways) if build_learner(config).any_ways else ways)
 

@@ -16,7 +16,7 @@ import structlog
 from fastapi import FastAPI
 from hypothesis import settings as hypothesis_settings
 
-from app.commands import main
+from app.commands import main, output
 from app.config import Settings
 from app.main import create_app
 from app.photos.decoding.decoders import Decoders
@@ -275,7 +275,8 @@ def cluster() -> Iterator[ray_cluster.RayCluster]:
 def haja(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
     """Call the command `haja` in this process: exit code, output, errors."""
     monkeypatch.setattr("app.logs.configure", lambda _level: None)  # pytest's own capture stays in place
-    monkeypatch.setenv("COLUMNS", "400")
+    for console in (output.out, output.err):
+        monkeypatch.setattr(console, "width", 400)  # so that no sentence is broken
 
     def call(*arguments: object) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["haja", *map(str, arguments)])

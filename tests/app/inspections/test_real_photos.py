@@ -8,7 +8,7 @@ import pytest
 
 from tests.rest import classify, register
 
-SOURCE = Path(__file__).parents[3] / "shared" / "data" / "validation" / "masonry_historic"
+SOURCE = Path(__file__).parents[4] / "shared" / "data" / "validation" / "masonry_historic"
 SHOTS = 5
 
 
