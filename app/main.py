@@ -26,6 +26,7 @@ from app.access.audit.service import AuditService
 from app.access.cookies import Cookies
 from app.access.middleware import Authenticate
 from app.api import problems
+from app.api.uploads import flatten_forms
 from app.config import Settings
 from app.errors import QueueFull
 from app.metrics import Metrics
@@ -143,8 +144,9 @@ def _sign_in_provider(settings: Settings) -> "SignInProvider | None":
 
 
 def _completed(document: dict[str, Any]) -> dict[str, Any]:
-    """What FastAPI cannot know: the schema of problems, and that the middleware asks for keys."""
+    """What FastAPI cannot know: the schema of problems, flat forms, and that the middleware asks for keys."""
     problems.with_problem_schema(document)
+    flatten_forms(document)
     document["components"]["securitySchemes"] = {"api_key": {"type": "http", "scheme": "bearer"}}
     document["security"] = [{"api_key": []}]
     return document

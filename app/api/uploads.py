@@ -14,3 +14,13 @@ def form_with(field: str, schema: dict[str, Any] | None = None) -> dict[str, Any
     """What FastAPI does not say of a form: the media types of the files in `field`, and what `schema` adds."""
     form = {"encoding": {field: {"contentType": PHOTO_TYPES}}, "schema": schema or {}}
     return {"requestBody": {"content": {"multipart/form-data": form}}}
+
+
+def flatten_forms(document: dict[str, Any]) -> None:
+    """Give each form one flat schema in place of a model's beside the files, which generators of clients lose."""
+    schemas = document["components"]["schemas"]
+    for form in [schema for name, schema in schemas.items() if name.startswith("Body_") and "allOf" in schema]:
+        for part in form.pop("allOf"):
+            fields = schemas.pop(part["$ref"].rpartition("/")[2])
+            form["properties"] |= fields["properties"]
+            form["required"] = [*form.get("required", []), *fields.get("required", [])]

@@ -62,17 +62,6 @@ class CatalogOut(_FromRow):
 class DefectClassCreate(BaseModel):
     """The text fields of a registration."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "example": {
-                "name": "hairline-crack",
-                "title_ko": "미세 균열",
-                "title_en": "Hairline crack",
-                "severity": "low",
-            }
-        }
-    )
-
     name: ClassName = Field(description="Unique in its catalog.")
     title_ko: Title = ""
     title_en: Title = ""
