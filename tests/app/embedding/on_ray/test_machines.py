@@ -114,7 +114,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             made.start_head()
             made.join(other, 1)
             made.join(third, 0)
-            until(lambda: made.says("now runs"), 120)
+            until(lambda: made.says("now runs"), 600)
             made.serve()
             yield made
             made.client.close()
