@@ -77,8 +77,8 @@ Rounds = dict[tuple[str, str, int], list[Measured]]
 """By server, kind of photo and callers."""
 
 
-def measure(quick: bool, rounds: int, only: str) -> Section:
-    """Run the benchmark over the servers whose name begins with `only`."""
+def measure(quick: bool, rounds: int, only: Sequence[str]) -> Section:
+    """Run the benchmark over the servers whose name begins with one of `only`, or over all."""
     kinds = {name: pictures.drawn(*size) for name, size in pictures.SIZES.items()}
     seconds = 6.0
     if quick:
@@ -87,7 +87,9 @@ def measure(quick: bool, rounds: int, only: str) -> Section:
     section = Section("peers", "Haja and other ways to serve the same network")
     measured: Rounds = defaultdict(list)
     with tempfile.TemporaryDirectory(prefix="haja-benchmark-") as folder:
-        servers = {name: start for name, start in _servers(network, Path(folder)).items() if name.startswith(only)}
+        servers = _servers(network, Path(folder))
+        if only:
+            servers = {name: start for name, start in servers.items() if name.startswith(tuple(only))}
         for _ in range(rounds):
             for name, start in servers.items():
                 _round(network, name, start, kinds, seconds, measured)
@@ -252,7 +254,12 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--quick", action="store_true", help="tiny counts, figures are noise; prints, writes nothing")
     parser.add_argument("--rounds", type=int, default=3, help="how often every server has its turn")
-    parser.add_argument("--only", default="", help="servers whose name begins with this; prints, writes nothing")
+    parser.add_argument(
+        "--only",
+        action="append",
+        default=[],
+        help="servers whose name begins so, may be repeated; prints, writes nothing",
+    )
     chosen = parser.parse_args()
     before = os.getloadavg()[0]
     section = measure(chosen.quick, chosen.rounds, chosen.only)
