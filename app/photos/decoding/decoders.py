@@ -74,7 +74,7 @@ class Decoders:
         """
 
         def work(process: DecodingProcess) -> bytes:
-            # Encoded on this side: whatever has become of the process, what leaves the house is a picture.
+            # Encoded on this side: whatever has become of the process, what leaves the service is a picture.
             return reading.encode_jpeg(process.shrink(data, side), quality=85)
 
         return await self._in_thread(work)
