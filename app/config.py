@@ -71,6 +71,7 @@ class Settings(BaseSettings):
         description="`quick`: the whole photo; `accurate`: six views of it, a little better for six times the work. "
         "Catalogs with examples keep theirs until `haja reembed`.",
     )
+    # At most what a request may have (app.server.limits): no larger photo could ever arrive.
     max_photo_bytes: int = Field(32_000_000, gt=0, le=200_000_000, description="Largest photo, in bytes.")
     max_photo_pixels: int = Field(64_000_000, gt=0, description="Largest photo, in pixels as its header declares them.")
     embed_threads: int = Field(

@@ -30,7 +30,7 @@ def serve(settings: Settings, on_start: Callable[[str, bool], None]) -> None:
     """
 
     def announce(server: uvicorn.Server, is_open: bool) -> None:
-        # What is here now stays. Else Python would look through all of it (torch, OpenVINO, SQLAlchemy ...) for garbage
+        # What is here now stays. Else Python would look through all of it (OpenVINO, SQLAlchemy ...) for garbage
         # again and again while callers come, and let them wait for a quarter of a second each time.
         gc.collect()
         gc.freeze()

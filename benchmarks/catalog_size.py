@@ -138,8 +138,11 @@ async def _fill(url: str, backbone: Backbone, sizes: tuple[int, ...]) -> None:
         vectors = _vectors(size, backbone.dimension)
         async with database.writing() as session:
             words = {"title_ko": "", "title_en": "", "description": ""}
-            catalog = await catalog_rows.add_catalog(session, {"name": _catalog(size), **words})
-            version = await catalog_rows.next_version(session, catalog.id)
+            catalog = await catalog_rows.add_catalog(
+                session, {"name": _catalog(size), "backbone_id": backbone.backbone_id, **words}
+            )
+            turn = await catalog_rows.next_version(session, catalog.id)
+            assert turn is not None  # it has just been made
             for number, vector in enumerate(vectors):
                 name = f"synthetic-{number}"
                 fields: dict[str, Any] = {
@@ -149,7 +152,7 @@ async def _fill(url: str, backbone: Backbone, sizes: tuple[int, ...]) -> None:
                     "description": "",
                     "severity": None,
                 }
-                fields |= {"catalog_id": catalog.id, "changed_in": version, "threshold": None}
+                fields |= {"catalog_id": catalog.id, "changed_in": turn.version, "threshold": None}
                 added = await catalog_rows.add_defect_class(session, fields)
                 total = embedding_sum(np.repeat(vector[np.newaxis], SHOTS, axis=0))
                 await catalog_rows.shift_prototype(session, added.id, backbone.backbone_id, total, SHOTS)
