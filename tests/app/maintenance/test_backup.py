@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import inspect
 
 from app.config import Settings
-from app.maintenance.backup_file import BackupReader
+from app.maintenance.backup_reader import BackupReader
 from app.maintenance.backup_rows import LEFT_OUT
 from app.serve import running
 from app.storage import schema
