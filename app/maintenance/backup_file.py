@@ -22,7 +22,7 @@ FORMAT = 1
 
 MANIFEST = "manifest.json"
 
-MOST_ROW_BYTES = 16 * 2**20
+MOST_ROW_BYTES = 8 * 2**20
 MOST_ROW_VALUES = 100_000
 """What a row may hold, far beyond the largest that is ever written. Read, an empty list takes 100 times its bytes."""
 
@@ -85,6 +85,12 @@ def _sync_folder(folder: Path) -> None:
             os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def shown(text: str) -> str:
+    """One line of a text that anybody may have written, which can do nothing to a terminal."""
+    line = text.partition("\n")[0]
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in line)
 
 
 def values_at_most(data: bytes) -> int:

@@ -21,6 +21,7 @@ from app.maintenance.backup_file import (
     BackupError,
     Manifest,
     photo_name,
+    shown,
     table_name,
     values_at_most,
 )
@@ -114,7 +115,7 @@ class BackupReader:
             raise self.damaged(f"{name} is packed")
         if entry.file_size > limit:
             raise self.damaged(f"{name} is too large")
-        return self._zip.read(entry)
+        return self._zip.read(name)
 
     def _check_entries(self) -> None:
         """Only what the manifest names is there, all of it, once, and as a backup has it."""
@@ -143,7 +144,7 @@ class BackupReader:
         try:
             yield
         except _HOSTILE as error:
-            raise self.damaged(ascii(str(error).partition("\n")[0])[1:-1]) from error
+            raise self.damaged(shown(str(error.args[0] if isinstance(error, KeyError) else error))) from error
 
 
 _HOSTILE = (

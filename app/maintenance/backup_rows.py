@@ -32,7 +32,7 @@ from sqlalchemy.types import TypeEngine
 from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
 from app.access.tables import SignIn
-from app.maintenance.backup_file import BackupError, Kind
+from app.maintenance.backup_file import BackupError, Kind, shown
 from app.maintenance.backup_values import Row, row_type
 from app.photos.tables import Blob, DiscardedBlob, Photo
 from app.storage.tables import Base, UtcDateTime
@@ -67,7 +67,7 @@ _TYPES: dict[Kind, _Type] = {
 
 
 class RowsError(Exception):
-    """Rows that are not of their table; the message says why, in ASCII."""
+    """Rows that are not of their table; the message says why."""
 
 
 class Rows:
@@ -102,19 +102,14 @@ class Rows:
         except ValidationError as error:
             fault = error.errors(include_url=False, include_context=False, include_input=False)[0]
             place = ".".join(map(str, fault["loc"]))
-            raise RowsError(_shown(f"{place}: {fault['msg']}" if place else fault["msg"])) from error
+            raise RowsError(shown(f"{place}: {fault['msg']}" if place else fault["msg"])) from error
 
     async def insert(self, session: AsyncSession, rows: Sequence[Row]) -> None:
         """Insert rows. Raises `RowsError` where the database refuses them, such as those that point nowhere."""
         try:
             await session.execute(insert(self._table), rows)
         except (DataError, IntegrityError) as error:
-            raise RowsError(_shown(str(error.orig))) from error
-
-
-def _shown(text: str) -> str:
-    """One line of it, which can do nothing to a terminal."""
-    return ascii(text.partition("\n")[0])[1:-1]
+            raise RowsError(shown(str(error.orig))) from error
 
 
 async def tables(session: AsyncSession, left_out: Set[str] = LEFT_OUT) -> list[Rows]:
