@@ -48,7 +48,7 @@ NOT_RUN = {
     "make demo": "makes an environment; tests/app/commands/test_main.py runs `haja demo`",
     "make test": "is what runs this",
     "pip install": "changes the environment that this runs in; test_documents.py looks for the extra",
-    "sudo caddy reverse-proxy": "wants a public host name, and its certificate from the internet",
+    "sudo SITE=haja.example.com caddy run": "wants a public host name, and its certificate from the internet",
     "export POSTGRES_PASSWORD": "for the composition",
     "docker compose": "wants a container engine and images from the internet; tests/test_container.py checks the files",
     "haja worker": "is a machine of a cluster: tests/app/embedding/on_ray runs it on one and on three machines",
