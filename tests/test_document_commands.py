@@ -33,6 +33,7 @@ RUN = {
     ("docs/access.md", "Who may do what"),
     ("docs/backbones.md", "Another backbone"),
     ("docs/backup.md", "Backups"),
+    ("docs/backup.md", "Who may enter the restored site"),
     ("docs/command-line.md", "The command line"),
     ("docs/history.md", "Place, note, history, report"),
     ("docs/meta-learning.md", "Meta-learning"),

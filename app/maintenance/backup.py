@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from app.maintenance import backup_rows
-from app.maintenance.backup_file import BackupError, BackupWriter, Manifest, new_file
+from app.maintenance.backup_file import BackupError, BackupWriter, Manifest, new_file, shown
 from app.maintenance.backup_reader import BackupReader
 from app.maintenance.backup_rows import RowsError
 from app.maintenance.ended_keys import AUDIT, EndedKeys
@@ -75,8 +75,8 @@ def prepare_target(url: str, manifest: Manifest) -> None:
     """
     if manifest.schema_revision not in schema.revisions():
         raise BackupError(
-            f"The backup was made by a newer version of Haja (schema {manifest.schema_revision}; this one knows up to "
-            f"{schema.head()}): restore it with that version."
+            f"The backup was made by a newer version of Haja (schema {shown(manifest.schema_revision)}; this one knows "
+            f"up to {schema.head()}): restore it with that version."
         )
     if schema.known_revision(url) not in {None, manifest.schema_revision}:
         schema.downgrade(url, "base")

@@ -331,6 +331,15 @@ def test_a_structure_that_no_backup_has(
     _refused(haja, tmp_path / "crafted.zip", target, reason)
 
 
+def test_a_version_that_is_none(haja: Run, parts: Parts, target: Settings, tmp_path: Path) -> None:
+    parts.manifest["schema_revision"] = "head\x1b[2J\nhaja"
+    parts.write(tmp_path / "crafted.zip")
+    code, _, err = haja("restore", tmp_path / "crafted.zip")
+    assert code == 1
+    assert err.startswith("The backup was made by a newer version of Haja (schema head\\x1b[2J; this one knows up to ")
+    assert not any(row_counts(target).values())
+
+
 class TestArchive:
     """What a zip archive can do beyond holding files."""
 
