@@ -18,7 +18,7 @@ from app.photos.decoding.decoders import Decoders
 from app.serve import running
 from models.backbones import Backbone
 from tests.conftest import DATABASE_TIMEOUT_S, LIMITS
-from tests.drawn import photos
+from tests.drawn import photo, photos
 from tests.rest import CLASSES, CLASSIFICATIONS, created, files
 
 
@@ -53,9 +53,9 @@ def site(tmp_path_factory: pytest.TempPathFactory, migrated: Path, backbone: Bac
                 assert client.delete(f"/v1/keys/{made['id']}").status_code == 204
                 for name in ("crack", "rust"):
                     created(client.post(CLASSES, data={"name": name}, files=files(photos(name, range(2)))))
-                judged = created(client.post(CLASSIFICATIONS, files=files(photos("crack", [7]), "photo")))
+                judged = created(client.post(CLASSIFICATIONS, files=files([photo("crack", 7)], "photo")))
                 created(client.post(f"/v1/classifications/{judged['id']}/feedback", json={"verdict": "confirmed"}))
-                job = client.post(f"{CLASSIFICATIONS}/batch", files=files(photos("rust", [8]))).json()["id"]
+                job = client.post(f"{CLASSIFICATIONS}/batch", files=files([photo("rust", 8)])).json()["id"]
                 assert "event: finished" in client.get(f"/v1/jobs/{job}/events").text
             with httpx.Client(base_url=address) as browser:
                 assert browser.post("/sign-in", data={"key": keys["admin"], "then": "/"}).status_code == 303
