@@ -48,8 +48,6 @@ class Cookies:
             hidden = name in {self.session, self.away}
             answer.delete_cookie(name, secure=self._secure, httponly=hidden, samesite="lax")
 
-    def _set(
-        self, answer: Response, name: str, value: str, *, httponly: bool, max_age: int | None = None
-    ) -> None:
+    def _set(self, answer: Response, name: str, value: str, *, httponly: bool, max_age: int | None = None) -> None:
         # Lax and not Strict: the way back from the sign-in provider, and a link in a mail, find the session.
         answer.set_cookie(name, value, max_age, secure=self._secure, httponly=httponly, samesite="lax")

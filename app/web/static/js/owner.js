@@ -27,9 +27,9 @@ export async function dropKeptPage() {
   for (const name of await (globalThis.caches?.keys() ?? [])) await (await caches.open(name)).delete("/");
 }
 
-/** Give way to the page of whoever is signed in now. */
+/** Give way to the page of whoever is signed in now; a page for everybody shows nothing of anybody, and may stay. */
 export async function leaveIfOver() {
-  if (isCurrent()) return;
+  if (isCurrent() || pageOwner === null) return;
   document.documentElement.hidden = true;
   await held();
   await dropKeptPage();
