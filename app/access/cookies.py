@@ -1,4 +1,4 @@
-"""The cookies of a session: one that no script reads; for the pages' scripts the token to send back, and whose it is."""
+"""The cookies of a session: one that no script reads, the token that the pages' scripts send back, and whose it is."""
 
 from collections.abc import Mapping
 from uuid import UUID

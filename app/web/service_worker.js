@@ -54,7 +54,8 @@ async function keepPageOf(owner) {
 /** Keep the inspect page of whoever is signed in. */
 async function keepPage() {
   const answer = await fetch("/", { cache: "reload" });
-  if (answer.status === 401) return; // nobody
+  // Nobody is; whoever was and did not sign out keeps the page of the version before.
+  if (answer.status === 401 && !(await caches.match("/"))) return;
   if (!answer.ok || !(await isMine(answer.clone()))) throw new Error("the page is not to be had");
   await (await caches.open(CACHE)).put("/", answer);
 }

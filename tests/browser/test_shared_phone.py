@@ -12,6 +12,7 @@ from app.serve import running
 from models.backbones import Backbone
 from tests.browser.conftest import CHROMIUM, PHONE
 from tests.browser.steps import make_key, register_drawn, sign_in, take
+from tests.browser.test_accessibility import small_targets, violations
 from tests.conftest import MakeSettings
 from tests.drawn import photo
 from tests.rest import execute
@@ -114,6 +115,7 @@ def test_a_colleague_sees_and_sends_nothing_and_nothing_is_lost(
     take(page, photo("rust", 14))
     expect(page.locator(ANSWERS)).to_have_count(1)
     assert page.locator(WAITING).count() == 0
+    assert not violations(page)
     expect(page.locator("#waiting-count")).to_be_hidden()
     expect(page.locator("#place")).to_have_value("")
     expect(page.locator("#unclaimed")).to_be_hidden()
@@ -267,7 +269,11 @@ def test_a_photo_on_its_way_while_its_owner_signs_out(
     kim, lee = make_key(server, "Kim", admin), make_key(server, "Lee", admin)
     page.add_init_script("delete self.BroadcastChannel")
     held: list[Route] = []
-    page.route(CLASSIFY, lambda route: held.append(route))
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route(CLASSIFY, hold)
     _open(page, kim)
     with page.expect_request(CLASSIFY):
         take(page, photo("crack", 25))
@@ -337,6 +343,7 @@ def test_nobody_is_signed_out_without_network(
     context.set_offline(True)
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_text("You are still signed in: the service cannot be reached.")).to_be_visible()
+    assert not violations(page)
     context.set_offline(False)
     page.reload()
     expect(page.locator("#place")).to_have_value("Tower 9")
@@ -375,6 +382,8 @@ def test_photos_of_nobody_are_offered_and_go_up_after_a_yes(page: Page, server: 
     expect(page.locator("#unclaimed")).to_contain_text("Photos that wait on this phone without a name: 2.")
     assert page.locator(WAITING).count() == 0
     expect(page.locator("#waiting-count")).to_be_hidden()
+    assert not violations(page)
+    assert not small_targets(page)
     _sign_out(page)
     sign_in(page, kim)
     page.get_by_role("button", name="Yes, I took them").click()

@@ -122,9 +122,8 @@ async def test_a_page_says_whose_it_is_and_is_kept_by_no_browser(client: httpx.A
         page = await client.get("/history", headers=HTML)
         assert f'"owner": "{kim["id"]}",' in page.text
         assert page.headers["cache-control"] == "no-store"
-        assert SimpleCookie(page.headers.get("set-cookie", "")).keys() == (
-            set() if before == kim["id"] else {"haja_owner"}
-        )
+        told = SimpleCookie(page.headers.get("set-cookie", ""))
+        assert told.keys() == (set() if before == kim["id"] else {"haja_owner"})
     answer = await client.post("/sign-out", headers=proof(client))
     gone = SimpleCookie()
     for line in answer.headers.get_list("set-cookie"):

@@ -85,7 +85,7 @@ function showOthers({ unclaimed, others }) {
   const question = document.getElementById("unclaimed");
   question.hidden = !unclaimed;
   question.querySelector("p").textContent = t("outbox.unclaimed", { count: unclaimed });
-  tell(document.getElementById("of-others"), others && t("outbox.others", { count: others }));
+  tell(document.getElementById("of-others"), others ? t("outbox.others", { count: others }) : "");
 }
 
 function showWaiting(entries) {
