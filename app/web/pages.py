@@ -54,6 +54,7 @@ class Pages:
             minute=_minute,
             owner=None if who == STRANGER else str(who.id or ""),
             signed_in_as=who.name if who.id else None,
+            administers=who.may(Role.ADMIN),
             curates=who.catalogs(Role.CURATOR) != frozenset(),
             **values,
         )

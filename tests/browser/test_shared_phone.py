@@ -109,7 +109,7 @@ def test_a_colleague_sees_and_sends_nothing_and_nothing_is_lost(
 
     network.is_there = True
     sign_in(page, lee)
-    expect(page.locator(OF_OTHERS)).to_have_text(
+    expect(page.locator(OF_OTHERS).locator("p")).to_have_text(
         "Photos of somebody else that wait on this phone: 2. They are sent when that person signs in here again."
     )
     take(page, photo("rust", 14))
@@ -391,6 +391,38 @@ def test_photos_of_nobody_are_offered_and_go_up_after_a_yes(page: Page, server: 
     expect(page.locator("#unclaimed")).to_be_hidden()
     assert _count(server, admin) == 2
     assert [whom for whom in network.sent_for if whom] == [_owner(server, kim)] * 2
+
+
+@pytest.mark.long
+def test_photos_of_a_key_that_has_ended_find_their_owner(
+    page: Page, server: str, admin: dict[str, str], network: Network
+) -> None:
+    kim = make_key(server, "Kim", admin)
+    network.is_there = False
+    _open(page, kim)
+    take(page, photo("crack", 31))
+    expect(page.locator(WAITING)).to_have_count(1)
+    _sign_out(page)
+    assert httpx.delete(f"{server}/v1/keys/{_owner(server, kim)}", headers=admin).status_code == 204
+    kim = make_key(server, "Kim", admin)
+    release = page.get_by_role("button", name="Their key has ended: offer them to whoever signs in")
+    sign_in(page, kim)
+    expect(page.locator(OF_OTHERS)).to_contain_text("phone: 1.")
+    expect(release).to_have_count(0)
+    _sign_out(page)
+    sign_in(page, admin["Authorization"].removeprefix("Bearer "))
+    assert not small_targets(page)
+    release.click()
+    # Whoever offers them sees no more of them than before.
+    expect(page.locator(OF_OTHERS)).to_be_hidden()
+    expect(page.locator("#unclaimed")).to_be_visible()
+    assert page.locator(WAITING).count() == 0
+    _sign_out(page)
+    network.is_there = True
+    sign_in(page, kim)
+    page.get_by_role("button", name="Yes, I took them").click()
+    expect(page.locator(ANSWERS)).to_have_count(1)
+    assert [whom for whom in network.sent_for if whom] == [_owner(server, kim)]
 
 
 @pytest.mark.long

@@ -85,7 +85,9 @@ function showOthers({ unclaimed, others }) {
   const question = document.getElementById("unclaimed");
   question.hidden = !unclaimed;
   question.querySelector("p").textContent = t("outbox.unclaimed", { count: unclaimed });
-  tell(document.getElementById("of-others"), others ? t("outbox.others", { count: others }) : "");
+  const foreign = document.getElementById("of-others");
+  foreign.hidden = !others;
+  foreign.querySelector("p").textContent = t("outbox.others", { count: others });
 }
 
 function showWaiting(entries) {
@@ -190,6 +192,7 @@ document.querySelector("#unclaimed button").addEventListener("click", async () =
   await outbox.claim();
   drain();
 });
+document.querySelector("#of-others button")?.addEventListener("click", () => outbox.release());
 document.getElementById("clear").addEventListener("click", () => outbox.dropAnswers());
 document.getElementById("catalog-choice")?.addEventListener("change", (event) => event.target.form.requestSubmit());
 

@@ -51,7 +51,9 @@ export function onChange(listener) {
 
 const all = () => transact("readonly", (store) => store.getAll());
 const ownerOf = (entry) => entry.owner ?? "";
-const isUnclaimed = (entry) => owner !== "" && ownerOf(entry) === "" && entry.state !== "answered";
+const isForeign = (entry) => ownerOf(entry) !== owner && entry.state !== "answered";
+const isUnclaimed = (entry) => isForeign(entry) && ownerOf(entry) === "";
+const isOfOthers = (entry) => isForeign(entry) && ownerOf(entry) !== "";
 
 /** Every entry of the page's owner, oldest first; none as soon as somebody else has signed in. */
 export async function entries() {
@@ -61,20 +63,26 @@ export async function entries() {
 
 /** How many photos wait for others: {unclaimed: nobody's, others: somebody's}. */
 export async function countOfOthers() {
-  const waiting = (await all()).filter((entry) => entry.state !== "answered" && ownerOf(entry) !== owner);
-  const unclaimed = waiting.filter(isUnclaimed).length;
-  return { unclaimed, others: waiting.length - unclaimed };
+  const every = await all();
+  return { unclaimed: every.filter(isUnclaimed).length, others: every.filter(isOfOthers).length };
 }
 
-/** Make what is nobody's the owner's. */
-export async function claim() {
+async function hand(isMeant, receiver) {
   await transact("readwrite", (store) => {
     const request = store.getAll();
-    request.onsuccess = () => request.result.filter(isUnclaimed).forEach((entry) => store.put({ ...entry, owner }));
+    request.onsuccess = () => {
+      for (const entry of request.result.filter(isMeant)) store.put({ ...entry, owner: receiver });
+    };
     return request;
   });
   announce();
 }
+
+/** Make what is nobody's the owner's. */
+export const claim = () => hand(isUnclaimed, owner);
+
+/** Make what is somebody's nobody's, for their owner to claim: a key that has ended signs nobody in again. */
+export const release = () => hand(isOfOthers, "");
 
 export const find = (id) => transact("readonly", (store) => store.get(id));
 
