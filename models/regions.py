@@ -91,10 +91,14 @@ def fit_window_head(
     # Each class counts as the classes' harmonic mean of examples, however many it has.
     root = np.sqrt(1 / np.mean(1 / shots) / shots)[every][:, np.newaxis]
     weighted = root * rows
-    dual = np.linalg.solve(weighted @ weighted.T + PENALTY * np.eye(len(rows)), root * np.eye(ways + 1)[every])
+    targets = root * np.eye(ways + 1)[every]
+    if len(rows) <= rows.shape[1]:
+        weights = np.linalg.solve(weighted @ weighted.T + PENALTY * np.eye(len(rows)), targets).T @ weighted
+    else:  # the same, at a cost that does not grow with the examples
+        gram = weighted.T @ weighted + PENALTY * np.eye(rows.shape[1])
+        weights = np.linalg.solve(gram, weighted.T @ targets).T
     # A penalty makes all scores smaller; so scaled, one threshold fits few examples and many.
-    weights = (1 + PENALTY) * dual.T @ weighted
-    return WindowHead(weights.astype(np.float32), own_sound=len(sound) > 0)
+    return WindowHead(((1 + PENALTY) * weights).astype(np.float32), own_sound=len(sound) > 0)
 
 
 def scan(features: NDArray[np.float32], head: WindowHead) -> Scan:

@@ -1,8 +1,8 @@
 """Windows of a wide photo: where they lie, and their embeddings from one dense feature map.
 
 A defect covers a few per cent of a photo of a whole wall. One pass of the network over the photo at about three times
-its usual size gives features by place; the mean over the places of a window is the embedding that the window would
-have as a photo of its own, or nearly (benchmarks/REGIONS.md compares them).
+its usual size gives features by place; the mean over the places of a window is nearly the embedding that the window
+would have as a photo of its own.
 """
 
 from collections.abc import Sequence
@@ -29,11 +29,8 @@ DIVISIONS = (1, 2, 3, 4, 6)
 CONTEXT = 0.1
 """So much of its sides is added to a region all around: a defect is told by its edge to what surrounds it."""
 
-SOUND_AREA = 0.3
-"""A window that is kept as an example of a sound surface covers at most this share of the photo."""
-
-SOUND_A_PHOTO = 6
-"""So many windows of one photo are kept as examples of a sound surface."""
+REST = 0.1
+"""Of a photo whose regions leave less than this share free, the rest is no example of a sound surface."""
 
 
 class Region(NamedTuple):
@@ -45,15 +42,46 @@ class Region(NamedTuple):
     h: float
 
 
-def map_size(width: int, height: int) -> tuple[int, int] | None:
-    """Width and height at which a photo goes into the network for its map; None where it is too small for windows.
+class Part(NamedTuple):
+    """What of a photo is an example: all of it (no regions), its regions together, or the rest of it.
+
+    Its text is what it is stored by; two parts of a photo are the same where their texts are.
+    """
+
+    regions: tuple[Region, ...] = ()
+    is_rest: bool = False
+
+    @property
+    def text(self) -> str:
+        """Such as `in 0.1000 0.2500 0.3000 0.0500`; of the whole photo, nothing."""
+        if not self.regions:
+            return ""
+        boxes = ";".join(" ".join(f"{side:.4f}" for side in region) for region in sorted(set(self.regions)))
+        return f"{'out' if self.is_rest else 'in'} {boxes}"
+
+    @classmethod
+    def parse(cls, text: str) -> "Part":
+        """The part of this text. Raises ValueError where it is none."""
+        if not text:
+            return cls()
+        side, _, boxes = text.partition(" ")
+        if side not in {"in", "out"}:
+            raise ValueError(f"{text!r} is no part of a photo.")
+        regions = tuple(Region(*map(float, box.split(" "))) for box in boxes.split(";"))
+        return cls(regions, is_rest=side == "out")
+
+
+def is_wide(width: int, height: int) -> bool:
+    """Whether windows of a photo of this size may show what the photo as a whole does not."""
+    return max(width, height) >= LEAST
+
+
+def map_size(width: int, height: int) -> tuple[int, int]:
+    """Width and height at which a photo goes into the network for its map.
 
     The proportions are kept, as far as multiples of `STRIDE` allow.
     """
-    longer = max(width, height)
-    if longer < LEAST:
-        return None
-    scale = LONGEST / longer / STRIDE
+    scale = LONGEST / max(width, height) / STRIDE
     return max(1, round(width * scale)) * STRIDE, max(1, round(height * scale)) * STRIDE
 
 
@@ -92,23 +120,21 @@ def embed_windows(features: NDArray[np.float32], places: NDArray[np.int64]) -> N
     return l2_normalise(total[bottom, right] - total[top, right] - total[bottom, left] + total[top, left])
 
 
-def embed_regions(features: NDArray[np.float32], regions: Sequence[Region]) -> NDArray[np.float32]:
-    """Embeddings of regions of a photo with a little context, float32 [N, D], each of length 1; see `embed_windows`."""
+def embed_part(features: NDArray[np.float32], part: Part) -> NDArray[np.float32] | None:
+    """Embedding of a part of a photo, float32 [D] of length 1; of a rest, None where too little is left.
+
+    features: [h, w, D], the map of the photo.
+    """
     rows, columns, _ = features.shape
-    return embed_windows(features, np.array([_places(region, rows, columns) for region in regions]))
-
-
-def sound_regions(regions: Sequence[Region], rows: int, columns: int) -> list[Region]:
-    """Windows well outside all of these regions of a photo, at most `SOUND_A_PHOTO`, of every size, spread evenly."""
-    windows = [region_of(place, rows, columns) for place in window_places(rows, columns).tolist()]
-    outside = [
-        window
-        for window in windows
-        if window.w * window.h <= SOUND_AREA and not any(_overlap(window, _widened(region)) for region in regions)
-    ]
-    if len(outside) <= SOUND_A_PHOTO:
-        return outside
-    return [outside[round(place)] for place in np.linspace(0, len(outside) - 1, SOUND_A_PHOTO).tolist()]
+    covered = np.zeros((rows, columns), bool)
+    for region in part.regions:
+        left, top, right, bottom = _places(region, rows, columns)
+        covered[top:bottom, left:right] = True
+    if part.is_rest and covered.mean() > 1 - REST:
+        return None
+    chosen = features[covered != part.is_rest] if part.regions else features.reshape(-1, features.shape[2])
+    embedding: NDArray[np.float32] = l2_normalise(chosen.mean(axis=0, dtype=np.float64))
+    return embedding
 
 
 def region_of(place: Sequence[int], rows: int, columns: int) -> Region:
@@ -118,25 +144,13 @@ def region_of(place: Sequence[int], rows: int, columns: int) -> Region:
 
 
 def _places(region: Region, rows: int, columns: int) -> tuple[int, int, int, int]:
-    """The places of a region and its context: those of which it covers a good part, one at least."""
-    wide = _widened(region)
-    left, right = _span(wide.x * columns, (wide.x + wide.w) * columns, columns)
-    top, bottom = _span(wide.y * rows, (wide.y + wide.h) * rows, rows)
+    """The places of a region and its context, [left, top, right, bottom]: those that it covers well, one at least."""
+    across, down = CONTEXT * region.w, CONTEXT * region.h
+    left, right = _span((region.x - across) * columns, (region.x + region.w + across) * columns, columns)
+    top, bottom = _span((region.y - down) * rows, (region.y + region.h + down) * rows, rows)
     return left, top, right, bottom
 
 
 def _span(start: float, end: float, length: int) -> tuple[int, int]:
     first = min(int(np.floor(max(0.0, start) + 0.35)), length - 1)
     return first, max(first + 1, int(np.ceil(min(end, length) - 0.35)))
-
-
-def _widened(region: Region) -> Region:
-    across, down = CONTEXT * region.w, CONTEXT * region.h
-    return Region(region.x - across, region.y - down, region.w + 2 * across, region.h + 2 * down)
-
-
-def _overlap(one: Region, other: Region) -> bool:
-    return (
-        min(one.x + one.w, other.x + other.w) > max(one.x, other.x)
-        and min(one.y + one.h, other.y + other.h) > max(one.y, other.y)
-    )  # fmt: skip
