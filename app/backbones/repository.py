@@ -70,7 +70,7 @@ async def wanted(session: AsyncSession) -> set[str]:
 
 async def missing(session: AsyncSession, catalog_id: UUID, backbone_id: str) -> Sequence[Row[str, str]]:
     """SHA-256 and a file name of a catalog's support photos that have no embedding by a backbone."""
-    embedded = exists().where(Embedding.photo_sha256 == SupportPhoto.photo_sha256, Embedding.backbone_id == backbone_id)
+    embedded = exists().where(embedded_part(), Embedding.backbone_id == backbone_id)
     query = (
         select(SupportPhoto.photo_sha256, SupportPhoto.filename)
         .join(DefectClass, DefectClass.id == SupportPhoto.defect_class_id)
@@ -87,8 +87,8 @@ async def pairs(session: AsyncSession, catalog_id: UUID, one: str, other: str) -
     query = (
         select(SupportPhoto.defect_class_id, first.c.vector, second.c.vector)
         .join(DefectClass, DefectClass.id == SupportPhoto.defect_class_id)
-        .join(first, (first.c.photo_sha256 == SupportPhoto.photo_sha256) & (first.c.backbone_id == one))
-        .join(second, (second.c.photo_sha256 == SupportPhoto.photo_sha256) & (second.c.backbone_id == other))
+        .join(first, _of_example(first) & (first.c.backbone_id == one))
+        .join(second, _of_example(second) & (second.c.backbone_id == other))
         .where(DefectClass.catalog_id == catalog_id)
         .order_by(SupportPhoto.id)
     )

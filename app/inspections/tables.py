@@ -8,12 +8,13 @@ from pydantic import Field
 from sqlalchemy import JSON, ForeignKey, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column, validates
 
-from app.inspections.schemas import NearestExample, Prediction, PredictionSet, Verdict
+from app.inspections.schemas import NearestExample, Prediction, PredictionSet, RegionOut, Verdict
 from app.storage.tables import Base, new_id, readable_as
 from models.manifest import HeadName
 
 _Predictions = Annotated[list[dict[str, Any]], Field(min_length=1), readable_as(list[Prediction])]
 _PredictionSet = Annotated[dict[str, Any], readable_as(PredictionSet)]
+_Regions = Annotated[list[dict[str, Any]], readable_as(list[RegionOut])]
 _Nearest = Annotated[list[dict[str, Any]], readable_as(list[NearestExample])]
 
 
@@ -38,6 +39,8 @@ class Classification(Base):
     threshold: Mapped[float]
     prediction_set: Mapped[_PredictionSet | None] = mapped_column(JSON(none_as_null=True))
     nearest: Mapped[_Nearest | None] = mapped_column(JSON(none_as_null=True))
+    # None: the photo was looked at as a whole.
+    regions: Mapped[_Regions | None] = mapped_column(JSON(none_as_null=True))
     # The same as in `predictions`, to be asked for: databases differ in how they look into JSON. It may be gone.
     first_class_id: Mapped[UUID | None]
     place: Mapped[str] = mapped_column(String(200), server_default=text("''"))

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -18,6 +18,7 @@ from app.parallel import together
 from app.photos import reading
 from app.photos.decoding.decoders import Decoders
 from models.manifest import Transform
+from models.windows import Part, embed_part, map_size
 
 
 class Upload(Protocol):
@@ -49,10 +50,14 @@ class CheckedPhoto:
 
 @dataclass(frozen=True)
 class ReceivedPhoto(CheckedPhoto):
-    """A photo that was decoded and embedded by the backbone `backbone_id`. `embedding` is float32 [D] of length 1."""
+    """A photo that was decoded and embedded by the backbone `backbone_id`, as a whole or a part of it.
+
+    `embedding` is float32 [D] of length 1.
+    """
 
     backbone_id: str
     embedding: NDArray[np.float32]
+    part: Part = Part()
 
 
 @dataclass(frozen=True)
@@ -186,6 +191,30 @@ class Intake:
         with self._place():
             decoded = await self._decode(data, transform)
             return await embedder.feature_map(decoded.pixels)
+
+    async def wide_map(self, photo: CheckedPhoto, embedder: Embedder) -> NDArray[np.float32]:
+        """The features of a photo at the size of `models.windows.map_size`, by place: float32 [h, w, D].
+
+        Raises as `feature_map`.
+        """
+        width, height = map_size(photo.decoded.width, photo.decoded.height)
+        return await self.feature_map(
+            photo.data, replace(embedder.manifest.transform, width=width, height=height), embedder
+        )
+
+    async def take_parts(
+        self, photo: ReceivedPhoto, parts: Sequence[Part], embedder: Embedder
+    ) -> list[ReceivedPhoto | None]:
+        """Parts of a photo in its place; of a rest, None where too little of the photo is left.
+
+        Raises as `feature_map`.
+        """
+        features = await self.wide_map(photo, embedder)
+        embeddings = await asyncio.to_thread(lambda: [embed_part(features, part) for part in parts])
+        return [
+            None if embedding is None else replace(photo, part=part, embedding=embedding)
+            for part, embedding in zip(parts, embeddings, strict=True)
+        ]
 
     async def _check(self, upload: Upload, transform: Transform) -> CheckedPhoto:
         if (upload.size or 0) > self.max_bytes:
