@@ -7,11 +7,11 @@ from uuid import UUID
 from sqlalchemy import JSON, ForeignKey, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column, validates
 
-from app.storage.tables import Base, new_id
+from app.storage.tables import Acted, Base, new_id
 from models.manifest import HeadName
 
 
-class Classification(Base):
+class Classification(Acted, Base):
     """One query photo judged against one catalog, with what is needed to judge it the same way again.
 
     `predictions` is kept as it was answered: classes that are renamed or removed later do not rewrite history.
@@ -50,7 +50,7 @@ class Classification(Base):
         return place
 
 
-class Feedback(Base):
+class Feedback(Acted, Base):
     """What an inspector says that a photo really shows; the newest word counts, the older ones stay."""
 
     __tablename__ = "feedback"

@@ -7,13 +7,13 @@ from uuid import UUID
 from sqlalchemy import JSON, ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.storage.tables import Base, new_id
+from app.storage.tables import Acted, Base, new_id
 
 JobKind = Literal["classify", "reembed"]
 ItemState = Literal["waiting", "done", "failed"]
 
 
-class Job(Base):
+class Job(Acted, Base):
     """What to do with many photos of one catalog. It begins when `ready`: all its items are there."""
 
     __tablename__ = "jobs"

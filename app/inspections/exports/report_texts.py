@@ -7,11 +7,12 @@ from datetime import datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from app.acting import UNKNOWN
 from app.api.language import Language
 from app.catalogs.schemas import DefectClassName
 from app.inspections.exports.words import WORDS
 from app.inspections.filters import ClassificationFilter
-from app.inspections.schemas import ClassificationOut
+from app.inspections.schemas import ClassificationOut, FeedbackOut
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,9 @@ class Texts:
         coordinates = "" if taken.latitude is None else f"({taken.latitude:.6f}, {taken.longitude:.6f})"
         facts = [
             (words["answer"], self._answer(answer)),
+            (words["sent by"], self._who(answer)),
             (words["inspector"], self._inspector(answer)),
+            (words["judged by"], self._who(answer.feedback) if answer.feedback else ""),
             (words["severity"], self._severity(answer)),
             (words["comment"], answer.feedback.note if answer.feedback else ""),
             (words["note"], answer.note),
@@ -99,6 +102,9 @@ class Texts:
         if word.verdict == "unknown":
             return self._words["refused"]
         return self._words[word.verdict].format(name=self._both(word.defect_class_id, word.defect_class_name or ""))
+
+    def _who(self, done: ClassificationOut | FeedbackOut) -> str:
+        return self._words["not known"] if done.actor_id is None and done.actor == UNKNOWN else done.actor
 
     def _both(self, class_id: UUID | None, name: str) -> str:
         """A class in both languages, that of the report first."""
