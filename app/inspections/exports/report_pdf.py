@@ -63,8 +63,7 @@ class ReportDocument(FPDF):
         total = sum(count for _, count in counts)
         self._footer = f"Haja · {words['title']} · {made}"
         self._line(words["title"], 20, INK, "B", height=11)
-        self._line(made, 9, GREY)
-        self._line(f"{words['made by']}: {made_by}", 9, GREY)
+        self._line(f"{made} · {words['made by']} {made_by}", 9, GREY)
         self._line(f"{words['filter']}: {conditions}", 9, GREY)
         self.ln(3)
         self._rule()

@@ -72,7 +72,8 @@ async def test_a_key_has_a_share_of_the_places_to_follow_jobs(
     ten = [follow(bearer(key["key"])) for _ in range(MAX_FOLLOWERS_OF_A_KEY)]
     await _until(lambda: _followers(app) == MAX_FOLLOWERS_OF_A_KEY)
     events = f"{waiting}/events"
-    refusal = await client.get(events, headers=bearer(key["key"]))
+    async with asyncio.timeout(60):
+        refusal = await client.get(events, headers=bearer(key["key"]))
     problem(refusal, 429, "too-many-followers")
     assert refusal.headers["retry-after"] == "5"
     assert (await client.get(waiting, headers=bearer(key["key"]))).status_code == 200

@@ -102,7 +102,7 @@ async def test_files_to_take_away_say_who_sent_who_judged_and_who_took(
     assert report.metadata is not None
     assert report.metadata.author == "Lee"
     text = report.pages[0].extract_text()
-    assert all(each in text for each in ("Made by: Lee", "Sent by =Kim", "Judged by Lee"))
+    assert all(each in text for each in ("Made by Lee", "Sent by =Kim", "The answer is right: stain (Lee)"))
 
 
 async def test_taking_answers_away_leaves_a_line_in_each_catalog_that_they_are_of(
