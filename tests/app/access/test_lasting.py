@@ -16,7 +16,7 @@ from app.inspections.service import InspectionService
 from app.jobs.service import MAX_FOLLOWERS_OF_A_KEY, JobService
 from tests.app.access.conftest import MakeKey, Things, bearer
 from tests.drawn import photo, photos
-from tests.rest import created, execute, files, problem, register, row_counts
+from tests.rest import classify, created, execute, files, problem, register, row_counts
 
 pytestmark = pytest.mark.only_on("sqlite", "keys and jobs in both databases are tried elsewhere")
 
@@ -195,11 +195,10 @@ async def test_a_table_breaks_off_with_the_key(
     """So that nobody takes what has come for all of it."""
     await register(remote, "rust", photos("rust", range(2)))
     for seed in range(4):
-        sent = {"files": files([photo("rust", seed)], "photo")}
-        created(await remote.post("/v1/catalogs/default/classifications", **sent))
+        await classify(remote, photo("rust", seed))
     root = created(await remote.post("/v1/keys", json={"name": "root", "role": "admin"}))
     key = created(await remote.post("/v1/keys", json={"name": "x", "role": "inspector"}, headers=bearer(root["key"])))
-    ended = []
+    ended: list[str] = []
 
     async def end() -> None:
         if not ended:

@@ -87,7 +87,7 @@ async def test_the_list_of_keys_has_no_gaps_where_hidden_ones_are(
     client: httpx.AsyncClient, make_key: MakeKey, admin: dict[str, str]
 ) -> None:
     """Pages are full, and a cursor is the id of a key that was shown."""
-    hidden = [
+    hidden: list[dict[str, Any]] = [
         {"role": "inspector"},
         {"catalogs": {"mine": "inspector", "theirs": "inspector"}},
         {"catalogs": {"theirs": "admin"}},

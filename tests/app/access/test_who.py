@@ -24,6 +24,11 @@ def _who(said: dict[str, Any]) -> tuple[str | None, str]:
     return said["actor_id"], said["actor"]
 
 
+async def _send(client: httpx.AsyncClient, things: Things, key: dict[str, Any]) -> dict[str, Any]:
+    address, sent = f"/v1/catalogs/{things.catalog}/classifications", files([photo("rust", 7)], "photo")
+    return created(await client.post(address, files=sent, headers=bearer(key["key"])))
+
+
 @pytest.fixture
 async def kim(make_key: MakeKey, mine: Things) -> dict[str, Any]:
     """The key of an inspector of `mine`."""
@@ -39,8 +44,7 @@ async def lee(make_key: MakeKey, mine: Things) -> dict[str, Any]:
 async def test_an_answer_and_the_word_on_it_say_whose_they_are(
     client: httpx.AsyncClient, mine: Things, kim: dict[str, Any], lee: dict[str, Any]
 ) -> None:
-    sent = {"files": files([photo("rust", 7)], "photo"), "headers": bearer(kim["key"])}
-    answer = created(await client.post(f"/v1/catalogs/{mine.catalog}/classifications", **sent))
+    answer = await _send(client, mine, kim)
     assert _who(answer) == (kim["id"], "=Kim")
     address = f"/v1/classifications/{answer['id']}"
     word = await client.post(f"{address}/feedback", json={"verdict": "unknown"}, headers=bearer(lee["key"]))
@@ -80,11 +84,10 @@ async def test_a_batch_and_its_answers_say_whose_they_are(
 async def test_files_to_take_away_say_who_sent_who_judged_and_who_took(
     client: httpx.AsyncClient, mine: Things, kim: dict[str, Any], lee: dict[str, Any]
 ) -> None:
-    sent = {"files": files([photo("rust", 7)], "photo"), "headers": bearer(kim["key"])}
-    answer = created(await client.post(f"/v1/catalogs/{mine.catalog}/classifications", **sent))
+    answer = await _send(client, mine, kim)
     address = f"/v1/classifications/{answer['id']}/feedback"
     created(await client.post(address, json={"verdict": "confirmed"}, headers=bearer(lee["key"])))
-    asked = {"params": {"lang": "en", "since": answer["created_at"]}, "headers": bearer(lee["key"])}
+    asked: dict[str, Any] = {"params": {"lang": "en", "since": answer["created_at"]}, "headers": bearer(lee["key"])}
     taken = {kind: await client.get(f"/v1/classifications/export.{kind}", **asked) for kind in ("csv", "xlsx", "pdf")}
     heading, row = csv.reader(io.StringIO(taken["csv"].content.decode("utf-8-sig"), newline=""))
     said = {
