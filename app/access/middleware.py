@@ -3,6 +3,7 @@
 import hmac
 import math
 import time
+from functools import partial
 from urllib.parse import urlencode
 
 from limits import RateLimitItemPerMinute
@@ -63,6 +64,7 @@ class Authenticate:
             asks_to_sign_in = isinstance(error, Unauthenticated) and _is_page(scope, headers)
             await (_to_sign_in(scope) if asks_to_sign_in else answer_error(error))(scope, receive, send)
             return
+        scope.setdefault("state", {})["ask_again"] = partial(self._who, access, scope, headers)
         with acting_as(principal):
             await self._app(scope, receive, send)
 

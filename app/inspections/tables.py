@@ -9,7 +9,7 @@ from sqlalchemy import JSON, ForeignKey, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column, validates
 
 from app.inspections.schemas import NearestExample, Prediction, PredictionSet, RegionOut, Verdict
-from app.storage.tables import Base, new_id, readable_as
+from app.storage.tables import Acted, Base, new_id, readable_as
 from models.manifest import HeadName
 
 _Predictions = Annotated[list[dict[str, Any]], Field(min_length=1), readable_as(list[Prediction])]
@@ -18,7 +18,7 @@ _Regions = Annotated[list[dict[str, Any]], readable_as(list[RegionOut])]
 _Nearest = Annotated[list[dict[str, Any]], readable_as(list[NearestExample])]
 
 
-class Classification(Base):
+class Classification(Acted, Base):
     """One query photo judged against one catalog, with what is needed to judge it the same way again.
 
     `predictions` is kept as it was answered: classes that are renamed or removed later do not rewrite history.
@@ -59,7 +59,7 @@ class Classification(Base):
         return place
 
 
-class Feedback(Base):
+class Feedback(Acted, Base):
     """What an inspector says that a photo really shows; the newest word counts, the older ones stay."""
 
     __tablename__ = "feedback"

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
+from app.api.fields import ActorId, ActorName
 from app.inspections.schemas import ClassificationOut
 
 JobKind = Literal["classify", "reembed"]
@@ -29,6 +30,8 @@ class JobOut(BaseModel):
     total: int = Field(description="Photos.")
     done: int
     failed: int
+    actor_id: ActorId
+    actor: ActorName
     created_at: datetime
 
 

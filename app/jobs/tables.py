@@ -8,13 +8,13 @@ from sqlalchemy import JSON, ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.jobs.schemas import BatchParameters, ItemProblem, ItemState, JobKind, ReembedParameters
-from app.storage.tables import Base, new_id, readable_as
+from app.storage.tables import Acted, Base, new_id, readable_as
 
 _Parameters = Annotated[dict[str, Any], readable_as(BatchParameters | ReembedParameters)]
 _Problem = Annotated[dict[str, Any], readable_as(ItemProblem)]
 
 
-class Job(Base):
+class Job(Acted, Base):
     """What to do with many photos of one catalog. It begins when `ready`: all its items are there."""
 
     __tablename__ = "jobs"

@@ -2,11 +2,12 @@
 
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import uuid_utils.compat
 from pydantic import AfterValidator, TypeAdapter
-from sqlalchemy import DateTime, Dialect, MetaData, TypeDecorator
-from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy import DateTime, Dialect, MetaData, String, TypeDecorator, text
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 new_id = uuid_utils.compat.uuid7
 """Ids are UUIDs of version 7: they sort by the time they were made, so lists page by id alone."""
@@ -54,3 +55,10 @@ class Base(DeclarativeBase):
         }
     )
     type_annotation_map = {datetime: UtcDateTime}  # noqa: RUF012 - read by SQLAlchemy
+
+
+class Acted:
+    """Who did it: an API key, if any, and its name of then; it points at nothing. `unknown` before migration 0009."""
+
+    actor_id: Mapped[UUID | None]
+    actor: Mapped[str] = mapped_column(String(100), server_default=text("'unknown'"))

@@ -17,6 +17,7 @@ from app.api.language import Language
 from app.api.pagination import Cursor, decode_cursor
 from app.catalogs.endpoints import Catalogs
 from app.catalogs.scopes import DEFECT_CLASS
+from app.errors import CatalogNotFound
 from app.evaluation.endpoints import Evaluations
 from app.inspections.endpoints import Inspections
 from app.inspections.schemas import ClassificationOut
@@ -223,9 +224,12 @@ def own_address(then: str) -> str:
 async def _frame(catalogs: Catalogs, chosen: str) -> dict[str, Any]:
     """The catalogs to choose from, and the one that is shown: the chosen one may have been renamed or deleted."""
     every = (await catalogs.list_catalogs(None, OFFERED)).items
+    if not every:
+        # The last one that was seen has just been deleted; another one is not to be shown instead.
+        raise CatalogNotFound.named(chosen)
     names = {each.name for each in every}
-    first = every[0].name if every else "default"
-    return {"catalogs": every, "catalog": chosen if chosen in names else "default" if "default" in names else first}
+    shown = "default" if "default" in names else every[0].name
+    return {"catalogs": every, "catalog": chosen if chosen in names else shown}
 
 
 def _meant(answered: ClassificationOut, names: dict[UUID, str], language: Language) -> str:

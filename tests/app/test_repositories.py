@@ -116,6 +116,7 @@ async def _correct(client: httpx.AsyncClient, answer: str) -> None:
     assert len((await client.get("/v1/classifications")).json()["items"]) == 1
     assert (await client.get("/v1/classifications/export.csv")).text.count("B2") == 1
     assert (await client.get("/v1/classifications/export.xlsx")).status_code == 200
+    assert (await client.get("/v1/classifications/export.pdf")).status_code == 200
 
 
 async def _work_in_batches(client: httpx.AsyncClient, app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:

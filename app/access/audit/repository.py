@@ -9,7 +9,7 @@ from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access.audit.tables import Action, AuditEntry
-from app.acting import acting
+from app.acting import actor
 from app.storage.tables import new_id
 
 
@@ -17,13 +17,11 @@ def record(
     session: AsyncSession, action: Action, catalog_id: UUID | None, subject_id: UUID | None = None, **detail: Any
 ) -> None:
     """Note in the caller's transaction that whoever is acting has changed something."""
-    actor = acting()
     session.add(
         AuditEntry(
             id=new_id(),
             at=datetime.now(UTC),
-            actor_id=actor.id,
-            actor=actor.name,
+            **actor(),
             action=action,
             catalog_id=catalog_id,
             subject_id=subject_id,
