@@ -18,7 +18,8 @@ def security_headers(policy: str, *, is_https: bool) -> list[tuple[bytes, bytes]
     headers = [
         (b"content-security-policy", policy.encode()),
         (b"x-content-type-options", b"nosniff"),
-        (b"referrer-policy", b"no-referrer"),
+        # With no-referrer, browsers would hide from the service, too, that its own forms come from its own pages.
+        (b"referrer-policy", b"same-origin"),
         (b"permissions-policy", b"geolocation=(self), camera=(self), microphone=()"),
         (b"cross-origin-opener-policy", b"same-origin"),
         (b"cross-origin-resource-policy", b"same-origin"),

@@ -8,8 +8,10 @@ from fastapi.responses import RedirectResponse
 from app.access.cookies import Cookies
 from app.access.endpoints import Access
 from app.access.errors import SignInFailed
+from app.access.sign_in_tries import SignInTries
 from app.errors import Unauthenticated
-from app.web.endpoints import PageRoute, own_address, pages_of
+from app.web.endpoints import PageRoute, pages_of
+from app.web.own_address import own_address
 
 if TYPE_CHECKING:
     from app.access.provider import SignInProvider
@@ -33,12 +35,15 @@ async def sign_in(
     then: Annotated[str, Form(max_length=2000)] = "/",
 ) -> Response:
     """Begin a session that acts as the key."""
+    cookies, tries = _cookies(request), _tries(request)
+    await tries.count(request.scope)
     try:
-        made = await access.sign_in(await access.by_key(key.strip()))
+        made = await access.sign_in(await access.by_key(key.strip()), request.cookies.get(cookies.session))
     except Unauthenticated:
+        tries.fail(request.scope, "form")
         return _form(request, own_address(then), refused=True)
     answer = RedirectResponse(own_address(then), 303)
-    _cookies(request).begin(answer, made)
+    cookies.begin(answer, made)
     return answer
 
 
@@ -55,6 +60,7 @@ async def sign_out(request: Request, access: Access) -> Response:
 @router.get("/sign-in/provider")
 async def go_to_provider(request: Request, access: Access, then: Then = "/") -> Response:
     """To the sign-in provider."""
+    await _tries(request).count(request.scope)
     answer, memo = await _provider(request).send_away(request)
     _cookies(request).send_away(answer, await access.send_away({"provider": memo, "then": own_address(then)}))
     return answer
@@ -64,8 +70,14 @@ async def go_to_provider(request: Request, access: Access, then: Then = "/") -> 
 async def come_back(request: Request, access: Access) -> Response:
     """Back from there, with the word of the provider."""
     cookies = _cookies(request)
-    memo = await access.take_back(request.cookies.get(cookies.away, ""))
-    made = await access.sign_in_by_email(await _provider(request).verified_email(request, memo["provider"]))
+    provider = _provider(request)
+    try:
+        memo = await access.take_back(request.cookies.get(cookies.away, ""))
+        email = await provider.verified_email(request, memo["provider"])
+        made = await access.sign_in_by_email(email, request.cookies.get(cookies.session))
+    except SignInFailed:
+        _tries(request).fail(request.scope, "provider")
+        raise
     answer = RedirectResponse(memo["then"], 303)
     cookies.begin(answer, made)
     return answer
@@ -79,6 +91,10 @@ def _form(request: Request, then: str, *, refused: bool = False) -> Response:
 
 def _cookies(request: Request) -> Cookies:
     return request.app.state.cookies  # type: ignore[no-any-return]
+
+
+def _tries(request: Request) -> SignInTries:
+    return request.app.state.sign_in_tries  # type: ignore[no-any-return]
 
 
 def _provider(request: Request) -> "SignInProvider":
