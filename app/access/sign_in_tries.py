@@ -8,7 +8,7 @@ from typing import Literal
 import structlog
 from limits import RateLimitItemPerMinute
 from limits.aio.storage import MemoryStorage
-from limits.aio.strategies import SlidingWindowCounterRateLimiter
+from limits.aio.strategies import MovingWindowRateLimiter
 from starlette.types import Scope
 
 from app.access.errors import TooManySignIns
@@ -25,17 +25,18 @@ Way = Literal["form", "provider", "key"]
 class SignInTries:
     """Counts the tries of each address in this process; the addresses are those that the server knows."""
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: Metrics, per_minute: int = PER_MINUTE) -> None:
         self._failures = metrics.failed_sign_ins
-        self._limit = RateLimitItemPerMinute(PER_MINUTE)
-        self._counts = SlidingWindowCounterRateLimiter(MemoryStorage())
+        self._per_minute = per_minute
+        self._limit = RateLimitItemPerMinute(per_minute)
+        self._counts = MovingWindowRateLimiter(MemoryStorage())
 
     async def count(self, scope: Scope) -> None:
         """Note a try before anything is looked up for it. Raises `TooManySignIns`."""
         who = _network(_address(scope))
         if not await self._counts.hit(self._limit, who):
             reset_at = (await self._counts.get_window_stats(self._limit, who)).reset_time
-            raise TooManySignIns(PER_MINUTE, max(1, math.ceil(reset_at - time.time())))
+            raise TooManySignIns(self._per_minute, max(1, math.ceil(reset_at - time.time())))
 
     def fail(self, scope: Scope, way: Way) -> None:
         """Note a try that failed: `key` is one that came with a request."""

@@ -60,8 +60,9 @@ async def sign_out(request: Request, access: Access) -> Response:
 @router.get("/sign-in/provider")
 async def go_to_provider(request: Request, access: Access, then: Then = "/") -> Response:
     """To the sign-in provider."""
+    provider = _provider(request)
     await _tries(request).count(request.scope)
-    answer, memo = await _provider(request).send_away(request)
+    answer, memo = await provider.send_away(request)
     _cookies(request).send_away(answer, await access.send_away({"provider": memo, "then": own_address(then)}))
     return answer
 

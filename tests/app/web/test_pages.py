@@ -34,7 +34,7 @@ async def test_a_page_runs_and_loads_only_what_is_its_own(client: httpx.AsyncCli
     assert "frame-ancestors 'none'" in policy
     assert "unsafe" not in policy
     assert answer.headers["x-content-type-options"] == "nosniff"
-    assert answer.headers["referrer-policy"] == "no-referrer"
+    assert answer.headers["referrer-policy"] == "same-origin"
     assert not re.search(r"https?://", answer.text)
     assert not re.search(r"<script(?! type=\"application/json\"| type=\"module\" src=\"/static/)", answer.text)
     assert not re.search(r"\s(style|on\w+)=", answer.text)
