@@ -16,7 +16,7 @@ MOST_GRANTS = 100
 
 Email = Annotated[
     str,
-    Field(max_length=MOST, json_schema_extra={"pattern": "^[!-?A-~]+@[^@\\s]+$"}),
+    Field(max_length=MOST, json_schema_extra={"pattern": "^[!-?A-~]+@[!-?A-~]+$"}),
     AfterValidator(email_address),
 ]
 """In the form of `email_address`."""

@@ -8,7 +8,7 @@ PAGES = (
 
 DOCS = (
     "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data:; base-uri 'none'; frame-ancestors 'none'"
+    "img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'"
 )
 """Of the API's page: FastAPI writes its script into it, and Swagger UI its pictures into the styles."""
 

@@ -22,3 +22,10 @@ async def test_cookies_and_pages_are_secure(client: httpx.AsyncClient, make_key:
     assert len(lines) == 2
     assert all("; secure" in line.lower() for line in lines)
     assert sum(line.startswith("__Host-haja_session=") for line in lines) == 1
+
+
+async def test_a_choice_is_kept_to_https_too(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/choose", params={"language": "ko", "catalog": "default"})
+    lines = answer.headers.get_list("set-cookie")
+    assert len(lines) == 2
+    assert all("; secure" in line.lower() and "; httponly" in line.lower() for line in lines)
