@@ -62,6 +62,7 @@ class Authenticate:
         try:
             refuse_foreign_page(scope, headers, self._public_url)
             principal = await self._who(access, scope, headers)
+            _refuse_page_of_another(headers, principal)
             if principal.id is not None:
                 await self._count(principal)
         except HajaError as error:
@@ -102,6 +103,13 @@ class Authenticate:
         if not await self._counts.hit(self._limit, who):
             reset_at = (await self._counts.get_window_stats(self._limit, who)).reset_time
             raise TooManyRequests(self._per_minute, max(1, math.ceil(reset_at - time.time())))
+
+
+def _refuse_page_of_another(headers: Headers, principal: Principal) -> None:
+    # Tabs share their cookies: a page of whoever was signed in before acts for nobody else.
+    owner = headers.get("x-haja-owner")
+    if owner is not None and owner != str(principal.id or ""):
+        raise CsrfTokenInvalid("The page that sent this is somebody else's, so nothing was done: load the page again.")
 
 
 def _to_sign_in(scope: Scope) -> RedirectResponse:

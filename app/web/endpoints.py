@@ -215,6 +215,11 @@ async def get_service_worker(request: Request) -> Response:
     )
 
 
+def forget_choice(request: Request, answer: Response) -> None:
+    """Whoever comes next begins with a catalog of their own; the language is the phone's."""
+    answer.delete_cookie("catalog", secure=request.url.scheme == "https", httponly=True, samesite="lax")
+
+
 async def _frame(catalogs: Catalogs, chosen: str) -> dict[str, Any]:
     """The catalogs to choose from, and the one that is shown: the chosen one may have been renamed or deleted."""
     every = (await catalogs.list_catalogs(None, OFFERED)).items

@@ -8,9 +8,10 @@ from fastapi.responses import RedirectResponse
 from app.access.cookies import Cookies
 from app.access.endpoints import Access
 from app.access.errors import SignInFailed
+from app.access.service import NewSession
 from app.access.sign_in_tries import SignInTries
 from app.errors import Unauthenticated
-from app.web.endpoints import PageRoute, pages_of
+from app.web.endpoints import PageRoute, forget_choice, pages_of
 from app.web.own_address import own_address
 
 if TYPE_CHECKING:
@@ -35,15 +36,15 @@ async def sign_in(
     then: Annotated[str, Form(max_length=2000)] = "/",
 ) -> Response:
     """Begin a session that acts as the key."""
-    cookies, tries = _cookies(request), _tries(request)
+    before, tries = request.cookies.get(_cookies(request).session), _tries(request)
     await tries.count(request.scope)
     try:
-        made = await access.sign_in(await access.by_key(key.strip()), request.cookies.get(cookies.session))
+        made = await access.sign_in(await access.by_key(key.strip()), before)
     except Unauthenticated:
         tries.fail(request.scope, "form")
         return _form(request, own_address(then), refused=True)
     answer = RedirectResponse(own_address(then), 303)
-    cookies.begin(answer, made)
+    _begin(request, answer, made)
     return answer
 
 
@@ -54,6 +55,7 @@ async def sign_out(request: Request, access: Access) -> Response:
     await access.sign_out(request.cookies.get(cookies.session, ""))
     answer = Response(status_code=204, headers={"Clear-Site-Data": '"cache"'})
     cookies.end(answer)
+    forget_choice(request, answer)
     return answer
 
 
@@ -80,7 +82,7 @@ async def come_back(request: Request, access: Access) -> Response:
         _tries(request).fail(request.scope, "provider")
         raise
     answer = RedirectResponse(memo["then"], 303)
-    cookies.begin(answer, made)
+    _begin(request, answer, made)
     return answer
 
 
@@ -88,6 +90,13 @@ def _form(request: Request, then: str, *, refused: bool = False) -> Response:
     has_provider = request.app.state.sign_in_provider is not None
     shown = {"then": then, "refused": refused, "has_provider": has_provider}
     return pages_of(request).render(request, "sign_in.html", 401 if refused else 200, **shown)
+
+
+def _begin(request: Request, answer: Response, made: NewSession) -> None:
+    cookies = _cookies(request)
+    if request.cookies.get(cookies.owner) != str(made.key_id):
+        forget_choice(request, answer)
+    cookies.begin(answer, made)
 
 
 def _cookies(request: Request) -> Cookies:
