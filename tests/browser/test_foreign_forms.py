@@ -58,6 +58,7 @@ def test_a_foreign_form_signs_nobody_in_and_one_s_own_does(
     assert headers["origin"] == here
     assert answer.status == 303
     expect(page).to_have_url(f"{here}/history")
+    page.wait_for_load_state()  # its scripts have run
     answer, headers = _sent(page, "Sign out")
     assert headers["origin"] == here
     assert answer.status == 204
