@@ -15,10 +15,12 @@ from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.access.cookies import Cookies
+from app.access.foreign_pages import refuse_foreign_page
 from app.access.service import AccessService, is_loopback
+from app.access.sign_in_tries import SignInTries
 from app.acting import OPEN, STRANGER, Principal, acting_as
 from app.api.problems import answer_error
-from app.errors import CsrfTokenInvalid, ForeignPage, HajaError, HostRefused, TooManyRequests, Unauthenticated
+from app.errors import CsrfTokenInvalid, HajaError, HostRefused, TooManyRequests, Unauthenticated
 
 PUBLIC = {
     "/livez",
@@ -40,9 +42,13 @@ _READS = {"GET", "HEAD", "OPTIONS"}
 class Authenticate:
     """Finds out who acts, by an API key or a session's cookie, and counts the requests of a key."""
 
-    def __init__(self, app: ASGIApp, cookies: Cookies, per_minute: int) -> None:
+    def __init__(
+        self, app: ASGIApp, cookies: Cookies, tries: SignInTries, per_minute: int, public_url: str | None
+    ) -> None:
         self._app = app
         self._cookies = cookies
+        self._tries = tries
+        self._public_url = public_url
         self._per_minute = per_minute
         self._limit = RateLimitItemPerMinute(per_minute)
         self._counts = SlidingWindowCounterRateLimiter(MemoryStorage())
@@ -55,7 +61,7 @@ class Authenticate:
         access: AccessService = scope["app"].state.access_service
         headers = Headers(scope=scope)
         try:
-            _refuse_foreign_page(scope, headers)
+            refuse_foreign_page(scope, headers, self._public_url)
             principal = await self._who(access, scope, headers)
             _refuse_page_of_another(headers, principal)
             if principal.id is not None:
@@ -80,7 +86,11 @@ class Authenticate:
             return OPEN
         kind, _, text = headers.get("authorization", "").partition(" ")
         if kind.lower() == "bearer":
-            return await access.by_key(text.strip())
+            try:
+                return await access.by_key(text.strip())
+            except Unauthenticated:
+                self._tries.fail(scope, "key")
+                raise
         token = cookie_parser(headers.get("cookie", "")).get(self._cookies.session)
         if token is None:
             raise Unauthenticated
@@ -95,13 +105,6 @@ class Authenticate:
         if not await self._counts.hit(self._limit, who):
             reset_at = (await self._counts.get_window_stats(self._limit, who)).reset_time
             raise TooManyRequests(self._per_minute, max(1, math.ceil(reset_at - time.time())))
-
-
-def _refuse_foreign_page(scope: Scope, headers: Headers) -> None:
-    # Browsers say from where a request comes, and no page can say otherwise; programs say nothing.
-    origin = headers.get("sec-fetch-site", "none")
-    if scope["method"] not in {"GET", "HEAD"} and origin not in {"same-origin", "none"}:
-        raise ForeignPage("A page of another site sent this request, so nothing was done: use Haja's own pages.")
 
 
 def _refuse_page_of_another(headers: Headers, principal: Principal) -> None:
