@@ -14,10 +14,11 @@ from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.access.cookies import Cookies
-from app.access.service import AccessService, is_loopback
+from app.access.reached import host_of, require_this_machine
+from app.access.service import AccessService
 from app.acting import OPEN, STRANGER, Principal, acting_as
 from app.api.problems import answer_error
-from app.errors import CsrfTokenInvalid, ForeignPage, HajaError, HostRefused, TooManyRequests, Unauthenticated
+from app.errors import CsrfTokenInvalid, ForeignPage, HajaError, TooManyRequests, Unauthenticated
 
 PUBLIC = {
     "/livez",
@@ -54,6 +55,7 @@ class Authenticate:
         access: AccessService = scope["app"].state.access_service
         headers = Headers(scope=scope)
         try:
+            host_of(scope)
             _refuse_foreign_page(scope, headers)
             principal = await self._who(access, scope, headers)
             if principal.id is not None:
@@ -70,10 +72,7 @@ class Authenticate:
         if path in PUBLIC or path.startswith(PUBLIC_FOLDER):
             return STRANGER  # without a look into the database: `/livez` answers when it is gone
         if await access.is_open():
-            # A page elsewhere can give its own name the address of this machine; a proxy would carry others in.
-            is_here = is_loopback(_host_name(headers.get("host", "")))
-            if not is_here or "x-forwarded-for" in headers or "forwarded" in headers:
-                raise HostRefused
+            require_this_machine(scope)
             return OPEN
         kind, _, text = headers.get("authorization", "").partition(" ")
         if kind.lower() == "bearer":
@@ -113,8 +112,3 @@ def _is_page(scope: Scope, headers: Headers) -> bool:
         and "text/html" in headers.get("accept", "")
         and "authorization" not in headers
     )
-
-
-def _host_name(host: str) -> str:
-    # [::1]:8000 or name:8000
-    return host.partition("]")[0] if host.startswith("[") else host.partition(":")[0]

@@ -11,6 +11,8 @@ from app.api.fields import CatalogSlug, ClassName, Instant
 
 MOST_GRANTS = 100
 
+EMAIL = r"^[^@\s\x00-\x1f\x7f-\x9f]+@[^@\s\x00-\x1f\x7f-\x9f]+$"
+
 
 class KeyFields(BaseModel):
     """What a key is and may do."""
@@ -23,7 +25,7 @@ class KeyFields(BaseModel):
         description="In single catalogs, by name.",
         json_schema_extra={"additionalProperties": False},  # pydantic says of the names that fit only what they mean
     )
-    email: Annotated[str, StringConstraints(to_lower=True, max_length=320, pattern=r"^[^@\s]+@[^@\s]+$")] | None = (
+    email: Annotated[str, StringConstraints(to_lower=True, max_length=320, pattern=EMAIL)] | None = (
         Field(None, description="Whoever signs in with this address at the sign-in provider acts as this key.")
     )
 

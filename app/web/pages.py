@@ -8,7 +8,7 @@ from typing import Any
 
 from fastapi import Request
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from starlette.responses import FileResponse, HTMLResponse, Response
+from starlette.responses import HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from app.acting import Role, acting
@@ -55,8 +55,7 @@ class Pages:
             curates=acting().catalogs(Role.CURATOR) != frozenset(),
             **values,
         )
-        # Kept by nobody else, and asked for again each time: names and languages change.
-        return HTMLResponse(page, status, {"Cache-Control": "private, no-cache"})
+        return HTMLResponse(page, status)
 
     def language(self, request: Request) -> Language:
         """The visitor's language."""
@@ -105,10 +104,7 @@ class VersionedFiles(StaticFiles):
     async def get_response(self, path: str, scope: Any) -> Response:
         """The file; a page of an older version still finds its modules, in their newer form."""
         answer = await super().get_response(path, scope)
-        if isinstance(answer, FileResponse):
-            answer.headers["Cache-Control"] = (
-                _A_YEAR if scope["path_params"]["version"] == self._version else "no-cache"
-            )
+        answer.headers["Cache-Control"] = _A_YEAR if scope["path_params"]["version"] == self._version else "no-cache"
         return answer
 
 
