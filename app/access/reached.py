@@ -1,5 +1,6 @@
 """By which name a request reached the service, and whether a proxy says that it carried it here."""
 
+import ipaddress
 import re
 
 from starlette.datastructures import Headers
@@ -8,9 +9,8 @@ from starlette.types import Scope
 from app.access.service import is_loopback
 from app.errors import BadRequest, HostRefused
 
-_HOST = re.compile(
-    r"(?:\[(?P<address>[0-9A-Fa-f:.]{2,45})\]|(?P<name>(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2}){1,255}))(?::[0-9]{0,5})?"
-)
+_NAME = r"(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2}){1,255}"
+_HOST = re.compile(rf"(?:\[(?P<address>[0-9A-Fa-f:.]+)\]|(?P<name>{_NAME}))(?::[0-9]{{0,5}})?")
 """Host and port as RFC 3986 writes them."""
 
 _BY_PROXIES = frozenset(
@@ -35,9 +35,9 @@ def host_of(scope: Scope) -> str:
     if not sent and scope["http_version"] == "1.0":
         return ""
     found = _HOST.fullmatch(sent[0]) if len(sent) == 1 else None
-    if found is None:
+    if found is None or not (found["name"] or _is_address(found["address"])):
         raise BadRequest("The header Host must come once and be a name or an address, as in `Host: haja.example`.")
-    return (found["address"] or found["name"]).lower()
+    return (found["name"] or found["address"]).lower()
 
 
 def require_this_machine(scope: Scope) -> None:
@@ -58,3 +58,11 @@ def require_this_machine(scope: Scope) -> None:
 
 def _is_of_proxy(name: str) -> bool:
     return name in _BY_PROXIES or name.startswith(_PREFIXES_OF_PROXIES)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.IPv6Address(text)
+    except ValueError:
+        return False
+    return True

@@ -22,7 +22,6 @@ class RequestContext:
         self._app = app
         self._metrics = metrics
         self._docs_url = docs_url
-        self._is_https = is_https
         self._of_pages = security_headers(PAGES, is_https=is_https)
         self._of_docs = security_headers(DOCS, is_https=is_https)
 
@@ -31,8 +30,6 @@ class RequestContext:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        if self._is_https:
-            scope["scheme"] = "https"  # a proxy speaks it, and may not say so: redirects must not leave it
         request_id = new_request_id()
         # Never unbound: each request is a task with a context of its own, and what the server logs of an unexpected
         # error it logs after this has ended.

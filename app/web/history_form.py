@@ -9,8 +9,8 @@ from pydantic import BaseModel, Field
 from app.inspections.filters import ClassificationFilter
 from app.inspections.site_notes import Place
 
-Day = Annotated[date, Field(ge=date(2, 1, 1), le=date(9998, 12, 30))]
-"""A day whose beginning and end are an `Instant` in every zone."""
+Day = Annotated[date, Field(ge=date(2, 1, 2), le=date(9998, 12, 29))]
+"""A day that begins and ends in the years of an `Instant`, whatever the zone."""
 
 
 class HistoryForm(BaseModel):

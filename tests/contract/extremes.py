@@ -1,7 +1,7 @@
 """Extreme values for every field of an OpenAPI document: the far ends of texts, numbers and dates, and what is neither."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -9,14 +9,18 @@ from urllib.parse import quote
 PHOTO_KINDS = ("binary", "application/octet-stream")
 """By which format or media type a schema says that a text is a file."""
 
-SHORT_TEXTS = (
-    "", " ", "a\0b", "\x1b[31m", "\x85", "\u202ea", "\U0010ffff", "\ud800", "가" * 2500, "../../etc/passwd", "-1",
-    "9" * 5000, "1e999", "nan", "9999-12-31",
+DATABASE_TEXTS = ("a\0b", "\ud800", "9" * 5000)
+"""What a database may have no place for."""
+
+TEXTS = (
+    *DATABASE_TEXTS,
+    "", " ", "\x1b[31m", "\x85", "\u202ea", "\U0010ffff", "가" * 2500, "../../etc/passwd", "-1", "1e999", "nan",
+    "9999-12-31",
 )  # fmt: skip
 """What any field is sent, whatever it is for."""
 
 MORE_TEXTS = (
-    "\0", "\u2028", "\ufffe", "a\udfff", "İ" * 200, "%00", "null", *(chr(code) for code in (*range(1, 32), *range(127, 160))), "\t", "a\nb", "\r\n", "\ufeff", "\uffff", "\ufdd0",
+    *TEXTS, "\0", "\u2028", "\ufffe", "a\udfff", "İ" * 200, "%00", "null", *(chr(code) for code in (*range(1, 32), *range(127, 160))), "\t", "a\nb", "\r\n", "\ufeff", "\uffff", "\ufdd0",
     "e\u0301" * 100, "ﷺ" * 100, "a" * 30_000, "\u0336" * 300, "true", "[]", "{}", "$where", "'; DROP TABLE photos;--",
     "NaN", "Infinity", "-inf", "0x10", "1_000", "١٢٣", "²", "1e308", "5e-324", "-0.0", "0.1" + "0" * 400, "1" * 310,
     "2" * 20, str(2**31), str(2**63), str(-(2**63) - 1), str(2**64), "1.5", "+1", " 1 ", "1e3",
@@ -33,7 +37,7 @@ OF_FORMAT = {
         "9998-12-31T23:59:59.999999-23:59", "9999-12-31T23:59:59.999999-23:59", "9999-12-31T23:59:59+00:00",
         "2026-01-01T00:00:00", "0", "1e20", "253402300800", "2026-01-01T00:00:00+99:99",
     ),
-    "date": ("0001-01-01", "0002-01-01", "9998-12-30", "9998-12-31", "10000-01-01", "0", "2026-02-30", "253402300800"),
+    "date": ("0001-01-01", "0002-01-02", "9998-12-29", "9998-12-30", "10000-01-01", "0", "2026-02-30", "253402300800"),
     "uuid": ("0" * 32, "00000000-0000-0000-0000-000000000000", "f" * 32, "{" + "f" * 32 + "}", "urn:uuid:" + "f" * 32),
     "zoneinfo": ("Asia", "posixrules", "/etc/localtime", "UTC/x", "a/" * 500, "x" * 300, "tzdata.zi", "Factory"),
     "zone": ("+19:59", "-19:59", "+20:00", "+00:00"),
@@ -89,18 +93,16 @@ class Field:
         """Whether photos are sent in it."""
         return not self.formats.isdisjoint(PHOTO_KINDS)
 
-    def extremes(self, *, all_of_them: bool) -> Iterator[str]:
-        """Texts that it may be sent; in a JSON body, as they stand there."""
-        texts = [*SHORT_TEXTS, *(MORE_TEXTS if all_of_them else ())]
-        for kind in sorted(self.formats & OF_FORMAT.keys()):
-            texts += OF_FORMAT[kind]
+    def extremes(self, texts: Sequence[str]) -> Iterator[str]:
+        """These texts and what is extreme for what it is; in a JSON body, as they stand there."""
+        sent = [*texts, *(text for kind in sorted(self.formats & OF_FORMAT.keys()) for text in OF_FORMAT[kind])]
         if not self.formats.isdisjoint({"integer", "number"}):
-            texts += NUMBERS
+            sent += NUMBERS
         if self.place != "application/json":
-            yield from dict.fromkeys(texts)
+            yield from dict.fromkeys(sent)
             return
-        yield from dict.fromkeys(json.dumps(text) for text in texts)
-        yield from dict.fromkeys([*JSON, *(NUMBERS if all_of_them or "number" in self.formats else ())])
+        yield from dict.fromkeys(json.dumps(text) for text in sent)
+        yield from dict.fromkeys([*JSON, *(NUMBERS if "number" in self.formats else ())])
 
 
 @dataclass(frozen=True, eq=False)
