@@ -25,8 +25,8 @@ class KeyFields(BaseModel):
         description="In single catalogs, by name.",
         json_schema_extra={"additionalProperties": False},  # pydantic says of the names that fit only what they mean
     )
-    email: Annotated[str, StringConstraints(to_lower=True, max_length=320, pattern=EMAIL)] | None = (
-        Field(None, description="Whoever signs in with this address at the sign-in provider acts as this key.")
+    email: Annotated[str, StringConstraints(to_lower=True, max_length=320, pattern=EMAIL)] | None = Field(
+        None, description="Whoever signs in with this address at the sign-in provider acts as this key."
     )
 
 

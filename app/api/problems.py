@@ -33,6 +33,7 @@ from app.errors import (
     Unauthenticated,
 )
 
+
 class Problem(BaseModel):
     """What is wrong, for a program (`code`) and for a person (`detail`)."""
 

@@ -22,6 +22,7 @@ class RequestContext:
         self._app = app
         self._metrics = metrics
         self._docs_url = docs_url
+        self._is_https = is_https
         self._of_pages = security_headers(PAGES, is_https=is_https)
         self._of_docs = security_headers(DOCS, is_https=is_https)
 
@@ -30,6 +31,8 @@ class RequestContext:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        if self._is_https:
+            scope["scheme"] = "https"  # a proxy speaks it, and may not say so
         request_id = new_request_id()
         # Never unbound: each request is a task with a context of its own, and what the server logs of an unexpected
         # error it logs after this has ended.
@@ -53,7 +56,7 @@ class RequestContext:
         try:
             await self._app(scope, receive, answer)
         except Exception as error:
-            _log.error("unexpected error", exc_info=error)  # noqa: TRY400 - the traceback as the log's settings have it
+            _log.error("unexpected error", exc_info=error)
             if status is None:
                 await answer_unexpected()(scope, receive, answer)
             raise  # so that the server ends the connection

@@ -1,4 +1,4 @@
-"""Extreme values for every field of an OpenAPI document: the far ends of texts, numbers and dates, and what is neither."""
+"""Extremes of every field of an OpenAPI document: the far ends of texts, numbers and dates, and what is neither."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -20,7 +20,8 @@ TEXTS = (
 """What any field is sent, whatever it is for."""
 
 MORE_TEXTS = (
-    *TEXTS, "\0", "\u2028", "\ufffe", "a\udfff", "İ" * 200, "%00", "null", *(chr(code) for code in (*range(1, 32), *range(127, 160))), "\t", "a\nb", "\r\n", "\ufeff", "\uffff", "\ufdd0",
+    *TEXTS, "\0", "\u2028", "\ufffe", "a\udfff", "İ" * 200, "%00", "null",
+    *(chr(code) for code in (*range(1, 32), *range(127, 160))), "a\nb", "\r\n", "\ufeff", "\uffff", "\ufdd0",
     "e\u0301" * 100, "ﷺ" * 100, "a" * 30_000, "\u0336" * 300, "true", "[]", "{}", "$where", "'; DROP TABLE photos;--",
     "NaN", "Infinity", "-inf", "0x10", "1_000", "١٢٣", "²", "1e308", "5e-324", "-0.0", "0.1" + "0" * 400, "1" * 310,
     "2" * 20, str(2**31), str(2**63), str(-(2**63) - 1), str(2**64), "1.5", "+1", " 1 ", "1e3",
@@ -58,7 +59,8 @@ JSON = (
 
 BODIES = (
     b"", b"\0", b"null", b"[]", b"{}", b'"', b"{", b"\xff\xfe", b"\xef\xbb\xbf{}", b'{"\\ud800": 1}', b'{"\\u0000": 1}',
-    b'{"": 1}', b'{"a\\nb\\u001b[31m": 1}', b"[" * 50_000, b'{"a":' * 15_000, b"1" * 50_000, b"NaN", b'{"name": "\xff"}',
+    b'{"": 1}', b'{"a\\nb\\u001b[31m": 1}', b"[" * 50_000, b'{"a":' * 15_000, b"1" * 50_000, b"NaN",
+    b'{"name": "\xff"}',
 )  # fmt: skip
 """What a whole JSON body may be."""
 

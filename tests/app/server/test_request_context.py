@@ -16,9 +16,9 @@ async def test_what_says_nothing_else_is_kept_by_nobody(client: httpx.AsyncClien
     await register(client, "crack", photos("crack", range(2)))
     answered = await classify(client, photo("crack", 3))
     for address in (
-        "/v1/catalogs", "/v1/classifications", "/v1/keys/current", "/v1/audit", "/livez", "/readyz", "/metrics", "/docs",
-        "/openapi.json", "/", "/catalog", "/catalog/new", "/history", f"/classifications/{answered['id']}", "/sign-in",
-        "/offline", "/choose", "/nowhere", "/v1/catalogs/nowhere", "/catalog/nonsense",
+        "/v1/catalogs", "/v1/classifications", "/v1/keys/current", "/v1/audit", "/livez", "/readyz", "/metrics",
+        "/docs", "/openapi.json", "/", "/catalog", "/catalog/new", "/history", f"/classifications/{answered['id']}",
+        "/sign-in", "/offline", "/choose", "/nowhere", "/v1/catalogs/nowhere", "/catalog/nonsense",
     ):  # fmt: skip
         assert (await client.get(address)).headers.get_list("cache-control") == ["no-store"], address
     assert (await client.post("/v1/catalogs", json={"name": "a"})).headers.get_list("cache-control") == ["no-store"]
@@ -63,7 +63,9 @@ async def test_a_slash_too_many_is_an_address_of_nothing(client: httpx.AsyncClie
 
 async def test_no_address_of_ours_has_such_a_slash(client: httpx.AsyncClient) -> None:
     """Of those that pages, scripts, the API page and the document name."""
-    texts = [(await client.get(page)).text for page in ("/", "/catalog", "/catalog/new", "/history", "/sign-in", "/docs")]
+    texts = [
+        (await client.get(page)).text for page in ("/", "/catalog", "/catalog/new", "/history", "/sign-in", "/docs")
+    ]
     document = (await client.get("/openapi.json")).json()
     linked = {address for text in texts for address in re.findall(r"(?:href|src|action)=\"(/[^\"?#]+)", text)}
     assert len(linked) > 10

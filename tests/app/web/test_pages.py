@@ -97,7 +97,11 @@ async def test_an_error_of_a_page_is_a_page(client: httpx.AsyncClient, address: 
 async def test_the_first_and_the_last_day_of_the_history_are_days_like_others(client: httpx.AsyncClient) -> None:
     await register(client, "crack", photos("crack", range(2)))
     await classify(client, photo("crack", 3))
-    for query in ("since=0002-01-02&zone=%2B19:59", "until=9998-12-29&zone=-19:59", "since=0002-01-02&until=9998-12-29"):
+    for query in (
+        "since=0002-01-02&zone=%2B19:59",
+        "until=9998-12-29&zone=-19:59",
+        "since=0002-01-02&until=9998-12-29",
+    ):
         text = (await client.get(f"/history?{query}")).text
         [link] = re.findall(r'href="(/v1/classifications/export\.csv[^"]*)"', text)
         assert (await client.get(html.unescape(link))).status_code == 200
