@@ -21,7 +21,7 @@ TEXTS = (
 
 MORE_TEXTS = (
     *TEXTS, "\0", "\u2028", "\ufffe", "a\udfff", "İ" * 200, "%00", "null",
-    *(chr(code) for code in (*range(1, 32), *range(127, 160))), "a\nb", "\r\n", "\ufeff", "\uffff", "\ufdd0",
+    "\x01", "\x07", "\x0b", "\x1f", "\x7f", "\x9f", "a\nb", "\r\n", "\ufeff", "\uffff", "\ufdd0",
     "e\u0301" * 100, "ﷺ" * 100, "a" * 30_000, "\u0336" * 300, "true", "[]", "{}", "$where", "'; DROP TABLE photos;--",
     "NaN", "Infinity", "-inf", "0x10", "1_000", "١٢٣", "²", "1e308", "5e-324", "-0.0", "0.1" + "0" * 400, "1" * 310,
     "2" * 20, str(2**31), str(2**63), str(-(2**63) - 1), str(2**64), "1.5", "+1", " 1 ", "1e3",
