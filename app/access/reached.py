@@ -23,6 +23,7 @@ _PREFIXES_OF_PROXIES = (
     "cf-", "fastly-", "fly-", "tailscale-", "x-amz-cf-", "x-amzn-", "x-appengine-", "x-arr-", "x-azure-", "x-envoy-",
     "x-forwarded", "x-original-", "x-vercel-",
 )  # fmt: skip
+"""Headers that proxies, tunnels and networks of them add, and that nobody who asks for himself does."""
 
 
 def host_of(scope: Scope) -> str:
@@ -43,8 +44,8 @@ def host_of(scope: Scope) -> str:
 def require_this_machine(scope: Scope) -> None:
     """Refuse what somebody elsewhere may have sent, as far as a request tells.
 
-    A proxy on this machine that adds no header, speaks HTTP/1.1 and asks for localhost is told from nobody here: before
-    there is a proxy, there must be a key.
+    A proxy on this machine that adds no header, speaks HTTP/1.1 and asks for localhost looks like somebody who sits
+    here: before there is a proxy, there must be a key.
 
     Raises:
         HostRefused: it came by another name than this machine's own, or a proxy carried it.
