@@ -101,6 +101,7 @@ def create_app(
         summary="Recognises a construction defect after about five photos.",
         version=__version__,
         lifespan=lifespan,
+        redirect_slashes=False,  # it would send the caller to whatever name Host says
         generate_unique_id_function=_operation_id,
         responses=problems.documented(),
         form_limits={"max_fields": MAX_FORM_FIELDS, "max_part_size": MAX_FORM_FIELD_BYTES},

@@ -2,7 +2,7 @@
 
 import unicodedata
 
-from app.acting import COMMAND_LINE, OPEN, STRANGER
+from app.acting import COMMAND_LINE, OPEN, STRANGER, UNKNOWN
 
 
 def refuse_reserved(name: str) -> str:
@@ -24,5 +24,5 @@ def _bare(name: str) -> str:
 _FILLERS = "\u115f\u1160"
 """Letters of Korean that nobody sees."""
 
-_OWN = (COMMAND_LINE.name, OPEN.name, STRANGER.name, "unknown")
+_OWN = (COMMAND_LINE.name, OPEN.name, STRANGER.name, UNKNOWN)
 _RESERVED = frozenset(map(_bare, _OWN))

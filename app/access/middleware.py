@@ -16,11 +16,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.access.cookies import Cookies
 from app.access.foreign_pages import refuse_foreign_page
-from app.access.service import AccessService, is_loopback
+from app.access.reached import host_of, require_this_machine
+from app.access.service import AccessService
 from app.access.sign_in_tries import SignInTries
 from app.acting import OPEN, STRANGER, Principal, acting_as
 from app.api.problems import answer_error
-from app.errors import CsrfTokenInvalid, HajaError, HostRefused, TooManyRequests, Unauthenticated
+from app.errors import CsrfTokenInvalid, HajaError, TooManyRequests, Unauthenticated
 
 PUBLIC = {
     "/livez",
@@ -61,6 +62,7 @@ class Authenticate:
         access: AccessService = scope["app"].state.access_service
         headers = Headers(scope=scope)
         try:
+            host_of(scope)
             refuse_foreign_page(scope, headers, self._public_url)
             principal = await self._who(access, scope, headers)
             _refuse_page_of_another(headers, principal)
@@ -79,10 +81,7 @@ class Authenticate:
         if path in PUBLIC or path.startswith(PUBLIC_FOLDER):
             return STRANGER  # without a look into the database: `/livez` answers when it is gone
         if await access.is_open():
-            # A page elsewhere can give its own name the address of this machine; a proxy would carry others in.
-            is_here = is_loopback(_host_name(headers.get("host", "")))
-            if not is_here or "x-forwarded-for" in headers or "forwarded" in headers:
-                raise HostRefused
+            require_this_machine(scope)
             return OPEN
         kind, _, text = headers.get("authorization", "").partition(" ")
         if kind.lower() == "bearer":
@@ -126,8 +125,3 @@ def _is_page(scope: Scope, headers: Headers) -> bool:
         and "text/html" in headers.get("accept", "")
         and "authorization" not in headers
     )
-
-
-def _host_name(host: str) -> str:
-    # [::1]:8000 or name:8000
-    return host.partition("]")[0] if host.startswith("[") else host.partition(":")[0]

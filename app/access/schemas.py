@@ -13,7 +13,6 @@ from app.api.fields import CatalogSlug, ClassName, Instant
 
 MOST_GRANTS = 100
 
-
 Email = Annotated[
     str,
     Field(max_length=MOST, json_schema_extra={"pattern": "^[!-?A-~]+@[!-?A-~]+$"}),

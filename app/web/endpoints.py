@@ -17,7 +17,7 @@ from app.api.language import Language
 from app.api.pagination import Cursor, decode_cursor
 from app.catalogs.endpoints import Catalogs
 from app.catalogs.scopes import DEFECT_CLASS
-from app.errors import CatalogNotFound
+from app.errors import CatalogNotFound, RequestInvalid
 from app.evaluation.endpoints import Evaluations
 from app.inspections.endpoints import Inspections
 from app.inspections.schemas import ClassificationOut
@@ -48,8 +48,11 @@ class PageRoute(APIRoute):
         async def handle_or_explain(request: Request) -> Response:
             try:
                 return await handle(request)
-            except RequestValidationError:
-                return pages_of(request).render(request, "problem.html", 404, code="not-found")
+            except RequestValidationError as error:
+                # An address of nothing that could be there, or a form that does not fit.
+                is_elsewhere = any(fault["loc"][0] == "path" for fault in error.errors())
+                status, code = (404, "not-found") if is_elsewhere else (422, RequestInvalid.code)
+                return pages_of(request).render(request, "problem.html", status, code=code)
             except HTTPException as error:
                 code = getattr(error, "code", "not-found")
                 page = pages_of(request).render(request, "problem.html", error.status_code, code=code)
