@@ -51,8 +51,8 @@ async def key_of_prefix(session: AsyncSession, prefix: str) -> ApiKey | None:
 
 
 async def key_of_email(session: AsyncSession, email: str) -> ApiKey | None:
-    """The key of whoever signs in with this address, or None."""
-    return await session.scalar(select(ApiKey).where(ApiKey.email == email.casefold()))
+    """The key of whoever signs in with this address, in the form of `email_address`, or None."""
+    return await session.scalar(select(ApiKey).where(ApiKey.email == email))
 
 
 async def key(session: AsyncSession, key_id: UUID) -> ApiKey | None:

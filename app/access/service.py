@@ -14,6 +14,7 @@ from cachetools import TTLCache
 
 from app.access import repository
 from app.access.audit.repository import record
+from app.access.email import email_address
 from app.access.errors import EmailTaken, GrantTooWide, KeyNotFound, SignInFailed
 from app.access.repository import EmailTakenError
 from app.access.schemas import CurrentKey, KeyCreate, KeyCreated, KeyOut
@@ -131,29 +132,37 @@ class AccessService:
         self._live(known.principal)
         return known
 
-    async def sign_in(self, key: Principal) -> NewSession:
-        """Begin a session that acts as a key, and ends with it."""
+    async def sign_in(self, key: Principal, before: str | None) -> NewSession:
+        """Begin a session that acts as a key, and ends with it; end the browser's session of `before`, if any."""
         async with self._database.writing() as session:
+            if before is not None:
+                await self._end_session(session, before)
             made = await self._add_session(session, key.id, None, self._session_time)
             with acting_as(key):
                 record(session, "signed-in", None, key.id)
         return made
 
-    async def sign_in_by_email(self, email: str) -> NewSession:
-        """Begin a session of whoever the sign-in provider knows by this verified address. Raises `SignInFailed`."""
+    async def sign_in_by_email(self, email: str, before: str | None) -> NewSession:
+        """Begin a session of whoever the sign-in provider knows by this verified address, as `sign_in` does.
+
+        Raises:
+            SignInFailed: nobody has a key with it, or it has not the form of `email_address`.
+        """
+        try:
+            address = email_address(email)
+        except ValueError as error:
+            raise SignInFailed(f"Nobody can be known here as {email}: {error}.") from None
         async with self._database.reading() as session:
-            key = await repository.key_of_email(session, email)
+            key = await repository.key_of_email(session, address)
             principal = None if key is None or key.revoked_at is not None else await _principal(session, key)
         if principal is None:
             raise SignInFailed(f"Nobody here is known as {email}: ask an administrator for a key with this address.")
-        return await self.sign_in(self._live(principal))
+        return await self.sign_in(self._live(principal), before)
 
     async def sign_out(self, token: str) -> None:
         """End a session."""
-        self._sessions.pop(digest(token), None)
         async with self._database.writing() as session:
-            if await repository.end_sign_in(session, digest(token)) is not None:
-                record(session, "signed-out", None, acting().id)
+            await self._end_session(session, token)
 
     async def send_away(self, memo: dict[str, Any]) -> NewSession:
         """Remember what a browser must bring back from the sign-in provider."""
@@ -286,6 +295,14 @@ class AccessService:
                 await repository.note_use(session, used)
         except DatabaseUnavailable:
             self._used = used | self._used
+
+    async def _end_session(self, session: Session, token: str) -> None:
+        self._sessions.pop(digest(token), None)
+        row = await repository.end_sign_in(session, digest(token))
+        key = None if row is None or row.api_key_id is None else await repository.key(session, row.api_key_id)
+        if key is not None:
+            with acting_as(await _principal(session, key)):
+                record(session, "signed-out", None, key.id)
 
     async def _add_session(
         self, session: Session, key_id: UUID | None, memo: dict[str, Any] | None, lasts: timedelta

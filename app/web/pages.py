@@ -8,7 +8,7 @@ from typing import Any
 
 from fastapi import Request
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from starlette.responses import FileResponse, HTMLResponse, Response
+from starlette.responses import HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from app.acting import STRANGER, Role, acting
@@ -58,10 +58,7 @@ class Pages:
             curates=who.catalogs(Role.CURATOR) != frozenset(),
             **values,
         )
-        # Kept by nobody else, and asked for again each time: names and languages change. What is somebody's own is not
-        # kept at all: "Back" shows it to nobody who comes after.
-        keeping = "no-store" if who.id else "private, no-cache"
-        answer = HTMLResponse(page, status, {"Cache-Control": keeping})
+        answer = HTMLResponse(page, status)  # kept by nobody: "Back" shows it to no one who comes after
         if who != STRANGER:
             request.app.state.cookies.name_owner(answer, request.cookies, who.id)
         return answer
@@ -113,10 +110,7 @@ class VersionedFiles(StaticFiles):
     async def get_response(self, path: str, scope: Any) -> Response:
         """The file; a page of an older version still finds its modules, in their newer form."""
         answer = await super().get_response(path, scope)
-        if isinstance(answer, FileResponse):
-            answer.headers["Cache-Control"] = (
-                _A_YEAR if scope["path_params"]["version"] == self._version else "no-cache"
-            )
+        answer.headers["Cache-Control"] = _A_YEAR if scope["path_params"]["version"] == self._version else "no-cache"
         return answer
 
 
