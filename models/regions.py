@@ -72,6 +72,12 @@ class Scan:
     scores: NDArray[np.float32]
     embeddings: NDArray[np.float32]
 
+    @property
+    def best_embedding(self) -> NDArray[np.float32]:
+        """Of the window that speaks for any class most, float32 [D]."""
+        best: NDArray[np.float32] = self.embeddings[self.scores.argmax()]
+        return best
+
 
 def fit_window_head(
     embeddings: NDArray[np.float32], labels: NDArray[np.int64], sound: NDArray[np.float32], generic: NDArray[np.float32]

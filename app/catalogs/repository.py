@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.catalogs.history import embedded
+from app.catalogs.schemas import ClassKind
 from app.catalogs.tables import Catalog, DefectClass, Prototype, SupportPhoto
 from app.photos.intake import ReceivedPhoto
 from app.photos.tables import Embedding, Photo
@@ -259,13 +260,20 @@ async def defect_parts(session: AsyncSession, catalog_id: UUID, sha256s: Sequenc
     return found
 
 
-async def support_photos_of(
-    session: AsyncSession, class_id: UUID, sha256s: Sequence[str]
-) -> Sequence[SupportPhoto]:
-    """The support photos of a class that are these photos or parts of them."""
-    query = select(SupportPhoto).where(
-        SupportPhoto.defect_class_id == class_id, SupportPhoto.photo_sha256.in_(sha256s)
+async def rests(session: AsyncSession, catalog_id: UUID, sha256s: Sequence[str]) -> dict[str, SupportPhoto]:
+    """What lies outside the regions of these photos and is an example of a sound surface in a catalog, by SHA-256."""
+    query = (
+        select(SupportPhoto)
+        .join(DefectClass, DefectClass.id == SupportPhoto.defect_class_id)
+        .where(DefectClass.catalog_id == catalog_id, DefectClass.kind == "sound", SupportPhoto.part.startswith("out"))
+        .where(SupportPhoto.photo_sha256.in_(sha256s))
     )
+    return {support.photo_sha256: support for support in (await session.scalars(query)).all()}
+
+
+async def support_photos_of(session: AsyncSession, class_id: UUID, sha256s: Sequence[str]) -> Sequence[SupportPhoto]:
+    """The support photos of a class that are these photos or parts of them."""
+    query = select(SupportPhoto).where(SupportPhoto.defect_class_id == class_id, SupportPhoto.photo_sha256.in_(sha256s))
     return (await session.scalars(query.order_by(SupportPhoto.id))).all()
 
 
@@ -327,7 +335,7 @@ async def class_ids(session: AsyncSession, catalog_id: UUID) -> Sequence[UUID]:
 
 async def changes(
     session: AsyncSession, catalog_id: UUID, backbone_id: str, since: int
-) -> Sequence[Row[UUID, str, str, str, str, str | None, float | None, int, bytes, int]]:
+) -> Sequence[Row[UUID, ClassKind, str, str, str, str | None, float | None, int, bytes, int]]:
     """Classes that changed after version `since`: id, kind, names, severity, threshold, version, sum, shots."""
     return (
         await session.execute(
@@ -389,11 +397,7 @@ async def catalog_of(session: AsyncSession, class_id: UUID) -> Catalog | None:
 
 def _embedded(query: Query, backbone_id: str) -> Query:
     """A query of support photos, joined with their embeddings by one backbone, oldest photo first."""
-    return (
-        query.join(Embedding, embedded())
-        .where(Embedding.backbone_id == backbone_id)
-        .order_by(SupportPhoto.id)
-    )
+    return query.join(Embedding, embedded()).where(Embedding.backbone_id == backbone_id).order_by(SupportPhoto.id)
 
 
 def unpack(embedding_sum: bytes) -> NDArray[np.float64]:

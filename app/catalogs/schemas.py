@@ -93,7 +93,7 @@ class ExampleParts(BaseModel):
     regions: str = Field(
         "",
         max_length=1_000_000,
-        description="JSON: a list of `{\"photo\": 0, \"x\": 0.1, \"y\": 0.2, \"w\": 0.3, \"h\": 0.1}`. Of a photo with "
+        description='JSON: a list of `{"photo": 0, "x": 0.1, "y": 0.2, "w": 0.3, "h": 0.1}`. Of a photo with '
         "regions these are the example, and not all of it. `photo` counts the request's photos from 0; the rest are "
         "fractions of the upright photo's sides.",
     )

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.fields import ActorId, ActorName, Description
 from app.catalogs.schemas import DefectClassName
+from app.photos.regions import RegionBox
 from models.manifest import HeadName
 
 Verdict = Literal["confirmed", "corrected", "unknown"]
@@ -38,6 +39,15 @@ class NearestExample(BaseModel):
     photo_id: str = Field(description="SHA-256 of the photo: its address under /v1/photos.")
     defect_class_id: UUID
     similarity: float = Field(description="Cosine similarity of the two photos, -1 to 1.")
+
+
+class RegionOut(RegionBox):
+    """A part of the photo that shows a defect."""
+
+    defect: float = Field(description="How probable it is that this is a defect at all, 0 to 1.")
+    unknown: bool = Field(description="True: it is too unlike every class of this catalog.")
+    predictions: list[Prediction] = Field(description="What it may be, best first.")
+    nearest: NearestExample | None = Field(description="The most similar example of the first prediction.")
 
 
 class FeedbackCreate(BaseModel):
@@ -151,6 +161,8 @@ class ClassificationOut(BaseModel):
                         "similarity": 0.79,
                     }
                 ],
+                "sound": None,
+                "regions": None,
                 "photo": {
                     "id": "b5bb9d8014a0f9b1d61e21e796d78dccdf1352f23cd32812f4850b878ae4944c",
                     "filename": "IMG_0042.jpg",
@@ -184,6 +196,13 @@ class ClassificationOut(BaseModel):
     prediction_set: PredictionSet | None = Field(description="Where `coverage` was asked for.")
     nearest: list[NearestExample] = Field(
         description="The three most similar support photos of the predicted classes, best first."
+    )
+    sound: bool | None = Field(
+        description="True: no part of the photo looks like a defect; null where it was looked at as a whole."
+    )
+    regions: list[RegionOut] | None = Field(
+        description="Where defects are, most important first, at most 20; null where the photo was looked at as a "
+        "whole, because the catalog's `mode` says so, because it is small, or because it shows one thing all over."
     )
     photo: PhotoOut
     place: str = Field(description="Where on the site, as the inspector wrote it; empty where nothing was written.")

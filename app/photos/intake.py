@@ -39,6 +39,9 @@ class Upload(Protocol):
         ...
 
 
+WHOLE = Part()
+
+
 @dataclass(frozen=True)
 class CheckedPhoto:
     """A photo that was decoded, ready to be kept."""
@@ -57,7 +60,7 @@ class ReceivedPhoto(CheckedPhoto):
 
     backbone_id: str
     embedding: NDArray[np.float32]
-    part: Part = Part()
+    part: Part = WHOLE
 
 
 @dataclass(frozen=True)
