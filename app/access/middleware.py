@@ -56,6 +56,7 @@ class Authenticate:
         try:
             _refuse_foreign_page(scope, headers)
             principal = await self._who(access, scope, headers)
+            _refuse_page_of_another(headers, principal)
             if principal.id is not None:
                 await self._count(principal)
         except HajaError as error:
@@ -99,6 +100,13 @@ def _refuse_foreign_page(scope: Scope, headers: Headers) -> None:
     origin = headers.get("sec-fetch-site", "none")
     if scope["method"] not in {"GET", "HEAD"} and origin not in {"same-origin", "none"}:
         raise ForeignPage("A page of another site sent this request, so nothing was done: use Haja's own pages.")
+
+
+def _refuse_page_of_another(headers: Headers, principal: Principal) -> None:
+    # Tabs share their cookies: a page of whoever was signed in before acts for nobody else.
+    owner = headers.get("x-haja-owner")
+    if owner is not None and owner != str(principal.id or ""):
+        raise CsrfTokenInvalid("The page that sent this is somebody else's, so nothing was done: load the page again.")
 
 
 def _to_sign_in(scope: Scope) -> RedirectResponse:

@@ -47,10 +47,11 @@ class BrowserSession(NamedTuple):
 
 
 class NewSession(NamedTuple):
-    """What the browser keeps of its session."""
+    """What the browser keeps of its session, and the key that it acts as."""
 
     token: str
     csrf_token: str
+    key_id: UUID | None
 
 
 class CatalogNames(Protocol):
@@ -283,7 +284,7 @@ class AccessService:
     async def _add_session(
         self, session: Session, key_id: UUID | None, memo: dict[str, Any] | None, lasts: timedelta
     ) -> NewSession:
-        made = NewSession(new_token(), new_token())
+        made = NewSession(new_token(), new_token(), key_id)
         await repository.add_sign_in(
             session,
             token_sha256=digest(made.token),

@@ -12,7 +12,7 @@ from app.catalogs import repository as catalog_rows
 from app.errors import CatalogNotFound, HajaError, QueueFull
 from app.jobs import repository
 from app.jobs.errors import NoPhotos, TooManyBatchPhotos
-from app.jobs.tables import JobKind
+from app.jobs.schemas import JobKind
 from app.photos.intake import CheckedPhoto, Intake, Refused, Upload, display_name
 from app.photos.reading import PhotoError
 from app.photos.repository import ArchiveRepository

@@ -9,7 +9,8 @@ from sqlalchemy import Row, Select, case, delete, exists, func, insert, or_, sel
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.catalogs.tables import Catalog
-from app.jobs.tables import ItemState, Job, JobItem, JobKind
+from app.jobs.schemas import ItemState, JobKind
+from app.jobs.tables import Job, JobItem
 from app.storage.database import SyncSession
 from app.storage.tables import new_id
 

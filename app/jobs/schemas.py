@@ -7,7 +7,9 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from app.inspections.schemas import ClassificationOut
-from app.jobs.tables import ItemState, JobKind
+
+JobKind = Literal["classify", "reembed"]
+ItemState = Literal["waiting", "done", "failed"]
 
 
 class ItemProblem(BaseModel):
@@ -54,3 +56,9 @@ class BatchParameters(BaseModel):
 
     top_k: int
     coverage: float | None
+
+
+class ReembedParameters(BaseModel):
+    """By which backbone the examples of a catalog are to be embedded again."""
+
+    backbone_id: str

@@ -1,8 +1,10 @@
 """What every table is made of: ids, times in UTC, names of constraints."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import uuid_utils.compat
+from pydantic import AfterValidator, TypeAdapter
 from sqlalchemy import DateTime, Dialect, MetaData, TypeDecorator
 from sqlalchemy.orm import DeclarativeBase
 
@@ -25,8 +27,23 @@ class UtcDateTime(TypeDecorator[datetime]):
         return None if value is None else value.replace(tzinfo=value.tzinfo or UTC)
 
 
+def readable_as(shape: Any) -> AfterValidator:
+    """A column of JSON whose values the service reads as `shape`."""
+    adapter: TypeAdapter[Any] = TypeAdapter(shape)
+
+    def check(value: object) -> object:
+        adapter.validate_python(value)
+        return value
+
+    return AfterValidator(check)
+
+
 class Base(DeclarativeBase):
-    """Base of all tables. Constraints have names, so that a migration can speak of them."""
+    """Base of all tables. Constraints have names, so that a migration can speak of them.
+
+    What a column may hold beyond the type that the database knows (one of a few words, a form, a range) is said by its
+    annotation, as pydantic reads it: a backup is checked by that before it is restored.
+    """
 
     metadata = MetaData(
         naming_convention={

@@ -210,6 +210,11 @@ async def get_service_worker(request: Request) -> Response:
     )
 
 
+def forget_choice(answer: Response) -> None:
+    """Whoever comes next begins with a catalog of their own; the language is the phone's."""
+    answer.delete_cookie("catalog", httponly=True, samesite="lax")
+
+
 def own_address(then: str) -> str:
     r"""`then`, where it is an address of this service; a browser reads // and /\ as another one."""
     return then if then.startswith("/") and not urlsplit(then).netloc and "\\" not in then else "/"

@@ -8,8 +8,9 @@ from fastapi.responses import RedirectResponse
 from app.access.cookies import Cookies
 from app.access.endpoints import Access
 from app.access.errors import SignInFailed
+from app.access.service import NewSession
 from app.errors import Unauthenticated
-from app.web.endpoints import PageRoute, own_address, pages_of
+from app.web.endpoints import PageRoute, forget_choice, own_address, pages_of
 
 if TYPE_CHECKING:
     from app.access.provider import SignInProvider
@@ -38,7 +39,7 @@ async def sign_in(
     except Unauthenticated:
         return _form(request, own_address(then), refused=True)
     answer = RedirectResponse(own_address(then), 303)
-    _cookies(request).begin(answer, made)
+    _begin(request, answer, made)
     return answer
 
 
@@ -49,6 +50,7 @@ async def sign_out(request: Request, access: Access) -> Response:
     await access.sign_out(request.cookies.get(cookies.session, ""))
     answer = Response(status_code=204, headers={"Clear-Site-Data": '"cache"'})
     cookies.end(answer)
+    forget_choice(answer)
     return answer
 
 
@@ -63,11 +65,10 @@ async def go_to_provider(request: Request, access: Access, then: Then = "/") -> 
 @router.get("/sign-in/provider/back")
 async def come_back(request: Request, access: Access) -> Response:
     """Back from there, with the word of the provider."""
-    cookies = _cookies(request)
-    memo = await access.take_back(request.cookies.get(cookies.away, ""))
+    memo = await access.take_back(request.cookies.get(_cookies(request).away, ""))
     made = await access.sign_in_by_email(await _provider(request).verified_email(request, memo["provider"]))
     answer = RedirectResponse(memo["then"], 303)
-    cookies.begin(answer, made)
+    _begin(request, answer, made)
     return answer
 
 
@@ -75,6 +76,13 @@ def _form(request: Request, then: str, *, refused: bool = False) -> Response:
     has_provider = request.app.state.sign_in_provider is not None
     shown = {"then": then, "refused": refused, "has_provider": has_provider}
     return pages_of(request).render(request, "sign_in.html", 401 if refused else 200, **shown)
+
+
+def _begin(request: Request, answer: Response, made: NewSession) -> None:
+    cookies = _cookies(request)
+    if request.cookies.get(cookies.owner) != str(made.key_id):
+        forget_choice(answer)
+    cookies.begin(answer, made)
 
 
 def _cookies(request: Request) -> Cookies:

@@ -2,34 +2,15 @@
 
 from collections.abc import Sequence, Set
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.access.audit.tables import AuditEntry
+from app.access.audit.tables import Action, AuditEntry
 from app.acting import acting
 from app.storage.tables import new_id
-
-Action = Literal[
-    "catalog-created",
-    "catalog-changed",
-    "catalog-deleted",
-    "class-registered",
-    "class-changed",
-    "class-deleted",
-    "examples-added",
-    "example-removed",
-    "feedback-given",
-    "notes-changed",
-    "job-deleted",
-    "backbone-switched",
-    "key-created",
-    "key-revoked",
-    "signed-in",
-    "signed-out",
-]
 
 
 def record(

@@ -4,8 +4,8 @@ from datetime import datetime
 from uuid import UUID
 
 from app.access.audit import repository
-from app.access.audit.repository import Action
 from app.access.audit.schemas import AuditEntryOut
+from app.access.audit.tables import Action
 from app.acting import Role, acting
 from app.api.pagination import Page, cut
 from app.storage.database import Database

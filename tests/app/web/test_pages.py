@@ -49,6 +49,19 @@ async def test_the_api_page_has_a_policy_under_which_it_works(client: httpx.Asyn
     assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
 
 
+async def test_pages_without_keys_are_of_one_owner(client: httpx.AsyncClient) -> None:
+    of_another_database = {"Cookie": "haja_owner=00000000-0000-7000-8000-000000000000"}
+    answer = await client.get("/", headers=of_another_database)
+    assert '"owner": "",' in answer.text
+    assert answer.headers["cache-control"] == "private, no-cache"
+    assert re.match(r'haja_owner="?"?; .*Max-Age=0', answer.headers["set-cookie"])
+    assert "set-cookie" not in (await client.get("/")).headers
+    changes = {owner: {"X-Haja-Owner": owner} for owner in ("", "00000000-0000-7000-8000-000000000000")}
+    made = [await client.post("/v1/catalogs", json={"name": "tower"}, headers=each) for each in changes.values()]
+    assert made[0].status_code == 201
+    problem(made[1], 403, "csrf-token-invalid")
+
+
 @pytest.mark.parametrize(("origin", "status"), [("cross-site", 403), ("same-site", 403), ("same-origin", 201)])
 async def test_a_page_of_another_site_changes_nothing(client: httpx.AsyncClient, origin: str, status: int) -> None:
     headers = {"Sec-Fetch-Site": origin}
