@@ -107,11 +107,12 @@ def measure(quick: bool) -> Section:
     section.text(
         f"{CALLERS} callers send photos of 12 MP all the time, with a key of their own. Meanwhile others open as many "
         f"connections to one path as the table says, declare a form of {DEFAULT.request_bytes / 1e6:g} MB on each, "
-        f"send up to {DEFAULT.held_bytes / 1e9:g} GB together as fast as they can, until they are answered, and then a byte "
-        f"each {TRICKLE_S:g} s. This last is what is measured: {hold_s:g} s of it for each path that takes photos, and "
-        f"{walk_s:g} s for each of the others, which are all operations of the OpenAPI document and all pages. Photos "
-        f"a second are compared with those in {rest_s:g} s of rest before and after. Memory is resident, in MiB, also "
-        f"while the bytes come in, and compared with what {load_callers(quick)} callers and one GET of everything had left before."
+        f"send up to {DEFAULT.held_bytes / 1e9:g} GB together as fast as they can, until they are answered, and then a "
+        f"byte each {TRICKLE_S:g} s. This last is what is measured: {hold_s:g} s of it for each path that takes photos, "
+        f"and {walk_s:g} s for each of the others, which are all operations of the OpenAPI document and all pages. "
+        f"Photos a second are compared with those in {rest_s:g} s of rest before and after. Memory is resident, in MiB, "
+        f"also while the bytes come in, and compared with what {load_callers(quick)} callers and one GET of everything "
+        "had left before."
     )
     bases = pictures.drawn(*pictures.SIZES["12 MP (4000 x 3000)"])
     rows, shares, growths = [], [], []
