@@ -108,9 +108,9 @@ def measure(quick: bool) -> Section:
         f"{CALLERS} callers send photos of 12 MP all the time, with a key of their own. Meanwhile others open as many "
         f"connections to one path as the table says, declare a form of {DEFAULT.request_bytes / 1e6:g} MB on each, "
         f"send up to {DEFAULT.held_bytes / 1e9:g} GB together as fast as they can, until they are answered, and then a "
-        f"byte each {TRICKLE_S:g} s. This last is what is measured: {hold_s:g} s of it for each path that takes photos, "
+        f"byte each {TRICKLE_S:g} s. This last is what is measured: {hold_s:g} s of it for each path with photos, "
         f"and {walk_s:g} s for each of the others, which are all operations of the OpenAPI document and all pages. "
-        f"Photos a second are compared with those in {rest_s:g} s of rest before and after. Memory is resident, in MiB, "
+        f"Photos a second are compared with those in {rest_s:g} s of rest before and after. Memory is resident, MiB, "
         f"also while the bytes come in, and compared with what {load_callers(quick)} callers and one GET of everything "
         "had left before."
     )
@@ -220,10 +220,13 @@ def _targets(running: service.Service, key: str) -> list[Target]:
 
 def _read_all(running: service.Service, targets: Sequence[Target], key: str) -> None:
     """Let the service load what it needs for single answers, such as the fonts of reports."""
-    with httpx.Client(base_url=running.address, headers={"Authorization": f"Bearer {key}"}, timeout=120) as client:
-        for target in targets:
-            if target.method == "GET" and not target.path.endswith("/events"):
-                client.get(target.path)
+    for target in targets:
+        if target.method == "GET" and not target.path.endswith("/events"):
+            try:
+                httpx.get(f"{running.address}{target.path}", headers={"Authorization": f"Bearer {key}"}, timeout=120)
+            except httpx.ReadError as error:
+                error.add_note(target.path)
+                raise
 
 
 def _filled(path: str, known: dict[str, str]) -> str:
