@@ -68,7 +68,7 @@ class Connection:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._line = (
-            f"POST {service.path} HTTP/1.1\r\nHost: {service.host}:{service.port}\r\n"
+            f"POST {service.path} HTTP/1.1\r\nHost: {service.host}:{service.port}\r\n{service.headers}"
             f"Content-Type: multipart/form-data; boundary={_BOUNDARY.decode()}\r\nContent-Length: "
         ).encode()
         self._socket: socket.socket | None = None

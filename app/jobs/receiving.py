@@ -22,7 +22,7 @@ from models.manifest import Transform
 MAX_PHOTOS = 1000
 """Of one batch."""
 
-GROUP_PHOTOS, GROUP_BYTES = 16, 32_000_000
+GROUP_PHOTOS, GROUP_BYTES = 16, 16_000_000
 """Photos that are in memory together, and written in one transaction."""
 
 PATIENCE_S = 0.1

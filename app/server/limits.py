@@ -14,7 +14,11 @@ class Limits:
     """Largest body of a batch of up to 1,000 photos; it is not held in memory."""
 
     held_bytes: int = 2_000_000_000
-    """Bytes of all request bodies together before further ones get 429."""
+    """Bytes of all request bodies together; a caller gets 429 for more than the others have left."""
+
+    memory_bytes: int = 96_000_000
+    """Bytes of one caller's bodies in memory while they arrive: of forms the rest goes to temporary files, and a batch
+    that does not fit gets 429."""
 
     requests: int = 128
     """Requests without photos in work before new ones get 503."""

@@ -113,6 +113,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """The head is there: the app begins."""
+        if self.parser.get_http_version() not in {"1.0", "1.1"}:
+            self._stop_parser(errors.BadRequest("This service speaks HTTP/1.0 and HTTP/1.1: send one of them."))
         self._request_timer.stop()
         self._parsing = "body"
         super().on_headers_complete()
