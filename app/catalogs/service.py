@@ -143,7 +143,11 @@ class CatalogService:
         async with self._database.writing() as session:
             await session.run_sync(once.claim)
             turn = await self._turn(session, catalog.id)
-            fields = wanted.model_dump() | {"catalog_id": catalog.id, "changed_in": turn.version, "threshold": None}
+            fields = wanted.model_dump(include=set(DefectClassCreate.model_fields)) | {
+                "catalog_id": catalog.id,
+                "changed_in": turn.version,
+                "threshold": None,
+            }
             try:
                 defect_class = await repository.add_defect_class(session, fields)
             except NameTakenError:
