@@ -1,6 +1,5 @@
 """Finding and naming the defects in a wide photo: windows against the classes of a catalog and its sound surfaces."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +26,10 @@ MOST = 20
 
 WHOLE_LEAD = 0.4
 """Where a catalog has no sound examples of its own, a window must lead by so much more than the whole photo does."""
+
+
+Box = tuple[int, int, int, int]
+"""Left, top, right, bottom, in places of a map."""
 
 
 @dataclass(frozen=True)
@@ -128,9 +131,7 @@ def scan(features: NDArray[np.float32], head: WindowHead) -> Scan:
     return Scan(found, whole_counts, spoken[best, np.arange(len(best))], embeddings[best])
 
 
-def _regions(
-    places: NDArray[np.int64], spoken: NDArray[np.float32], rows: int, columns: int
-) -> list[tuple[Sequence[int], int]]:
+def _regions(places: NDArray[np.int64], spoken: NDArray[np.float32], rows: int, columns: int) -> list[tuple[Box, int]]:
     """Boxes [left, top, right, bottom] in places, with the window that speaks most for each, strongest first.
 
     What the windows say is spread over their places, each window by its area, so that small ones point and large ones
@@ -144,7 +145,7 @@ def _regions(
         weight[top:bottom, left:right] += 1 / area
     field /= weight
     classes, heights = field.argmax(axis=2), field.max(axis=2)
-    found: list[tuple[Sequence[int], int]] = []
+    found: dict[int, Box] = {}
     while len(found) < MOST and heights.max() > 0:
         peak = np.unravel_index(heights.argmax(), heights.shape)
         own = classes[peak]
@@ -153,9 +154,14 @@ def _regions(
         box = (int(across.min()), int(down.min()), int(across.max()) + 1, int(down.max()) + 1)
         inside = _shared(places, box) > areas / 2
         window = int(np.where(inside, spoken[:, own], -1).argmax())
-        found.append((box, window))
+        # Parts that the same window speaks for are one defect.
+        found[window] = _around(box, found[window]) if window in found else box
         heights[box[1] : box[3], box[0] : box[2]] = 0
-    return found
+    return [(box, window) for window, box in found.items()]
+
+
+def _around(one: Box, other: Box) -> Box:
+    return min(one[0], other[0]), min(one[1], other[1]), max(one[2], other[2]), max(one[3], other[3])
 
 
 def _flood(mask: NDArray[np.bool_], start: tuple[int, int]) -> NDArray[np.bool_]:
@@ -174,7 +180,7 @@ def _flood(mask: NDArray[np.bool_], start: tuple[int, int]) -> NDArray[np.bool_]
         reached = grown
 
 
-def _shared(places: NDArray[np.int64], box: Sequence[int]) -> NDArray[np.int64]:
+def _shared(places: NDArray[np.int64], box: Box) -> NDArray[np.int64]:
     """How many places each window shares with a box, int64 [N]."""
     across = np.minimum(places[:, 2], box[2]) - np.maximum(places[:, 0], box[0])
     down = np.minimum(places[:, 3], box[3]) - np.maximum(places[:, 1], box[1])
