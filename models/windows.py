@@ -42,6 +42,10 @@ class Region(NamedTuple):
     h: float
 
 
+ALL = Region(0.0, 0.0, 1.0, 1.0)
+"""A photo as a whole."""
+
+
 class Part(NamedTuple):
     """What of a photo is an example: all of it (no regions), its regions together, or the rest of it.
 
@@ -69,6 +73,14 @@ class Part(NamedTuple):
             raise ValueError(f"{text!r} is no part of a photo.")
         regions = tuple(Region(*map(float, box.split(" "))) for box in boxes.split(";"))
         return cls(regions, is_rest=side == "out")
+
+
+def with_context(region: Region) -> Region:
+    """A region and what is added to it all around, as far as the photo reaches."""
+    across, down = CONTEXT * region.w, CONTEXT * region.h
+    left, top = max(0.0, region.x - across), max(0.0, region.y - down)
+    right, bottom = min(1.0, region.x + region.w + across), min(1.0, region.y + region.h + down)
+    return Region(left, top, right - left, bottom - top)
 
 
 def is_wide(width: int, height: int) -> bool:

@@ -1,5 +1,6 @@
 """Examples of classes: photos or parts of them, and what lies outside of parts as examples of sound surfaces."""
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from uuid import UUID
 
@@ -14,9 +15,10 @@ from app.catalogs.repository import NameTakenError, Turn
 from app.catalogs.schemas import PhotoOutcome, PhotoProblem
 from app.catalogs.tables import DefectClass, SupportPhoto
 from app.errors import RequestInvalid
-from app.photos.intake import ReceivedPhoto, Refused, Upload
+from app.photos.errors import TooManyRegions
+from app.photos.intake import MappedPhoto, ReceivedPhoto, Refused, Upload
 from app.photos.path import PhotoPath
-from app.photos.regions import boxes_of
+from app.photos.regions import MAX_REGIONS, boxes_of
 from app.storage.database import Database, Session
 from models.prototypes import embedding_sum
 from models.windows import Part, Region
@@ -126,11 +128,58 @@ class Examples:
         await repository.delete_support_photo(session, support.id)
         await repository.change(session, defect_class, {"changed_in": turn.version})
 
+    async def add_region(
+        self, session: Session, defect_class: DefectClass, photo: MappedPhoto, region: Region, turn: Turn
+    ) -> UUID:
+        """Make a region of a kept photo an example of a class that this transaction holds; the example's id.
+
+        A photo is an example of a class once: beside others of its regions, this one joins them in a new example.
+        Where all of the photo is one, or in a class of sound surfaces its rest, nothing is left to add.
+
+        Raises:
+            TooManyRegions: `MAX_REGIONS` are in the example already.
+            BackboneSwitched: the catalog is answered by another backbone by now.
+        """
+        sha256 = photo.photo.decoded.sha256
+        regions = {region}
+        for known in await repository.support_photos_of(session, defect_class.id, [sha256]):
+            part = Part.parse(known.part)
+            if part.is_rest or not part.regions or region in part.regions:
+                return known.id
+            regions.update(part.regions)
+            if len(regions) > MAX_REGIONS:
+                raise TooManyRegions
+            await self.remove(session, defect_class, known, turn)
+        received = await asyncio.to_thread(photo.part, Part(tuple(sorted(regions))))
+        assert received is not None  # noqa: S101 - only a rest may be too small
+        (outcome,) = await self.add(session, defect_class, [received], turn)
+        if defect_class.kind == "defect":
+            await self._shrink_rest(session, defect_class.catalog_id, photo, turn)
+        assert outcome.support_photo_id is not None  # noqa: S101 - it was accepted
+        return outcome.support_photo_id
+
+    async def _shrink_rest(self, session: Session, catalog_id: UUID, photo: MappedPhoto, turn: Turn) -> None:
+        """Leave out of a photo's rest, where it is an example of a sound surface, every defect that is known by now."""
+        sha256 = photo.photo.decoded.sha256
+        kept = (await repository.rests(session, catalog_id, [sha256])).get(sha256)
+        if kept is None:
+            return
+        parts = (await repository.defect_parts(session, catalog_id, [sha256]))[sha256]
+        regions = {region for text in parts for region in Part.parse(text).regions}
+        rest = await asyncio.to_thread(photo.part, Part(tuple(sorted(regions)), is_rest=True))
+        if rest is not None:
+            await self.keep_rests(session, catalog_id, [rest], turn)
+            return
+        sound = await repository.defect_class(session, kept.defect_class_id)
+        assert sound is not None  # noqa: S101 - it has this support photo
+        await self.remove(session, sound, kept, turn)
+        record(session, "example-removed", catalog_id, kept.id, name=sound.name, photo_id=sha256)
+
     async def keep_rests(self, session: Session, catalog_id: UUID, rests: Sequence[ReceivedPhoto], turn: Turn) -> None:
         """Make rests examples of the catalog's class of sound surfaces, in place of larger rests of the same photos."""
         if not rests:
             return
-        sound = await repository.sound_class(session, catalog_id) or await _make_sound(session, catalog_id, turn)
+        sound = await repository.sound_class(session, catalog_id) or await make_sound(session, catalog_id, turn)
         sha256s = [photo.decoded.sha256 for photo in rests]
         for older in await repository.support_photos_of(session, sound.id, sha256s):
             await self.remove(session, sound, older, turn)
@@ -155,7 +204,8 @@ def added_photos(photos: Iterable[PhotoOutcome]) -> list[str | None]:
     return [photo.photo_id for photo in photos if photo.status == "accepted"]
 
 
-async def _make_sound(session: Session, catalog_id: UUID, turn: Turn) -> DefectClass:
+async def make_sound(session: Session, catalog_id: UUID, turn: Turn) -> DefectClass:
+    """Make a class of sound surfaces in a catalog that has none. Raises `NameTakenError`."""
     fields = {
         "catalog_id": catalog_id,
         "kind": "sound",

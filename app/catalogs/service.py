@@ -17,7 +17,7 @@ from app.catalogs.errors import (
     SupportPhotoNotFound,
     TooManyPhotos,
 )
-from app.catalogs.examples import Examples, Regions, added_photos
+from app.catalogs.examples import Examples, Regions, added_photos, make_sound
 from app.catalogs.head_cache import HeadCache
 from app.catalogs.prototype_cache import Candidate, PrototypeCache, PrototypeIndex
 from app.catalogs.repository import NameTakenError, Turn
@@ -40,13 +40,14 @@ from app.catalogs.support_cache import SupportCache, Supports
 from app.catalogs.support_report import Example, report
 from app.catalogs.tables import Catalog, DefectClass, SupportPhoto
 from app.errors import CatalogNotFound, RoleInsufficient
-from app.photos.intake import ReceivedPhoto, Upload, display_name
+from app.photos.intake import MappedPhoto, ReceivedPhoto, Upload, display_name
 from app.photos.path import PhotoPath
 from app.photos.regions import read_regions
 from app.storage.database import Database, Session
 from models.manifest import Manifest
 from models.regions import WindowHead
 from models.ridge_head import RidgeHead
+from models.windows import Region
 
 MAX_PHOTOS = 50
 
@@ -294,6 +295,16 @@ class CatalogService:
         """Add one kept photo to a class in the caller's transaction; its id there, also where it was one already."""
         defect_class, turn = await self._turn_of(session, class_id)
         return (await self._examples.add(session, defect_class, [received], turn))[0].support_photo_id
+
+    async def add_region(self, session: Session, class_id: UUID, photo: MappedPhoto, region: Region) -> UUID:
+        """Make a region of a kept photo an example of a class in the caller's transaction; as `Examples.add_region`."""
+        defect_class, turn = await self._turn_of(session, class_id)
+        return await self._examples.add_region(session, defect_class, photo, region, turn)
+
+    async def sound_class(self, session: Session, catalog_id: UUID) -> UUID:
+        """The catalog's class of sound surfaces, made in the caller's transaction where there is none."""
+        found = await repository.sound_class(session, catalog_id)
+        return (found or await make_sound(session, catalog_id, await self._turn(session, catalog_id))).id
 
     async def supports(self, candidates: Sequence[Candidate], index: PrototypeIndex) -> list[Supports]:
         """The support photos of these candidates of an index, as they were at its version, by its backbone."""

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
@@ -31,10 +31,11 @@ from app.inspections.schemas import (
     PhotoOut,
     Prediction,
     PredictionSet,
+    RegionFeedbackOut,
     RegionOut,
 )
 from app.inspections.site_notes import SiteNotes, SiteNotesChange
-from app.inspections.tables import Classification, Feedback
+from app.inspections.tables import Classification, Feedback, RegionFeedback
 from app.metrics import Metrics
 from app.photos.intake import KeptPhoto, ReceivedPhoto, Upload
 from app.photos.path import PhotoPath
@@ -110,7 +111,9 @@ class InspectionService:
             "predictions": [prediction.model_dump(mode="json") for prediction in judgement.predictions],
             "prediction_set": judgement.prediction_set and judgement.prediction_set.model_dump(mode="json"),
             "nearest": [each.model_dump(mode="json") for each in nearest],
-            "regions": None if regions is None else [each.model_dump(mode="json") for each in regions],
+            "regions": None
+            if regions is None
+            else [each.model_dump(mode="json", exclude={"feedback"}) for each in regions],
             "first_class_id": judgement.predictions[0].defect_class.id,
             **notes.model_dump(),
         }
@@ -162,13 +165,14 @@ class InspectionService:
     async def get(self, classification_id: UUID) -> ClassificationOut:
         """One classification, as it was answered."""
         async with self._database.reading() as session:
-            return _out(*await self.find(session, classification_id))
+            return await self._told(session, classification_id)
 
     async def get_all(self, ids: Sequence[UUID]) -> dict[UUID, ClassificationOut]:
         """Those of these classifications that are kept, as they were answered, by id."""
         async with self._database.reading() as session:
             rows = await repository.classifications_by_id(session, ids)
-        return await asyncio.to_thread(lambda: {row[0].id: _out(*row) for row in rows})
+            words = await repository.region_feedback(session, ids)
+        return await asyncio.to_thread(lambda: {row[0].id: _out(*row, words) for row in rows})
 
     async def list_classifications(
         self, wanted: ClassificationFilter, *, before: UUID | None, limit: int
@@ -177,8 +181,9 @@ class InspectionService:
         visible = acting().catalogs()
         async with self._database.reading() as session:
             rows = await repository.classifications(session, wanted, visible, before=before, limit=limit)
+            words = await repository.region_feedback(session, [row[0].id for row in rows])
         # A third of a millisecond each: a long page is nothing for the event loop.
-        answers = await asyncio.to_thread(lambda: [_out(*row) for row in rows])
+        answers = await asyncio.to_thread(lambda: [_out(*row, words) for row in rows])
         page, cursor = cut(answers, limit)
         return Page(items=list(page), next_cursor=cursor)
 
@@ -206,7 +211,7 @@ class InspectionService:
             found = await self.find(session, classification_id)
             await repository.change(session, found[0], change.changes())
             record(session, "notes-changed", found[0].catalog_id, classification_id, changed=change.changes())
-            return _out(*found)
+            return await self._told(session, classification_id)
 
     async def give_feedback(self, classification_id: UUID, wanted: FeedbackCreate, once: Guard) -> FeedbackOut:
         """Keep the inspector's word on a classification, and make its photo an example where that is wished."""
@@ -271,6 +276,10 @@ class InspectionService:
             raise ClassificationNotFound
         return found[0], found[1], found[2], found[3]
 
+    async def _told(self, session: Session, classification_id: UUID) -> ClassificationOut:
+        found = await self.find(session, classification_id)
+        return _out(*found, await repository.region_feedback(session, [classification_id]))
+
     async def _photo_again(self, classification_id: UUID) -> ReceivedPhoto:
         """The photo of a classification, decoded and embedded as if it had been sent as an example."""
         async with self._database.reading() as session:
@@ -309,17 +318,31 @@ class InspectionService:
             raise FeedbackIncomplete(
                 "The verdict 'corrected' needs defect_class_id: the class that the photo really shows."
             )
-        defect_class = await catalog_rows.defect_class(session, wanted.defect_class_id)
-        if defect_class is None or defect_class.catalog_id != row.catalog_id:
-            raise DefectClassNotFound("The catalog of this classification has no defect class with this id.")
-        return defect_class.id, defect_class.name
+        return await class_of(session, row, wanted.defect_class_id)
+
+
+async def class_of(session: Session, row: Classification, class_id: UUID) -> tuple[UUID, str]:
+    """Id and name of a class of the catalog of a classification. Raises `DefectClassNotFound`."""
+    defect_class = await catalog_rows.defect_class(session, class_id)
+    if defect_class is None or defect_class.catalog_id != row.catalog_id:
+        raise DefectClassNotFound("The catalog of this classification has no defect class with this id.")
+    return defect_class.id, defect_class.name
 
 
 def _is_sound(regions: Sequence[object] | None) -> bool | None:
     return None if regions is None else not regions
 
 
-def _out(row: Classification, catalog: str, photo: Photo, feedback: Feedback | None) -> ClassificationOut:
+def _out(
+    row: Classification,
+    catalog: str,
+    photo: Photo,
+    feedback: Feedback | None,
+    region_feedback: Mapping[UUID, Sequence[RegionFeedback]],
+) -> ClassificationOut:
+    words = [RegionFeedbackOut.model_validate(each) for each in region_feedback.get(row.id, ())]
+    by_number = {word.region: word for word in words}
+    answered = len(row.regions or ())
     return ClassificationOut(
         id=row.id,
         catalog=catalog,
@@ -332,7 +355,13 @@ def _out(row: Classification, catalog: str, photo: Photo, feedback: Feedback | N
         prediction_set=row.prediction_set and PredictionSet.model_validate(row.prediction_set),
         nearest=[NearestExample.model_validate(each) for each in row.nearest or []],
         sound=_is_sound(row.regions),
-        regions=None if row.regions is None else [RegionOut.model_validate(each) for each in row.regions],
+        regions=None
+        if row.regions is None
+        else [
+            RegionOut.model_validate(each | {"feedback": by_number.get(number)})
+            for number, each in enumerate(row.regions, 1)
+        ],
+        added_regions=[word for word in words if word.region > answered],
         photo=_photo_out(row, photo),
         place=row.place,
         note=row.note,

@@ -8,7 +8,8 @@ from pydantic import Field
 from sqlalchemy import JSON, ForeignKey, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column, validates
 
-from app.inspections.schemas import NearestExample, Prediction, PredictionSet, RegionOut, Verdict
+from app.inspections.schemas import NearestExample, Prediction, PredictionSet, RegionOut, RegionVerdict, Verdict
+from app.photos.tables import REGION_LENGTH, RegionText
 from app.storage.tables import Acted, Base, new_id, readable_as
 from models.manifest import HeadName
 
@@ -73,4 +74,25 @@ class Feedback(Acted, Base):
     support_photo_id: Mapped[UUID | None] = mapped_column(
         ForeignKey("support_photos.id", name="fk_feedback_support_photo", ondelete="SET NULL")
     )
+    created_at: Mapped[datetime]
+
+
+class RegionFeedback(Acted, Base):
+    """What an inspector says of a region: all that holds by this word. The newest counts, the older ones stay.
+
+    `region` counts from 1 those that were answered, then those that inspectors added: the first word on each of these
+    is `added`.
+    """
+
+    __tablename__ = "region_feedback"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    classification_id: Mapped[UUID] = mapped_column(ForeignKey("classifications.id", ondelete="CASCADE"), index=True)
+    region: Mapped[Annotated[int, Field(gt=0)]]
+    verdict: Mapped[RegionVerdict] = mapped_column(String(16))
+    box: Mapped[RegionText] = mapped_column(String(REGION_LENGTH))
+    defect_class_id: Mapped[UUID | None] = mapped_column(ForeignKey("defect_classes.id", ondelete="SET NULL"))
+    defect_class_name: Mapped[str | None] = mapped_column(String(100))
+    note: Mapped[str] = mapped_column(Text)
+    support_photo_id: Mapped[UUID | None] = mapped_column(ForeignKey("support_photos.id", ondelete="SET NULL"))
     created_at: Mapped[datetime]

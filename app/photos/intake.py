@@ -18,7 +18,7 @@ from app.parallel import together
 from app.photos import reading
 from app.photos.decoding.decoders import Decoders
 from models.manifest import Transform
-from models.windows import Part, embed_part, map_size
+from models.windows import ALL, Part, Region, embed_part, map_size
 
 
 class Upload(Protocol):
@@ -61,6 +61,22 @@ class ReceivedPhoto(CheckedPhoto):
     backbone_id: str
     embedding: NDArray[np.float32]
     part: Part = WHOLE
+
+
+@dataclass(frozen=True)
+class MappedPhoto:
+    """A photo with the features of the backbone `backbone_id` by place, float32 [h, w, D]: any part can be taken."""
+
+    photo: CheckedPhoto
+    backbone_id: str
+    features: NDArray[np.float32]
+
+    def part(self, part: Part) -> ReceivedPhoto | None:
+        """A part of the photo in its place; of a rest, None where too little of the photo is left."""
+        embedding = embed_part(self.features, part)
+        if embedding is None:
+            return None
+        return ReceivedPhoto(**vars(self.photo), backbone_id=self.backbone_id, embedding=embedding, part=part)
 
 
 @dataclass(frozen=True)
@@ -162,8 +178,8 @@ class Intake:
 
         return await together(map(one, uploads))
 
-    async def thumbnail(self, data: bytes, side: int) -> bytes:
-        """Re-encode a kept photo as a small JPEG.
+    async def thumbnail(self, data: bytes, side: int, region: Region = ALL) -> bytes:
+        """Re-encode a region of a kept photo as a small JPEG.
 
         Raises:
             PhotoError: the photo cannot be used any more.
@@ -171,7 +187,7 @@ class Intake:
             DecoderUnavailable: as `take`.
         """
         with self._place():
-            return await self._decoders.thumbnail(data, side)
+            return await self._decoders.thumbnail(data, side, region)
 
     async def pixels(self, data: bytes, transform: Transform) -> NDArray[np.uint8]:
         """Decode a kept photo at a transform's size, uint8 [H, W, 3].
@@ -204,6 +220,14 @@ class Intake:
         return await self.feature_map(
             photo.data, replace(embedder.manifest.transform, width=width, height=height), embedder
         )
+
+    async def take_map(self, upload: Upload, embedder: Embedder) -> MappedPhoto:
+        """Read, check and decode one photo, and map it.
+
+        Raises as `take` and `feature_map`.
+        """
+        checked = await self.check(upload, embedder.manifest.transform)
+        return MappedPhoto(checked, embedder.backbone_id, await self.wide_map(checked, embedder))
 
     async def take_parts(
         self, photo: ReceivedPhoto, parts: Sequence[Part], embedder: Embedder

@@ -4,7 +4,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, WrapValidator, model_validator
+from pydantic_core.core_schema import ValidatorFunctionWrapHandler
 
 from app.errors import RequestInvalid
 from models.windows import Part, Region
@@ -43,6 +44,21 @@ class RegionBox(BaseModel):
         return Region(
             x, y, round(min(max(self.w, 1e-4), 1 - x), 4), round(min(max(self.h, 1e-4), 1 - y), 4)
         )  # fmt: skip
+
+
+def _told(value: object, check: ValidatorFunctionWrapHandler) -> RegionBox:
+    """A fault of a side is little to go by without what is expected of all four."""
+    try:
+        box: RegionBox = check(value)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+        side, fault = ".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")
+        raise ValueError(f"{side + ': ' if side else ''}{fault}; {EXPECTED}") from None
+    return box
+
+
+Box = Annotated[RegionBox, WrapValidator(_told)]
+"""A region that is a field of a request."""
 
 
 class ExampleRegion(RegionBox):

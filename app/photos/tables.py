@@ -7,11 +7,15 @@ from pydantic import AfterValidator, Field
 from sqlalchemy import ForeignKey, LargeBinary, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from app.photos.regions import RegionBox
 from app.storage.tables import Base
 from models.windows import Part
 
 PART_LENGTH = 1600
 """Characters of the text of a part: room for fifty regions."""
+
+REGION_LENGTH = 40
+"""Characters of the text of a part that is one region."""
 
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
@@ -29,13 +33,26 @@ Vector = Annotated[bytes, AfterValidator(_whole_floats)]
 
 
 def _is_part(text: str) -> str:
-    if Part.parse(text).text != text:
+    part = Part.parse(text)
+    for region in part.regions:
+        RegionBox.model_validate(region._asdict())
+    if part.text != text:
         raise ValueError("it is no part of a photo")
+    return text
+
+
+def _is_region(text: str) -> str:
+    part = Part.parse(_is_part(text))
+    if part.is_rest or len(part.regions) != 1:
+        raise ValueError("it is no region of a photo")
     return text
 
 
 PartText = Annotated[str, AfterValidator(_is_part)]
 """The text of a `models.windows.Part`: what of a photo is meant; of all of it, nothing."""
+
+RegionText = Annotated[str, AfterValidator(_is_region)]
+"""The text of a part that is one region."""
 
 
 class Photo(Base):
