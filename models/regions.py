@@ -21,6 +21,9 @@ TEMPERATURE = 0.4
 EDGE = 0.5
 """A region ends where what speaks for its class has fallen to this share of its highest value."""
 
+OVERLAP = 0.25
+"""A window of which more than this share lies in a region speaks for that one, and for none of its own."""
+
 MOST = 20
 """So many regions of a photo are told."""
 
@@ -145,7 +148,7 @@ def _regions(places: NDArray[np.int64], spoken: NDArray[np.float32], rows: int, 
         weight[top:bottom, left:right] += 1 / area
     field /= weight
     classes, heights = field.argmax(axis=2), field.max(axis=2)
-    found: dict[int, Box] = {}
+    found: list[tuple[Box, int]] = []
     while len(found) < MOST and heights.max() > 0:
         peak = np.unravel_index(heights.argmax(), heights.shape)
         own = classes[peak]
@@ -154,14 +157,10 @@ def _regions(places: NDArray[np.int64], spoken: NDArray[np.float32], rows: int, 
         box = (int(across.min()), int(down.min()), int(across.max()) + 1, int(down.max()) + 1)
         inside = _shared(places, box) > areas / 2
         window = int(np.where(inside, spoken[:, own], -1).argmax())
-        # Parts that the same window speaks for are one defect.
-        found[window] = _around(box, found[window]) if window in found else box
+        if inside.any() and not any(_shared(places[window], other) > OVERLAP * areas[window] for other, _ in found):
+            found.append((box, window))
         heights[box[1] : box[3], box[0] : box[2]] = 0
-    return [(box, window) for window, box in found.items()]
-
-
-def _around(one: Box, other: Box) -> Box:
-    return min(one[0], other[0]), min(one[1], other[1]), max(one[2], other[2]), max(one[3], other[3])
+    return found
 
 
 def _flood(mask: NDArray[np.bool_], start: tuple[int, int]) -> NDArray[np.bool_]:
@@ -181,8 +180,8 @@ def _flood(mask: NDArray[np.bool_], start: tuple[int, int]) -> NDArray[np.bool_]
 
 
 def _shared(places: NDArray[np.int64], box: Box) -> NDArray[np.int64]:
-    """How many places each window shares with a box, int64 [N]."""
-    across = np.minimum(places[:, 2], box[2]) - np.maximum(places[:, 0], box[0])
-    down = np.minimum(places[:, 3], box[3]) - np.maximum(places[:, 1], box[1])
+    """How many places windows [..., 4] share with a box, int64 [...]."""
+    across = np.minimum(places[..., 2], box[2]) - np.maximum(places[..., 0], box[0])
+    down = np.minimum(places[..., 3], box[3]) - np.maximum(places[..., 1], box[1])
     shared: NDArray[np.int64] = across.clip(0) * down.clip(0)
     return shared
