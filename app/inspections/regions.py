@@ -122,9 +122,7 @@ class RegionService:
             raise ClassificationNotFound
         return row
 
-    async def _meant(
-        self, session: Session, row: Classification, number: int, wanted: RegionFeedbackCreate
-    ) -> Meant:
+    async def _meant(self, session: Session, row: Classification, number: int, wanted: RegionFeedbackCreate) -> Meant:
         """What a word means: it changes what it speaks of, and leaves the rest as the word before it."""
         answered, before = await _standing(session, row, number)
         if (wanted.box is not None) != (wanted.verdict == "moved"):

@@ -61,7 +61,7 @@ class RegionFeedbackCreate(BaseModel):
     note: Description = ""
     add_to_support: bool = Field(
         False,
-        description="Also make the region an example of its class; with `not-a-defect`, of the catalog's sound surfaces.",
+        description="Also make the region an example of its class, or with `not-a-defect` of the sound surfaces.",
     )
 
 

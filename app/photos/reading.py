@@ -245,9 +245,11 @@ def _pixels(image: Image.Image, side: int, turn: Image.Transpose | None) -> Imag
 
 def _pixel_box(region: Region, width: int, height: int) -> tuple[int, int, int, int]:
     """Left, top, right, bottom of all pixels that a region touches; at least one."""
-    left, top = min(int(region.x * width), width - 1), min(int(region.y * height), height - 1)
-    right, bottom = math.ceil((region.x + region.w) * width), math.ceil((region.y + region.h) * height)
-    return left, top, min(max(right, left + 1), width), min(max(bottom, top + 1), height)
+    # Rounded first: 0.3 of 10 pixels is a little more than 3.
+    left, right = (round(side * width, 6) for side in (region.x, region.x + region.w))
+    top, bottom = (round(side * height, 6) for side in (region.y, region.y + region.h))
+    first, upper = min(int(left), width - 1), min(int(top), height - 1)
+    return first, upper, min(max(math.ceil(right), first + 1), width), min(max(math.ceil(bottom), upper + 1), height)
 
 
 def _rgb(image: Image.Image) -> Image.Image:

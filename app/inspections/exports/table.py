@@ -78,8 +78,8 @@ COLUMNS = (
     Column("판단한 사람의 키 ID", "Key ID of who judged it", _said(lambda word: _id(word.actor_id))),
     Column("이상 없음", "Sound", lambda answer: answer.sound),
     Column("영역 수", "Number of regions", lambda answer: None if answer.regions is None else len(answer.regions)),
-    Column("영역", "Regions", lambda answer: "; ".join(map(_region, answer.regions or []))),
-    Column("영역에 대한 점검자 판단", "Inspector's word on regions", lambda answer: "; ".join(_words(answer))),
+    Column("영역", "Regions", lambda answer: "; ".join(map(_region, answer.regions or [])) or None),
+    Column("영역에 대한 점검자 판단", "Inspector's word on regions", lambda answer: "; ".join(_words(answer)) or None),
 )
 """The class is the first prediction as it was answered, also where the answer was unknown or sound."""
 

@@ -68,7 +68,7 @@ class Decoders:
         return await self._in_thread(work)
 
     async def thumbnail(self, data: bytes, side: int, region: Region = ALL) -> bytes:
-        """Re-encode a region of a photo as an upright JPEG of at most `side` pixels a side, and nothing else of its file.
+        """Re-encode a region of a photo as an upright JPEG of at most `side` pixels a side, and nothing else of it.
 
         Raises:
             PhotoError, DecoderUnavailable: as `decode`.
