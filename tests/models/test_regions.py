@@ -30,7 +30,8 @@ def wall(directions: NDArray[np.float32], *defects: tuple[int, slice, slice]) ->
     features = np.random.default_rng(5).normal(0, 0.02, (ROWS, COLUMNS, D)) + directions[2]
     for kind, down, across in defects:
         features[down, across] += 2 * (directions[kind] - directions[2])
-    return features.astype(np.float32)
+    made: NDArray[np.float32] = features.astype(np.float32)
+    return made
 
 
 def test_a_sound_wall_has_no_region(directions: NDArray[np.float32]) -> None:
