@@ -57,6 +57,11 @@ def see(data: bytes, width: int, height: int, backbone: Backbone, enlarged: int 
     return Wide(backbone.embed(small[np.newaxis])[0], features)
 
 
+def pixels(path: Path, backbone: Backbone) -> NDArray[np.uint8]:
+    """A photo at the network's own size."""
+    return reading.decode(path.read_bytes(), backbone.transform, LIMIT).pixels
+
+
 def see_file(path: Path, backbone: Backbone, enlarged: int = 1) -> Wide:
     """See `see`."""
     data = path.read_bytes()
@@ -98,8 +103,8 @@ def _blocks(folder: Path, files: Sequence[str]) -> list[int]:
 def mosaic(tiles: Sequence[Path], side: int, defect: tuple[int, int] | None, backbone: Backbone) -> Wide:
     """side x side photos as one, sent as a JPEG. defect: place among `tiles`, and class, of the tile that shows one."""
     read = [reading.read(path.read_bytes(), TILE, TILE, LIMIT).pixels for path in tiles]
-    pixels = np.concatenate([np.concatenate(read[start : start + side], axis=1) for start in range(0, side**2, side)])
-    seen = see(reading.encode_jpeg(pixels, 95), side * TILE, side * TILE, backbone)
+    together = np.concatenate([np.concatenate(read[start : start + side], axis=1) for start in range(0, side**2, side)])
+    seen = see(reading.encode_jpeg(together, 95), side * TILE, side * TILE, backbone)
     if defect is None:
         return seen
     place, label = defect

@@ -60,16 +60,14 @@ def map_size(width: int, height: int) -> tuple[int, int] | None:
 @lru_cache(maxsize=64)
 def window_places(rows: int, columns: int) -> NDArray[np.int64]:
     """The windows of a map of this size, int64 [N, 4]: left, top, right, bottom in places. The first is the whole."""
-    found = [
-        (left, top, left + columns_each, top + rows_each)
-        for division in DIVISIONS
-        for rows_each, columns_each in [(max(1, round(rows / division)), max(1, round(columns / division)))]
-        for top in _starts(rows, rows_each)
-        for left in _starts(columns, columns_each)
-    ]
-    places = np.array(found)
+    places = np.array([place for division in DIVISIONS for place in _windows(rows, columns, division)])
     places.flags.writeable = False
     return places
+
+
+def _windows(rows: int, columns: int, division: int) -> list[tuple[int, int, int, int]]:
+    down, across = max(1, round(rows / division)), max(1, round(columns / division))
+    return [(left, top, left + across, top + down) for top in _starts(rows, down) for left in _starts(columns, across)]
 
 
 def _starts(length: int, window: int) -> list[int]:
@@ -109,6 +107,18 @@ def sound_regions(regions: Sequence[Region], rows: int, columns: int) -> list[Re
     if len(outside) <= SOUND_A_PHOTO:
         return outside
     return [outside[round(place)] for place in np.linspace(0, len(outside) - 1, SOUND_A_PHOTO).tolist()]
+
+
+def embed_sound_photo(features: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What a photo that is sound all over teaches, float32 [N, D]: itself and its windows of half its sides.
+
+    The windows of a wide photo are compared with them: by the whole alone they are told from defects less well.
+
+    Args:
+        features: [h, w, D], the map of the photo, at the network's own size too.
+    """
+    rows, columns, _ = features.shape
+    return embed_windows(features, np.array([(0, 0, columns, rows), *_windows(rows, columns, 2)]))
 
 
 def region_of(place: Sequence[int], rows: int, columns: int) -> Region:
