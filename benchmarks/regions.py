@@ -54,7 +54,7 @@ photos with a defect in which one is found; *alarms*: clean ones, clean_facades 
 the mean of seen and no alarm. Quick calls every photo defective and points at its middle. *Commonest class*: always the
 most frequent one, at the middle. A source of one class has nothing to name."""
 
-CLOSE = """Photos in which the defect fills the frame: sources of ACCURACY.md, at most 30 photos a class, without sound
+CLOSE = """Photos in which the defect fills the frame: sources of ACCURACY.md, at most 20 photos a class, without sound
 examples; differences are of the same draws. *Scanned*: how many photos are large enough for windows. *Enlarged*: all
 are taken for 8 times as large as they are, so that every one is scanned."""
 
@@ -65,7 +65,7 @@ such a region lies in a box: over all draws of the tables above, scan with boxes
 def main() -> None:
     """Measure all and write REGIONS.md; `--quick` takes few draws and photos and only prints."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--draws", type=int, default=6)
+    parser.add_argument("--draws", type=int, default=5)
     parser.add_argument("--quick", action="store_true")
     options = parser.parse_args()
     if not (sources.DATA / "boxes").is_dir() or not sources.available("validation"):
@@ -74,7 +74,7 @@ def main() -> None:
     load, backbone = os.getloadavg()[0], ceiling.backbone()
     threadpool_limits(1, "blas")  # as the service does
     generic = sound_surfaces(backbone.manifest, backbone.dimension)
-    size = Size(2, 2, 6, 8) if options.quick else Size(options.draws, 8, 24, 30)
+    size = Size(2, 2, 6, 8) if options.quick else Size(options.draws, 6, 20, 20)
     section = Section("regions", "Defects that cover a part of a photo")
     section.text(report.environment(f"python -m benchmarks.regions --draws {size.draws}", load))
     section.text(f"{_flat(PROTOCOL)} Backbone `{backbone.backbone_id}`, {size.draws} draws.")

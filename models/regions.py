@@ -16,7 +16,7 @@ CENTRE, SPREAD = 0.6, 0.2
 """A window whose best class leads the sound surfaces by `CENTRE` is a defect as likely as not; `SPREAD` is the step of
 the logistic function. Sound photos of four sites lead by 0.6 at most in nine of ten (benchmarks/REGIONS.md)."""
 
-TEMPERATURE = 0.4
+TEMPERATURE = 0.25
 """Of the softmax over the classes of one window."""
 
 EDGE = 0.5
