@@ -143,7 +143,9 @@ def _regions(
         box = (int(across.min()), int(down.min()), int(across.max()) + 1, int(down.max()) + 1)
         inside = _shared(places, box) > areas / 2
         window = int(np.where(inside, spoken[:, own], -1).argmax())
-        found.append((box, window))
+        # The window that has spoken for a stronger region says nothing of another one beside it.
+        if window not in {spoken_for for _, spoken_for in found}:
+            found.append((box, window))
         heights[box[1] : box[3], box[0] : box[2]] = 0
     return found
 
