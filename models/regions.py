@@ -135,7 +135,9 @@ def _regions(
     field /= weight
     classes, heights = field.argmax(axis=2), field.max(axis=2)
     found: list[tuple[Sequence[int], int]] = []
-    while len(found) < MOST and heights.max() > 0:
+    for _ in range(MOST):
+        if heights.max() <= 0:
+            break
         peak = np.unravel_index(heights.argmax(), heights.shape)
         own = classes[peak]
         together = _flood((field[..., own] >= EDGE * heights[peak]) & (heights > 0), (int(peak[0]), int(peak[1])))
