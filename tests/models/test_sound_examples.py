@@ -40,7 +40,7 @@ def test_a_crack_that_falls_into_pieces_is_not_told_twice_by_one_window() -> Non
     head = fit_window_head(
         np.stack([_unit(0), _unit(1)]), np.arange(2), np.stack([_unit(2)]), np.empty((0, 4), np.float32)
     )
-    wall = (_unit(2) + 0.2 * np.random.default_rng(1).random((18, 24, 4))).astype(np.float32)
+    wall = _unit(2) + 0.2 * np.random.default_rng(1).random((18, 24, 4), dtype=np.float32)
     for row in range(18):
         wall[row, round(0.8 * row) : round(0.8 * row) + 2] = 3 * _unit(0)
     found = scan(wall, head).regions
