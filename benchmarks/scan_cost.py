@@ -20,7 +20,7 @@ def measure(quick: bool) -> Section:
     section = Section("scan_cost", "What it costs to look everywhere in a photo")
     section.text(
         f"Two catalogs of the same five classes, one that looks at photos as a whole (`quick`) and one that looks "
-        f"everywhere (`scan`), in turns, {rounds} rounds of {count} photos; *one* caller for the milliseconds (median), "
+        f"everywhere (`scan`), in turns, {rounds} rounds of {count} photos; *one* caller for milliseconds (median), "
         f"{CALLERS} for the rate and the processor time of the service with its decoders. Memory is resident, with the "
         "highest there was."
     )
