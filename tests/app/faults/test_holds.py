@@ -29,7 +29,14 @@ Hold = Callable[..., list[socket.socket]]
 
 @pytest.fixture
 def limits(request: pytest.FixtureRequest) -> Limits:
-    made = Limits(head_s=60, request_bytes=DECLARED, batch_bytes=DECLARED, held_bytes=HELD, memory_bytes=2 * DECLARED)
+    made = Limits(
+        head_s=60,
+        request_bytes=DECLARED,
+        batch_bytes=DECLARED,
+        held_bytes=HELD,
+        form_begun_bytes=DECLARED // 3,
+        batch_memory_bytes=2 * DECLARED,
+    )
     return getattr(request, "param", made)
 
 
@@ -139,7 +146,7 @@ async def test_a_slow_phone_is_served_while_another_key_holds(remote: httpx.Asyn
 
 
 @pytest.mark.only_on("sqlite", "the database sees nothing of it")
-@pytest.mark.parametrize("limits", [Limits(head_s=60, memory_bytes=5000)], indirect=True)
+@pytest.mark.parametrize("limits", [Limits(head_s=60, form_memory_bytes=5000)], indirect=True)
 async def test_photos_that_wait_in_temporary_files_are_the_same_photos(
     remote: httpx.AsyncClient, settings: Settings
 ) -> None:
