@@ -145,7 +145,8 @@ def measure(quick: bool) -> Section:
         "and all pages, in turns, until each had one. Photos a second are compared with those in the "
         f"{hold_s:g} s of rest before and after. Memory is resident, MiB, the most from the beginning of the burst on, "
         f"against the most in {warm_s:g} s of the same photos before anybody held anything, with one GET of everything "
-        "among them. Both cores are shared by the service, its callers and those who hold."
+        "among them. Both cores are shared by the service, its callers and those who hold. "
+        "The last rows also ask for work that the key may have done, such as exports of all photos."
     )
     bases = pictures.drawn(*pictures.SIZES["12 MP (4000 x 3000)"])
     with service.running(environment={"HAJA_REQUESTS_PER_MINUTE": "1000000"}) as running:

@@ -69,8 +69,8 @@ class BatchReceiver:
         groups = _groups(uploads)
         # Before anything is written: a rush of batches that are refused as they begin would keep the database from
         # others.
-        first = await anext(groups, [])
-        if not first:
+        first = await anext(groups, None)
+        if first is None:
             raise NoPhotos(f"The batch holds no photo: send 1 to {MAX_PHOTOS} files in the field photos.")
         await self._delete_discarded()
         async with self._database.writing() as session:
