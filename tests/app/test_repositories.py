@@ -187,7 +187,7 @@ async def _hand_out_keys(client: httpx.AsyncClient, app: FastAPI) -> None:
     assert (await client.get("/catalog")).status_code == 200
     leave = {"X-CSRF-Token": client.cookies["haja_csrf"]}
     assert (await client.post("/sign-out", headers=leave)).status_code == 204
-    await access.sign_in_by_email("root@example.org")
+    await access.sign_in_by_email("root@example.org", None)
     assert len((await client.get("/v1/keys", headers=root)).json()["items"]) == 2
     assert (await client.delete(f"/v1/keys/{made['id']}", headers=root)).status_code == 204
     assert len((await client.get("/v1/audit", headers=root)).json()["items"]) > 10

@@ -8,7 +8,7 @@ from uuid import UUID
 import httpx
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from app.config import Settings
 from app.inspections.replay import ReplayService
@@ -153,7 +153,7 @@ async def test_regions_come_out_again(
     first = UUID(answers[0]["id"])
     ((regions,),) = execute(settings.database_url, select(Classification.regions).where(Classification.id == first))
     regions[0]["x"] += 0.1
-    changed = Classification.__table__.update().where(Classification.id == first).values(regions=regions)
+    changed = update(Classification).where(Classification.id == first).values(regions=regions)
     execute(settings.database_url, changed)
     (difference,) = (await replays.replay(first)).differences
     assert difference.startswith("x of region 1: ")
