@@ -122,6 +122,16 @@ async def _correct(client: httpx.AsyncClient, answer: str) -> None:
     assert (await client.get(f"{address}/heatmap.png")).status_code == 200
     assert (await client.patch(address, json={"place": "B2"})).json()["place"] == "B2"
     created(await client.post(f"{address}/feedback", json={"verdict": "confirmed", "add_to_support": True}))
+    region = {
+        "box": {"x": 0.1, "y": 0.1, "w": 0.2, "h": 0.2},
+        "defect_class_id": seen["predictions"][-1]["defect_class"]["id"],
+        "add_to_support": True,
+    }
+    added = created(await client.post(f"{address}/regions", json=region))
+    created(await client.post(f"{address}/regions/{added['region']}/feedback", json={"verdict": "confirmed"}))
+    assert (await client.get(f"{address}/regions/{added['region']}/crop.jpg")).status_code == 200
+    again = region | {"box": region["box"] | {"x": 0.5}}
+    created(await client.post(f"{address}/regions", json=again))
     assert (await client.get("/v1/catalogs/default/agreement")).status_code == 200
     assert len((await client.get("/v1/classifications")).json()["items"]) == 1
     assert (await client.get("/v1/classifications/export.csv")).text.count("B2") == 1
