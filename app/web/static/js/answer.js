@@ -113,9 +113,10 @@ function showHeadline(card, { sound, unknown, predictions, threshold }) {
   }
 }
 
-function showBars(card, { predictions, sound }) {
+function showBars(card, { predictions, regions, sound }) {
   // How the classes would share what is not there says nothing.
   card.querySelector(".bars").hidden = sound === true;
+  card.querySelector(".bars-of").hidden = !regions?.length;
   card.querySelector(".bars").replaceChildren(
     ...predictions.map(({ defect_class: each, probability }) =>
       element(
@@ -175,6 +176,8 @@ function judging(card, classification, changed) {
   if (classification.sound) {
     button("confirmed").hidden = true; // it would mean the class that comes first
     button("unknown").lastElementChild.textContent = t("answer.sound.confirm");
+    button("unknown").firstElementChild.replaceWith(button("confirmed").firstElementChild);
+    button("confirmed").after(button("unknown"));
   }
   button("confirmed").lastElementChild.textContent = t(
     classification.unknown ? "answer.confirm.name" : "answer.confirm",

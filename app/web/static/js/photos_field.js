@@ -25,7 +25,7 @@ export function photosField(form, onChange = () => {}) {
   const tell = () => {
     const sums = [chosen.length && t("photos.count", { count: chosen.length })];
     sums.push(drawn().length && t("boxes.count", { count: drawn().length }));
-    words.textContent = sums.filter(Boolean).join(" ");
+    words.textContent = sums.filter(Boolean).join(" · ");
     if (draws) {
       draws.hidden = !chosen.length;
       rest.hidden = !drawn().length;
@@ -51,8 +51,9 @@ export function photosField(form, onChange = () => {}) {
       image.alt = photo.filename;
       if (draws && photo.preview) boxes.set(photo, drawing(item, () => list.classList.contains("drawing"), tell));
       else if (draws) item.classList.add("unseen");
-      item.querySelector("button").ariaLabel = t("photos.remove", { name: photo.filename });
-      item.querySelector("button").addEventListener("click", () => {
+      const out = item.querySelector(".remove");
+      out.ariaLabel = t("photos.remove", { name: photo.filename });
+      out.addEventListener("click", () => {
         chosen = chosen.filter((each) => each !== photo);
         URL.revokeObjectURL(image.src);
         item.remove();

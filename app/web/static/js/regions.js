@@ -4,7 +4,7 @@ import { boxAt, placeBox } from "./boxes.js";
 import { element } from "./dom.js";
 import { named, percent, t } from "./texts.js";
 
-const NAMED = 6; // more names than these would hide the photo: the others show their number until they are chosen
+const PLACES = ["above", "at-top", "at-bottom"];
 
 /** How sure the answer is that a region shows its first class. */
 const sureness = ({ defect, predictions }) => defect * predictions[0].probability;
@@ -29,10 +29,11 @@ export function showRegions(card, regions) {
     const hit = boxAt(layer, event, regions);
     choose(shown.find(({ region }) => region === hit) ?? null);
   });
-  layer.classList.toggle("many", shown.length > NAMED);
   // The most important one is drawn last, over the others.
   layer.replaceChildren(...shown.map(({ box }) => box).reverse());
   card.querySelector(".regions").replaceChildren(...shown.map(({ entry }) => element("li", {}, entry)));
+  // The most important one has its name where it likes; a phone that is turned gives them other places.
+  new ResizeObserver(() => keepApart(shown.map(({ box }) => box))).observe(layer);
   card.querySelector(".found").hidden = !shown.length;
   const check = card.querySelector(".show-boxes");
   check.parentElement.hidden = !shown.length;
@@ -50,10 +51,31 @@ function boxOf(region, number) {
       element("span", { textContent: `${nameOf(region)} ${shareOf(region)}` }),
     ),
   );
-  // Its name stays inside the photo.
-  box.classList.toggle("at-top", region.y < 0.12);
-  box.classList.toggle("at-right", region.x > 0.5);
+  box.classList.toggle("at-right", region.x + region.w / 2 > 0.5);
   return placeBox(box, region);
+}
+
+/** Put the name of each box above it, else inside, else below; where none is free its number is enough until a tap. */
+function keepApart(boxes) {
+  const taken = [];
+  for (const box of boxes) {
+    const tag = box.firstElementChild;
+    const isFree = PLACES.some((place) => {
+      box.classList.remove(...PLACES, "crowded");
+      box.classList.add(place);
+      return fits(tag.getBoundingClientRect(), box.parentElement, taken);
+    });
+    if (!isFree) box.classList.replace("at-bottom", "at-top");
+    box.classList.toggle("crowded", !isFree);
+    taken.push(tag.getBoundingClientRect());
+  }
+}
+
+function fits(tag, layer, taken) {
+  const { top, bottom } = layer.getBoundingClientRect();
+  const meets = (other) =>
+    tag.left < other.right && other.left < tag.right && tag.top < other.bottom && other.top < tag.bottom;
+  return tag.top >= top && tag.bottom <= bottom && !taken.some(meets);
 }
 
 function entryOf(region, number) {
