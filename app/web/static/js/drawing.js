@@ -19,7 +19,6 @@ export function drawing(item, isDrawing, onChange) {
   const boxes = [];
   const shown = new Map();
   let start = null;
-  let wasDrag = false;
   canvas.append(draft);
 
   const number = () => {
@@ -78,30 +77,31 @@ export function drawing(item, isDrawing, onChange) {
     draft.hidden = true;
   };
   canvas.addEventListener("pointerdown", (event) => {
-    wasDrag = false;
-    if (event.button || !event.isPrimary || !(event.pointerType === "mouse" || isDrawing())) return;
+    if (event.button || !event.isPrimary) return;
+    const draws = event.pointerType === "mouse" || isDrawing();
+    start = { clientX: event.clientX, clientY: event.clientY, draws };
+    if (!draws) return; // it may be a tap, or scroll the page
     event.preventDefault(); // the photo itself is not to be dragged along
     canvas.setPointerCapture(event.pointerId);
-    start = event;
   });
   canvas.addEventListener("pointermove", (event) => {
-    if (!start) return;
-    const way = Math.max(Math.abs(event.clientX - start.clientX), Math.abs(event.clientY - start.clientY));
-    if (way >= DRAG) wasDrag = true;
-    draft.hidden = !wasDrag;
+    if (!start?.draws || (draft.hidden && !isDrag(start, event))) return;
+    draft.hidden = false;
     placeBox(draft, between(pointOn(canvas, start), pointOn(canvas, event)));
   });
   canvas.addEventListener("pointerup", (event) => {
-    if (start && wasDrag) add(between(pointOn(canvas, start), pointOn(canvas, event)));
+    if (!start) return;
+    const tapped = !isDrag(start, event) && draft.hidden && boxAt(canvas, event, boxes);
+    if (tapped) remove(tapped);
+    else if (start.draws && isDrag(start, event)) add(between(pointOn(canvas, start), pointOn(canvas, event)));
     stop();
   });
   canvas.addEventListener("pointercancel", stop);
-  canvas.addEventListener("click", (event) => {
-    const tapped = wasDrag ? undefined : boxAt(canvas, event, boxes);
-    if (tapped) remove(tapped);
-  });
   return boxes;
 }
+
+const isDrag = (start, { clientX, clientY }) =>
+  Math.max(Math.abs(clientX - start.clientX), Math.abs(clientY - start.clientY)) >= DRAG;
 
 /** The box of a drag. */
 function between(one, other) {
