@@ -2,7 +2,10 @@
 
 import contextlib
 import dataclasses
+import itertools
+import re
 import socket
+import statistics
 import threading
 import time
 from collections import Counter
@@ -10,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import httpx
+import numpy as np
 from fastapi.routing import APIRoute
 
 import app.web.endpoints
@@ -23,11 +27,17 @@ CONNECTIONS = (10, 100, 200)
 KEPT = 0.9
 GROWTH = 1.2
 TRICKLE_S = 0.5
-SENDING_S = 20
+SENDING_S = 5
 """Longest wait for the service to take or refuse what is sent."""
 
+SETTLE_S = 1.0
+"""From the end of a burst on, until no photo is left that waited behind it."""
+
 _PART = b'--b\r\nContent-Disposition: form-data; name="photos"; filename="a.jpg"\r\n\r\n'
-_ZEROS = memoryview(bytes(1_000_000))
+_ZEROS = memoryview(bytes(256_000))
+
+Window = tuple[float, float]
+"""From one time of `time.perf_counter` to another."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +50,20 @@ class Target:
     has_photos: bool
 
 
-Window = tuple[float, float]
-"""From one time of `time.perf_counter` to another."""
+@dataclass(frozen=True)
+class Cell:
+    """Who holds what: connections by the same caller, dealt out to `targets` in turns."""
+
+    who: str
+    key: str | None
+    targets: Sequence[Target]
+    connections: int
+
+    def groups(self) -> Iterator[list[Target]]:
+        """The targets of connections that are open together, until each target has had its turn."""
+        turns = itertools.cycle(self.targets)
+        for _ in range(-(-len(self.targets) // self.connections)):
+            yield list(itertools.islice(turns, self.connections))
 
 
 @dataclass
@@ -51,10 +73,17 @@ class Others:
     running: service.Service
     answered: list[tuple[float, str]] = field(default_factory=list)
     memory: list[tuple[float, float]] = field(default_factory=list)
+    processor: list[tuple[float, float]] = field(default_factory=list)
 
     def rate(self, windows: Sequence[Window]) -> float:
         """Photos classified per second."""
         return self._outcomes(windows)["HTTP 201"] / sum(end - begin for begin, end in windows)
+
+    def cost_ms(self, windows: Sequence[Window]) -> float:
+        """Processor time of the service per photo, whatever else the machine does meanwhile."""
+        times, seconds = zip(*self.processor, strict=True)
+        spent = sum(np.interp(end, times, seconds) - np.interp(begin, times, seconds) for begin, end in windows)
+        return 1000 * float(spent) / max(1, self._outcomes(windows)["HTTP 201"])
 
     def errors(self, windows: Sequence[Window]) -> Counter[str]:
         """Whatever else was answered."""
@@ -76,6 +105,8 @@ class Others:
             while not ended.is_set():
                 try:
                     outcome = f"HTTP {connection.classify(bases[number % len(bases)])}"
+                    if outcome != "HTTP 201":
+                        outcome += f" {connection.problem}"
                 except OSError as error:
                     outcome = type(error).__name__
                 self.answered.append((time.perf_counter(), outcome))
@@ -84,6 +115,7 @@ class Others:
         def watch() -> None:
             while not ended.wait(0.2):
                 self.memory.append((time.perf_counter(), self.running.memory_mb()))
+                self.processor.append((time.perf_counter(), self.running.cpu_s()))
 
         threads = [threading.Thread(target=call, args=(number,)) for number in range(CALLERS)]
         threads.append(threading.Thread(target=watch))
@@ -102,65 +134,71 @@ class Others:
 
 def measure(quick: bool) -> Section:
     """Run the benchmark."""
-    connections, rest_s, walk_s, hold_s = ((10,), 1.0, 0.05, 1.0) if quick else (CONNECTIONS, 2.0, 0.1, 3.0)
+    connections, warm_s, hold_s = ((10,), 3.0, 1.0) if quick else (CONNECTIONS, 20.0, 4.0)
     section = Section("hold", "Callers who hold what they can")
     section.text(
-        f"{CALLERS} callers send photos of 12 MP all the time, with a key of their own. Meanwhile others open as many "
-        f"connections to one path as the table says, declare a form of {DEFAULT.request_bytes / 1e6:g} MB on each, "
-        f"send up to {DEFAULT.held_bytes / 1e9:g} GB together as fast as they can, until they are answered, and then a "
-        f"byte each {TRICKLE_S:g} s. This last is what is measured: {hold_s:g} s of it for each path with photos, "
-        f"and {walk_s:g} s for each of the others, which are all operations of the OpenAPI document and all pages. "
-        f"Photos a second are compared with those in {rest_s:g} s of rest before and after. Memory is resident, MiB, "
-        f"also while the bytes come in, and compared with what {load_callers(quick)} callers and one GET of everything "
-        "had left before."
+        f"{CALLERS} callers send photos of 12 MP all the time, with a key of their own. Meanwhile somebody opens "
+        f"connections, declares a form of {DEFAULT.request_bytes / 1e6:g} MB on each, sends up to "
+        f"{DEFAULT.held_bytes / 1e9:g} GB together as fast as he can, until he is answered or for {SENDING_S} s (the "
+        f"burst), and then a byte each {TRICKLE_S:g} s (the hold, measured for {hold_s:g} s from {SETTLE_S:g} s after "
+        "the burst). Where the table says all, the connections are dealt out to all operations of the OpenAPI document "
+        "and all pages, in turns, until each had one. Photos a second are compared with those in the "
+        f"{hold_s:g} s of rest before and after. Memory is resident, MiB, the most from the beginning of the burst on, "
+        f"against the most in {warm_s:g} s of the same photos before anybody held anything, with one GET of everything "
+        "among them. Both cores are shared by the service, its callers and those who hold. "
+        "The last rows also ask for work that the key may have done, such as exports of all photos."
     )
     bases = pictures.drawn(*pictures.SIZES["12 MP (4000 x 3000)"])
-    rows, shares, growths = [], [], []
     with service.running(environment={"HAJA_REQUESTS_PER_MINUTE": "1000000"}) as running:
         service.register_drawn_classes(running)
         httpx.post(f"{running.address}/v1/catalogs", json={"name": "held"}).raise_for_status()
         service.register_drawn_classes(running, "held")
-        load.for_count(running, bases, load_callers(quick), 10 * load_callers(quick))
         holder = _key(running, None)
-        others = Others(dataclasses.replace(running, headers=f"Authorization: Bearer {_key(running, holder)}\r\n"))
+        honest = _key(running, holder)
+        others = Others(dataclasses.replace(running, headers=f"Authorization: Bearer {honest}\r\n"))
         targets = _targets(running, holder)
-        _read_all(running, targets, holder)
-        before_mb = running.memory_mb()
-        cells = _cells(targets, holder, connections)
         with others.sending(bases):
-            time.sleep(load.RAMP_S)
-            before = others.rate([_rest(rest_s)])
-            for who, key, tried, count in cells:
-                begin = time.perf_counter()
-                held = [_hold(running, each, key, count, hold_s if len(tried) == 1 else walk_s) for each in tried]
-                windows = [window for window, _ in held]
-                end = time.perf_counter()
-                after = others.rate([_rest(rest_s)])
-                during = others.rate(windows)
-                shares.append(2 * during / (before + after))
-                most_mb = others.most_mb(begin, end)
-                growths.append(most_mb / before_mb)
-                rows.append(
-                    [who, count, f"{before:.1f}", f"{during:.1f}", f"{after:.1f}", f"{shares[-1]:.2f}",
-                     f"{most_mb:.0f}", f"{growths[-1]:.2f}", counted(sum((told for _, told in held), Counter[str]())),
-                     counted(others.errors([(begin, end)]))]
-                )  # fmt: skip
-                before = after
-    section.text(
-        f"Photos of others in the worst row {verdict(min(shares), KEPT)}; memory in the worst row against the "
-        f"{before_mb:.0f} MiB before {verdict(max(growths), GROWTH, at_most=True)}."
-    )
-    section.table(
-        ["who holds what", "connections", "photos/s before", "meanwhile", "after", "kept", "most MiB", "of that before",
-         "holders were answered", "others were answered, except 201"],
-        rows,
-    )  # fmt: skip
+            began = time.perf_counter()
+            _read_all(running, targets, honest)
+            time.sleep(warm_s)
+            before_mb = others.most_mb(began, time.perf_counter())
+            _compare(section, others, _cells(targets, holder, connections), before_mb, hold_s)
     return section
 
 
-def load_callers(quick: bool) -> int:
-    """How many callers warm the service up."""
-    return CALLERS if quick else 4 * CALLERS
+def _compare(section: Section, others: Others, cells: Sequence[Cell], before_mb: float, hold_s: float) -> None:
+    rows, shares, growths = [], [], []
+    rest = _rest(hold_s)
+    for cell in cells:
+        begin = time.perf_counter()
+        groups = list(cell.groups())
+        held = [_hold(others.running, cell.key, each, hold_s / len(groups)) for each in groups]
+        end = time.perf_counter()
+        time.sleep(SETTLE_S)
+        rests = [rest, rest := _rest(hold_s)]
+        holds = [each.hold for each in held]
+        before, during, after = others.rate(rests[:1]), others.rate(holds), others.rate(rests[1:])
+        shares.append(2 * during / (before + after))
+        most_mb = others.most_mb(begin, end)
+        growths.append(most_mb / before_mb)
+        bursts = [each.burst for each in held]
+        rows.append(
+            [cell.who, cell.connections, f"{before:.1f}", f"{others.rate(bursts):.1f}",
+             f"{sum(end - begin for begin, end in bursts):.1f}", f"{during:.1f}", f"{after:.1f}", f"{shares[-1]:.2f}",
+             f"{others.cost_ms(rests):.1f}", f"{others.cost_ms(holds):.1f}", f"{most_mb:.0f}", f"{growths[-1]:.2f}",
+             counted(sum((each.told for each in held), Counter[str]())), counted(others.errors([(begin, end)]))]
+        )  # fmt: skip
+    section.text(
+        f"Photos of others during the hold, median of {len(rows)} rows, {verdict(statistics.median(shares), KEPT)} "
+        f"({min(shares):.2f} to {max(shares):.2f}); memory in the worst row "
+        f"against the {before_mb:.0f} MiB before {verdict(max(growths), GROWTH, at_most=True)}."
+    )
+    section.table(
+        ["who holds what", "connections", "photos/s before", "in the burst", "of s", "in the hold", "after", "kept",
+         "processor ms a photo at rest", "in the hold", "most MiB", "of that before", "holders were answered",
+         "others were answered, except 201"],
+        rows,
+    )  # fmt: skip
 
 
 def _rest(seconds: float) -> Window:
@@ -169,19 +207,19 @@ def _rest(seconds: float) -> Window:
     return begin, time.perf_counter()
 
 
-def _cells(
-    targets: Sequence[Target], key: str, connections: Sequence[int]
-) -> list[tuple[str, str | None, list[Target], int]]:
-    """Who holds what: a name for the table, the key that is sent, the paths, and the connections to each."""
+def _cells(targets: Sequence[Target], key: str, connections: Sequence[int]) -> list[Cell]:
     plain = [each for each in targets if not each.has_photos]
     photos = [each for each in targets if each.has_photos]
-    whole: list[tuple[str, str | None, list[Target]]] = [
-        (f"no key: all {len(targets)}", None, list(targets)),
-        (f"key: {len(plain)} without photos", key, plain),
+    sign_in = [each for each in targets if (each.method, each.path) == ("POST", "/sign-in")]
+    wrong = f"{key[:-8]}aaaaaaaa"
+    whole: list[tuple[str, str | None, Sequence[Target]]] = [
+        ("no key: POST /sign-in", None, sign_in),
+        (f"no key: all {len(targets)}", None, targets),
+        (f"wrong key: all {len(targets)}", wrong, targets),
         *((f"key: {each.method} {each.name}", key, [each]) for each in photos),
+        (f"key: {len(plain)} without photos", key, plain),  # last, since some of them delete the catalog
     ]
-    wrong = (f"wrong key: all {len(targets)}", f"{key[:-8]}aaaaaaaa", list(targets), connections[-1])
-    return [*((*each, count) for each in whole for count in connections), wrong]
+    return [Cell(*each, count) for each in whole for count in connections]
 
 
 def _key(running: service.Service, by: str | None) -> str:
@@ -220,48 +258,57 @@ def _targets(running: service.Service, key: str) -> list[Target]:
 
 def _read_all(running: service.Service, targets: Sequence[Target], key: str) -> None:
     """Let the service load what it needs for single answers, such as the fonts of reports."""
-    for target in targets:
-        if target.method == "GET" and not target.path.endswith("/events"):
-            try:
-                httpx.get(f"{running.address}{target.path}", headers={"Authorization": f"Bearer {key}"}, timeout=120)
-            except httpx.ReadError as error:
-                error.add_note(target.path)
-                raise
+    with httpx.Client(base_url=running.address, headers={"Authorization": f"Bearer {key}"}, timeout=120) as client:
+        for target in targets:
+            if target.method == "GET" and not target.path.endswith("/events"):
+                client.get(target.path, headers={"Connection": "close"})
 
 
 def _filled(path: str, known: dict[str, str]) -> str:
     for name, value in known.items():
         path = path.replace(f"{{{name}}}", value)
-    return path.replace("{", "").replace("}", "")
+    return re.sub(r"[{}]", "", path)
 
 
-def _hold(
-    running: service.Service, target: Target, key: str | None, count: int, seconds: float
-) -> tuple[Window, Counter[str]]:
-    """Hold a number of connections for a while from when all have been sent; from when on, and what was answered."""
+@dataclass(frozen=True)
+class Held:
+    """When connections were held, and what was answered to them."""
+
+    burst: Window
+    hold: Window
+    told: Counter[str]
+
+
+def _hold(running: service.Service, key: str | None, targets: Sequence[Target], seconds: float) -> Held:
+    """Hold a connection to each of the targets."""
+    quota = min(DEFAULT.request_bytes - 1_000_000, DEFAULT.held_bytes // len(targets))
+    begin = time.perf_counter()
+    with contextlib.ExitStack() as stack:
+        holders = []
+        for target in targets:
+            connection = stack.enter_context(socket.create_connection((running.host, running.port)))
+            connection.sendall(_head(running, target, key))
+            connection.setblocking(False)
+            holders.append(_Holder(connection, quota))
+        while any(each.is_sending for each in holders) and time.perf_counter() < begin + SENDING_S:
+            for each in holders:
+                each.send()
+        sent = time.perf_counter()
+        while (now := time.perf_counter()) < sent + SETTLE_S + seconds:
+            for each in holders:
+                each.trickle()
+            time.sleep(max(0.0, min(TRICKLE_S, sent + SETTLE_S + seconds - now)))
+        end = time.perf_counter()
+        return Held((begin, sent), (sent + SETTLE_S, end), Counter(each.told for each in holders))
+
+
+def _head(running: service.Service, target: Target, key: str | None) -> bytes:
     authorization = "" if key is None else f"Authorization: Bearer {key}\r\n"
     head = (
         f"{target.method} {target.path} HTTP/1.1\r\nHost: {running.host}:{running.port}\r\n{authorization}"
         f"Content-Type: multipart/form-data; boundary=b\r\nContent-Length: {DEFAULT.request_bytes}\r\n\r\n"
-    ).encode()
-    quota = min(DEFAULT.request_bytes - 1_000_000, DEFAULT.held_bytes // count)
-    with contextlib.ExitStack() as stack:
-        holders = []
-        for _ in range(count):
-            connection = stack.enter_context(socket.create_connection((running.host, running.port)))
-            connection.sendall(head + _PART)
-            connection.setblocking(False)
-            holders.append(_Holder(connection, quota))
-        late = time.perf_counter() + SENDING_S
-        while any(each.is_sending for each in holders) and time.perf_counter() < late:
-            for each in holders:
-                each.send()
-        begin = time.perf_counter()
-        while (now := time.perf_counter()) < begin + seconds:
-            for each in holders:
-                each.trickle()
-            time.sleep(min(TRICKLE_S, begin + seconds - now))
-        return (begin, time.perf_counter()), Counter(each.told for each in holders)
+    )
+    return head.encode() + _PART
 
 
 @dataclass
@@ -277,25 +324,21 @@ class _Holder:
         return self.left > 0 and self.told == "nothing"
 
     def send(self) -> None:
-        """Send as much as the service takes, and look whether it has answered."""
-        with contextlib.suppress(BlockingIOError):
-            self._listen()
-        with contextlib.suppress(BlockingIOError):
-            while self.is_sending:
-                self.left -= self._say(_ZEROS[: self.left])
+        """Look whether the service has answered, and send a little more if not."""
+        self._listen()
+        if self.is_sending:
+            self.left -= self._say(_ZEROS[: self.left])
 
     def trickle(self) -> None:
         """Send one byte more, also after an answer."""
-        with contextlib.suppress(BlockingIOError):
-            self._say(b"a")
-        with contextlib.suppress(BlockingIOError):
-            self._listen()
+        self._say(b"a")
+        self._listen()
 
     def _say(self, data: bytes | memoryview) -> int:
         try:
             return self.connection.send(data)
         except BlockingIOError:
-            raise
+            return 0
         except OSError as error:
             self._note(type(error).__name__)
             return 0
@@ -304,7 +347,7 @@ class _Holder:
         try:
             answer = self.connection.recv(65_536)
         except BlockingIOError:
-            raise
+            return
         except OSError as error:
             self._note(type(error).__name__)
         else:

@@ -11,7 +11,7 @@ from benchmarks.wide import WHOLE, Wide
 from models.prototypes import embedding_sum, probabilities, prototype, similarities
 from models.regions import WindowHead, fit_window_head, scan
 from models.ridge_head import TEMPERATURE, RidgeHead, can_have_head, fit_head
-from models.windows import Region, embed_regions, embed_windows, sound_regions
+from models.windows import Part, Region, embed_part
 
 Vectors = NDArray[np.float32]
 
@@ -72,21 +72,18 @@ class Everywhere:
 
 def region_examples(photos: Sequence[tuple[Wide, Region]]) -> Vectors:
     """Embeddings [S, D] of examples with a box."""
-    return np.concatenate([embed_regions(_map(photo), [region]) for photo, region in photos])
+    return _embedded([(photo, Part((region,))) for photo, region in photos])
 
 
 def sound_examples(photos: Sequence[Wide]) -> Vectors:
-    """Embeddings [Z, D] of what is sound in photos whose defects all have boxes."""
-    found = []
-    for photo in photos:
-        rows, columns, dimension = _map(photo).shape
-        regions = sound_regions(photo.regions, rows, columns)
-        scale = np.array([columns, rows, columns, rows])
-        places = [np.rint(scale * (each.x, each.y, each.x + each.w, each.y + each.h)) for each in regions]
-        found.append(
-            embed_windows(_map(photo), np.array(places, np.int64)) if places else np.empty((0, dimension), np.float32)
-        )
-    return np.concatenate(found)
+    """Embeddings [Z, D] of what lies outside the boxes of photos whose defects all have one."""
+    return _embedded([(photo, Part(tuple(photo.regions), is_rest=True)) for photo in photos if photo.regions])
+
+
+def _embedded(parts: Sequence[tuple[Wide, Part]]) -> Vectors:
+    found = [embed_part(_map(photo), part) for photo, part in parts]
+    kept = [each for each in found if each is not None]
+    return np.stack(kept) if kept else np.empty((0, _map(parts[0][0]).shape[2]), np.float32)
 
 
 def _map(photo: Wide) -> Vectors:

@@ -24,6 +24,7 @@ from benchmarks.report import Section
 from benchmarks.wide import WHOLE, Boxed, Wide
 from models.backbones import Backbone
 from models.manifest import sound_surfaces
+from models.windows import Region
 
 SHOTS, FOLDS = 5, 4
 SIDES = (2, 3, 4)
@@ -38,12 +39,12 @@ its windows (`models.windows`, `models.regions`). Photos go through the service'
 stand in for sound surfaces are those of the checkpoint. Nothing here was trained on."""
 
 MOSAICS = f"""One defective photo among sound ones of its source, {wide.TILE} pixels each, sent as one JPEG. Examples
-are close-ups as whole photos, {SHOTS} sound ones as sound examples; they and the tiles come from different halves of
-the source, which change places. *Named*: the first class is right. *At 10 %*: it is, and the photo scores above the
-threshold that {100 * FALSE_ALARMS:.0f} % of the sound mosaics pass (chosen on them). *Shipped*: a region is found and
-the first is named right, with the threshold that ships; *alarms*: sound mosaics in which one is found. *Points*: the
-middle of the first region lies in the defective tile, and its class is right. *Alone*: the same tiles, each as a photo
-of its own, judged by quick. Quick has the sound class as one of its classes."""
+are close-ups as whole photos, {SHOTS} sound ones with their windows as sound examples; they and the tiles come from
+different halves of the source, which change places. *Named*: the first class is right. *At 10 %*: it is, and the photo
+scores above the threshold that {100 * FALSE_ALARMS:.0f} % of the sound mosaics pass (chosen on them). *Shipped*: a
+region is found and the first is named right, with the threshold that ships; *alarms*: sound mosaics in which one is
+found. *Points*: the middle of the first region lies in the defective tile, and its class is right. *Alone*: the same
+tiles, each as a photo of its own, judged by quick. Quick has the sound class as one of its classes."""
 
 BOXES = f"""Photos with boxes ({FOLDS} folds: a query's examples come from others, on rooms_facades from other places by
 `shoot_order.json`). *First*: the first class is one of the photo's, among photos with a defect. *mAP*: of photos by
@@ -53,7 +54,7 @@ photos with a defect in which one is found; *alarms*: clean ones, clean_facades 
 the mean of seen and no alarm. Quick calls every photo defective and points at its middle. *Commonest class*: always the
 most frequent one, at the middle. A source of one class has nothing to name."""
 
-CLOSE = """Photos in which the defect fills the frame: sources of ACCURACY.md, at most 30 photos a class, without sound
+CLOSE = """Photos in which the defect fills the frame: sources of ACCURACY.md, at most 20 photos a class, without sound
 examples; differences are of the same draws. *Scanned*: how many photos are large enough for windows. *Enlarged*: all
 are taken for 8 times as large as they are, so that every one is scanned."""
 
@@ -64,16 +65,16 @@ such a region lies in a box: over all draws of the tables above, scan with boxes
 def main() -> None:
     """Measure all and write REGIONS.md; `--quick` takes few draws and photos and only prints."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--draws", type=int, default=6)
+    parser.add_argument("--draws", type=int, default=5)
     parser.add_argument("--quick", action="store_true")
     options = parser.parse_args()
-    if not (wide.DATA / "boxes").is_dir() or not sources.available("validation"):
-        print(f"skipped: there are no photos in {wide.DATA}")
+    if not (sources.DATA / "boxes").is_dir() or not sources.available("validation"):
+        print(f"skipped: there are no photos in {sources.DATA}")
         return
     load, backbone = os.getloadavg()[0], ceiling.backbone()
     threadpool_limits(1, "blas")  # as the service does
     generic = sound_surfaces(backbone.manifest, backbone.dimension)
-    size = Size(2, 2, 6, 8) if options.quick else Size(options.draws, 8, 24, 30)
+    size = Size(2, 2, 6, 8) if options.quick else Size(options.draws, 6, 20, 20)
     section = Section("regions", "Defects that cover a part of a photo")
     section.text(report.environment(f"python -m benchmarks.regions --draws {size.draws}", load))
     section.text(f"{_flat(PROTOCOL)} Backbone `{backbone.backbone_id}`, {size.draws} draws.")
@@ -155,7 +156,7 @@ def _mosaics_of(
     name: str, backbone: Backbone, generic: Vectors, size: Size, reliability: Reliability
 ) -> dict[int, Row]:
     """By side; every list has one figure a draw, the mean over both halves of the source."""
-    folder = wide.DATA / "validation" / name
+    folder = sources.DATA / "validation" / name
     sound = SOUND_CLASSES[name]
     classes = [path.name for path in sorted(folder.iterdir()) if path.name != sound] + [sound]
     random = np.random.default_rng([SEED, 1])
@@ -165,7 +166,7 @@ def _mosaics_of(
         tiles = [of_class[half::2] for of_class in files]
         alone = [[wide.see_file(path, backbone) for path in of_class[: size.sound]] for of_class in tiles]
         catalogs = [
-            _catalog([np.stack(_examples(of_class[1 - half :: 2], backbone, number)) for of_class in files], generic)
+            _catalog([_examples(of_class[1 - half :: 2], number) for of_class in files], generic, backbone)
             for number in range(size.draws)
         ]
         for side in SIDES:
@@ -177,17 +178,18 @@ def _mosaics_of(
     return {side: {key: list(np.mean(halves, axis=0)) for key, halves in each.items()} for side, each in found.items()}
 
 
-def _examples(files: Sequence[Path], backbone: Backbone, number: int) -> list[Vectors]:
-    chosen = np.random.default_rng([SEED, 2, number]).permutation(len(files))[:SHOTS]
-    return [wide.see_file(files[place], backbone).whole for place in chosen]
+def _examples(files: Sequence[Path], number: int) -> list[Path]:
+    return [files[place] for place in np.random.default_rng([SEED, 2, number]).permutation(len(files))[:SHOTS]]
 
 
-def _catalog(examples: Sequence[Vectors], generic: Vectors) -> tuple[Quick, Everywhere]:
+def _catalog(examples: Sequence[Sequence[Path]], generic: Vectors, backbone: Backbone) -> tuple[Quick, Everywhere]:
     """Of a draw; the last class is the sound one."""
+    pixels = [np.stack([wide.pixels(path, backbone) for path in of_class]) for of_class in examples]
     labels = np.repeat(np.arange(len(examples)), list(map(len, examples)))
-    together = np.concatenate(examples)
+    together = backbone.embed(np.concatenate(pixels))
     defective = labels < len(examples) - 1
-    return Quick.of(together, labels), Everywhere.of(together[defective], labels[defective], examples[-1], generic)
+    sides = together[defective], labels[defective], together[~defective]
+    return Quick.of(together, labels), Everywhere.of(*sides, generic)
 
 
 def _mosaics(
@@ -326,11 +328,12 @@ def _judges(source: Boxed, rest: Sequence[Wide], generic: Vectors, random: np.ra
     }
 
 
-def _chosen(photos: Sequence[Wide], label: int, random: np.random.Generator) -> list[tuple[Wide, wide.Region]]:
+def _chosen(photos: Sequence[Wide], label: int, random: np.random.Generator) -> list[tuple[Wide, Region]]:
     """Boxes of a class, each of another photo as long as there are any."""
     have = [(photo, region) for photo in photos for each, region in photo.defects if each == label]
     shuffled = [have[place] for place in random.permutation(len(have))]
-    seen, first, later = set[int](), [], []
+    first, later = list[tuple[Wide, Region]](), list[tuple[Wide, Region]]()
+    seen = set[int]()
     for each in shuffled:
         (later if id(each[0]) in seen else first).append(each)
         seen.add(id(each[0]))
@@ -400,7 +403,7 @@ def close_ups(section: Section, backbone: Backbone, generic: Vectors, size: Size
 
 def _close(name: str, backbone: Backbone, size: Size) -> tuple[list[tuple[Wide, Wide]], NDArray[np.int64]]:
     """Each photo as it is and enlarged, and their classes."""
-    folder = wide.DATA / "validation" / name
+    folder = sources.DATA / "validation" / name
     files = [
         (path, label)
         for label, kind in enumerate(sorted(folder.iterdir()))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from app.photos import reading
 from benchmarks.sources import DATA
 from models.backbones import Backbone
-from models.windows import Region, map_size
+from models.windows import Region, is_wide, map_size
 
 LIMIT = 64_000_000
 TILE = 256
@@ -52,9 +52,15 @@ class Boxed:
 def see(data: bytes, width: int, height: int, backbone: Backbone, enlarged: int = 1) -> Wide:
     """A photo of width x height, read and embedded as the service does; `enlarged` so many times before it is seen."""
     small = reading.decode(data, backbone.transform, LIMIT).pixels
-    size = map_size(enlarged * width, enlarged * height)
-    features = None if size is None else backbone.feature_map(reading.read(data, *size, LIMIT).pixels[np.newaxis])[0]
+    features = None
+    if is_wide(enlarged * width, enlarged * height):
+        features = backbone.feature_map(reading.read(data, *map_size(width, height), LIMIT).pixels[np.newaxis])[0]
     return Wide(backbone.embed(small[np.newaxis])[0], features)
+
+
+def pixels(path: Path, backbone: Backbone) -> NDArray[np.uint8]:
+    """A photo at the network's own size."""
+    return reading.decode(path.read_bytes(), backbone.transform, LIMIT).pixels
 
 
 def see_file(path: Path, backbone: Backbone, enlarged: int = 1) -> Wide:
@@ -98,8 +104,8 @@ def _blocks(folder: Path, files: Sequence[str]) -> list[int]:
 def mosaic(tiles: Sequence[Path], side: int, defect: tuple[int, int] | None, backbone: Backbone) -> Wide:
     """side x side photos as one, sent as a JPEG. defect: place among `tiles`, and class, of the tile that shows one."""
     read = [reading.read(path.read_bytes(), TILE, TILE, LIMIT).pixels for path in tiles]
-    pixels = np.concatenate([np.concatenate(read[start : start + side], axis=1) for start in range(0, side**2, side)])
-    seen = see(reading.encode_jpeg(pixels, 95), side * TILE, side * TILE, backbone)
+    together = np.concatenate([np.concatenate(read[start : start + side], axis=1) for start in range(0, side**2, side)])
+    seen = see(reading.encode_jpeg(together, 95), side * TILE, side * TILE, backbone)
     if defect is None:
         return seen
     place, label = defect

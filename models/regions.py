@@ -15,7 +15,7 @@ CENTRE, SPREAD = 0.6, 0.2
 """A window whose best class leads the sound surfaces by `CENTRE` is a defect as likely as not; `SPREAD` is the step of
 the logistic function. Sound photos of four sites lead by 0.6 at most in nine of ten (benchmarks/REGIONS.md)."""
 
-TEMPERATURE = 0.4
+TEMPERATURE = 0.25
 """Of the softmax over the classes of one window."""
 
 EDGE = 0.5
@@ -149,7 +149,9 @@ def _regions(places: NDArray[np.int64], spoken: NDArray[np.float32], rows: int, 
     field /= weight
     classes, heights = field.argmax(axis=2), field.max(axis=2)
     found: list[tuple[Box, int]] = []
-    while len(found) < MOST and heights.max() > 0:
+    for _ in range(MOST):
+        if heights.max() <= 0:
+            break
         peak = np.unravel_index(heights.argmax(), heights.shape)
         own = classes[peak]
         together = _flood((field[..., own] >= EDGE * heights[peak]) & (heights > 0), (int(peak[0]), int(peak[1])))

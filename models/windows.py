@@ -88,16 +88,14 @@ def map_size(width: int, height: int) -> tuple[int, int]:
 @lru_cache(maxsize=64)
 def window_places(rows: int, columns: int) -> NDArray[np.int64]:
     """The windows of a map of this size, int64 [N, 4]: left, top, right, bottom in places. The first is the whole."""
-    found = [
-        (left, top, left + columns_each, top + rows_each)
-        for division in DIVISIONS
-        for rows_each, columns_each in [(max(1, round(rows / division)), max(1, round(columns / division)))]
-        for top in _starts(rows, rows_each)
-        for left in _starts(columns, columns_each)
-    ]
-    places = np.array(found)
+    places = np.array([place for division in DIVISIONS for place in _windows(rows, columns, division)])
     places.flags.writeable = False
     return places
+
+
+def _windows(rows: int, columns: int, division: int) -> list[tuple[int, int, int, int]]:
+    down, across = max(1, round(rows / division)), max(1, round(columns / division))
+    return [(left, top, left + across, top + down) for top in _starts(rows, down) for left in _starts(columns, across)]
 
 
 def _starts(length: int, window: int) -> list[int]:

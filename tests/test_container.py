@@ -137,6 +137,14 @@ def test_what_services_share_with_the_worker_outlives_it() -> None:
     assert services["pod"]["command"] == ["sleep", "infinity"]
 
 
+def test_services_know_who_asks_through_the_proxy_and_nobody_else_reaches_them() -> None:
+    front = [name for name, service in SERVICES.items() if "front" in service.get("networks", [])]
+    assert sorted(front) == ["pod", "proxy"]
+    for name in ("api-1", "api-2"):
+        assert SERVICES[name]["environment"]["FORWARDED_ALLOW_IPS"] == "*"
+        assert "ports" not in SERVICES[name]
+
+
 def test_no_secret_has_a_default() -> None:
     text = (ROOT / "docker-compose.yml").read_text("utf-8")
     for name in ("POSTGRES_PASSWORD", "S3_SECRET", "RAY_AUTH_TOKEN"):

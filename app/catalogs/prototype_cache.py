@@ -24,9 +24,9 @@ class Candidate:
     """A class that a photo may show; `threshold` None means the backbone's own."""
 
     defect_class: DefectClassName
-    kind: ClassKind
     threshold: float | None
     changed_in: int
+    kind: ClassKind = "defect"
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class PrototypeIndex:
     candidates: tuple[Candidate, ...]
     shots: NDArray[np.int64]
     lengths: NDArray[np.float64]
-    scans: bool
+    scans: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class ClassTotal:
     shots: int
 
 
-def build_index(version: int, backbone_id: str, classes: list[ClassTotal], *, scans: bool) -> PrototypeIndex:
+def build_index(version: int, backbone_id: str, classes: list[ClassTotal], *, scans: bool = False) -> PrototypeIndex:
     """The prototypes of a catalog of which every class is given, to the bit those of the cache."""
     return _Prototypes(backbone_id).merge(version, classes, None, scans=scans)
 
@@ -175,9 +175,9 @@ class PrototypeCache:
                     class_id,
                     Candidate(
                         DefectClassName(id=class_id, name=name, title_ko=ko, title_en=en, severity=severity),
-                        kind,
                         threshold,
                         changed_in,
+                        kind,
                     ),
                     None if embedding_sum is None else unpack(embedding_sum),
                     shots or 0,

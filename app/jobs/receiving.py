@@ -66,12 +66,18 @@ class BatchReceiver:
             NoPhotos, TooManyBatchPhotos: nothing is stored then, nor after any other error.
             DecoderUnavailable, DatabaseUnavailable, StorageUnavailable, StorageFull: see their docstrings.
         """
+        groups = _groups(uploads)
+        # Before anything is written: a rush of batches that are refused as they begin would keep the database from
+        # others.
+        first = await anext(groups, None)
+        if first is None:
+            raise NoPhotos(f"The batch holds no photo: send 1 to {MAX_PHOTOS} files in the field photos.")
         await self._delete_discarded()
         async with self._database.writing() as session:
             await self._hold(session, catalog_id)
             job_id = await repository.add_job(session, kind, catalog_id, parameters, ready=False)
         try:
-            return Draft(job_id, await self._store(catalog_id, job_id, uploads, transform))
+            return Draft(job_id, await self._store(catalog_id, job_id, first, groups, transform))
         except BaseException:
             # Shielded: where the caller has hung up, this task is being cancelled.
             await asyncio.shield(self.discard(job_id))
@@ -94,10 +100,17 @@ class BatchReceiver:
         if not await session.run_sync(catalog_rows.hold, catalog_id):
             raise CatalogNotFound("The catalog was deleted while the photos were sent.")
 
-    async def _store(self, catalog_id: UUID, job_id: UUID, uploads: AsyncIterable[Upload], transform: Transform) -> str:
+    async def _store(
+        self,
+        catalog_id: UUID,
+        job_id: UUID,
+        group: list[Upload],
+        rest: AsyncIterator[list[Upload]],
+        transform: Transform,
+    ) -> str:
         digest = hashlib.sha256()
         count = 0
-        async for group in _groups(uploads):
+        while group:
             if count + len(group) > MAX_PHOTOS:
                 raise TooManyBatchPhotos(f"A batch has at most {MAX_PHOTOS} photos: send the rest as another.")
             checked = await asyncio.gather(*(self._check(upload, transform) for upload in group))
@@ -114,8 +127,7 @@ class BatchReceiver:
                 items = [_item(photo) | {"position": place} for place, photo in enumerate(checked, count)]
                 await repository.add_items(session, [item | {"job_id": job_id} for item in items])
             count += len(group)
-        if count == 0:
-            raise NoPhotos(f"The batch holds no photo: send 1 to {MAX_PHOTOS} files in the field photos.")
+            group = await anext(rest, [])
         return digest.hexdigest()
 
     async def _check(self, upload: Upload, transform: Transform) -> CheckedPhoto | Refused:

@@ -41,14 +41,15 @@ class LimitBody:
         self._app = app
         self._limits = limits
         self._held = Shares(limits.held_bytes, limits.held_bytes)
-        self._memory = Shares(limits.held_bytes, limits.memory_bytes)
+        self._form_memory = Shares(limits.held_bytes, limits.form_memory_bytes)
+        self._batch_memory = Shares(limits.held_bytes, limits.batch_memory_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one ASGI call."""
         if not has_body(scope):
             await self._app(scope, receive, send)
             return
-        body = _Body(scope, receive, self._limits, self._held, self._memory)
+        body = _Body(scope, receive, self._limits, self._held, self._form_memory, self._batch_memory)
 
         async def answer(message: Message) -> None:
             if body.is_end_known():
@@ -72,12 +73,20 @@ class LimitBody:
 class _Body:
     """One body, and what is held for it until it is answered, in `holdings`."""
 
-    def __init__(self, scope: Scope, receive: Receive, limits: Limits, held: Shares, memory: Shares) -> None:
+    def __init__(
+        self,
+        scope: Scope,
+        receive: Receive,
+        limits: Limits,
+        held: Shares,
+        form_memory: Shares,
+        batch_memory: Shares,
+    ) -> None:
         self.holdings = ExitStack()
         self._scope = scope
         self._receive = receive
         self._limits = limits
-        self._shares = held, memory
+        self._shares = held, form_memory, batch_memory
         self._declared = declared_bytes(scope)
         self._pace = _Pace(limits.body_pause_s, limits.body_rate)
         self._is_begun = False
@@ -115,17 +124,20 @@ class _Body:
             raise _too_large(self._max_bytes())
         # A session acts as its key. Who needs neither is told apart by the address he comes from.
         caller = acting().id or (self._scope.get("client") or ("",))[0]
-        held, memory = (self.holdings.enter_context(shares.of(caller)) for shares in self._shares)
+        held, form_memory, batch_memory = (self.holdings.enter_context(shares.of(caller)) for shares in self._shares)
         kind = self._kind()
         if kind is BodyKind.BATCH:
             # At once: refused later, a thousand photos would have been sent for nothing.
             most = min(self._declared or MAX_BATCH_HELD_BYTES, MAX_BATCH_HELD_BYTES)
-            if not (held.take(most) and memory.take(most)):
+            if not (held.take(most) and batch_memory.take(most)):
                 raise QueueFull
             return
         self._held = held
         if kind is BodyKind.FORM:
-            self._form = await self._whole_form(memory)
+            # What is between its socket and its file takes memory too.
+            most = self._limits.form_begun_bytes
+            self._hold(min(most if self._declared is None else self._declared, most))
+            self._form = await self._whole_form(form_memory)
 
     async def _whole_form(self, memory: Holding) -> ArrivingForm | None:
         form = self.holdings.enter_context(ArrivingForm(memory))
@@ -138,14 +150,17 @@ class _Body:
 
     async def _arrive(self) -> Message:
         self._is_read = True
-        before = self._pace.received
         message = await self._pace.keep(self._receive)
         self._is_whole = message["type"] == "http.request" and not message.get("more_body", False)
         if self._pace.received > self._max_bytes():
             raise _too_large(self._max_bytes())
-        if self._held is not None and not self._held.take(self._pace.received - before):
-            raise QueueFull
+        self._hold(self._pace.received)
         return message
+
+    def _hold(self, count: int) -> None:
+        """Hold so many bytes, unless as many are held already."""
+        if self._held is not None and not self._held.take(max(0, count - self._held.count)):
+            raise QueueFull
 
     def _kind(self) -> BodyKind:
         return body_kind(self._scope.get("route")) if is_form(self._scope) else BodyKind.TEXT

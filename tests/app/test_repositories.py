@@ -1,5 +1,6 @@
 """Every repository function is called on both kinds of database: one walk through all that a site can do."""
 
+import json
 import sys
 import threading
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ from app.errors import EmbedderUnavailable
 from app.metrics import Metrics
 from app.services import Services, any_services
 from models.backbones import Backbone
-from tests.drawn import photo, photos
+from tests.drawn import photo, photos, wide_photo
 from tests.rest import CLASSES, CLASSIFICATIONS, classify, created, files, register
 
 FOLDER = Path(app_folder.__file__ or "").parent
@@ -97,11 +98,20 @@ async def _recognise(client: httpx.AsyncClient) -> str:
     assert (await client.get(f"{address}/support-report")).status_code == 200
     assert (await client.get("/v1/catalogs/default/evaluation")).json()["accuracy"] is not None
     assert (await client.get("/catalog")).status_code == 200
+    await _take_parts(client)
     answer = await classify(client, photo("rust", 30))
     # What comes now makes a past, which a replay looks back at.
     assert (await client.patch(address, json={"name": "stain"})).status_code == 200
     assert (await client.delete(f"/v1/support-photos/{made['photos'][0]['support_photo_id']}")).status_code == 204
     return str(answer["id"])
+
+
+async def _take_parts(client: httpx.AsyncClient) -> None:
+    """Parts of photos as examples, and what lies outside of them."""
+    data, (x, y, w, h) = wide_photo("crack", 1)
+    regions = json.dumps([{"photo": 0, "x": x, "y": y, "w": w, "h": h}])
+    made = await register(client, "part", [data], regions=regions, rest_is_sound="true")
+    assert (await client.delete(f"/v1/defect-classes/{made['id']}")).status_code == 204
 
 
 async def _correct(client: httpx.AsyncClient, answer: str) -> None:
@@ -177,7 +187,7 @@ async def _hand_out_keys(client: httpx.AsyncClient, app: FastAPI) -> None:
     assert (await client.get("/catalog")).status_code == 200
     leave = {"X-CSRF-Token": client.cookies["haja_csrf"]}
     assert (await client.post("/sign-out", headers=leave)).status_code == 204
-    await access.sign_in_by_email("root@example.org")
+    await access.sign_in_by_email("root@example.org", None)
     assert len((await client.get("/v1/keys", headers=root)).json()["items"]) == 2
     assert (await client.delete(f"/v1/keys/{made['id']}", headers=root)).status_code == 204
     assert len((await client.get("/v1/audit", headers=root)).json()["items"]) > 10

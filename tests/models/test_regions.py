@@ -30,7 +30,8 @@ def wall(directions: NDArray[np.float32], *defects: tuple[int, slice, slice]) ->
     features = np.random.default_rng(5).normal(0, 0.02, (ROWS, COLUMNS, D)) + directions[2]
     for kind, down, across in defects:
         features[down, across] += 2 * (directions[kind] - directions[2])
-    return features.astype(np.float32)
+    made: NDArray[np.float32] = features.astype(np.float32)
+    return made
 
 
 def test_a_sound_wall_has_no_region(directions: NDArray[np.float32]) -> None:
@@ -98,3 +99,12 @@ def test_examples_many_or_few_weigh_the_same(directions: NDArray[np.float32]) ->
     head = fit_window_head(np.concatenate([crack, rust[:3]]), labels, sound, none)
     scores, _ = head.leads(l2_normalise(directions[:2]))
     assert scores.argmax(axis=1).tolist() == [0, 1]
+
+
+def test_a_crack_that_falls_into_pieces_is_not_told_twice_by_one_window(directions: NDArray[np.float32]) -> None:
+    features = wall(directions)
+    for row in range(ROWS):
+        features[row, round(0.8 * row) : round(0.8 * row) + 2] += 2 * (directions[0] - directions[2])
+    found = scan(features, head_of(directions)).regions
+    assert found
+    assert len({region.embedding.tobytes() for region in found}) == len(found)

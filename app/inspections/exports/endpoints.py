@@ -12,8 +12,7 @@ from starlette.types import Send
 
 from app.access.requirements import ask_again, needs
 from app.acting import Role, acting_as
-from app.api.dependencies import of_app
-from app.api.language import Lang
+from app.api.dependencies import Lang, of_app
 from app.api.problems import documented
 from app.errors import (
     DatabaseUnavailable,

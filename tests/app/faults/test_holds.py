@@ -22,6 +22,7 @@ from tests.rest import CLASSES, CLASSIFICATIONS, classify, created, execute, fil
 
 DECLARED, SENT, HELD = 300_000, 250_000, 4_000_000
 SHARE = HELD // 2
+BEGUN = DECLARED // 3
 HOLDERS = 24
 
 Hold = Callable[..., list[socket.socket]]
@@ -29,7 +30,14 @@ Hold = Callable[..., list[socket.socket]]
 
 @pytest.fixture
 def limits(request: pytest.FixtureRequest) -> Limits:
-    made = Limits(head_s=60, request_bytes=DECLARED, batch_bytes=DECLARED, held_bytes=HELD, memory_bytes=2 * DECLARED)
+    made = Limits(
+        head_s=60,
+        request_bytes=DECLARED,
+        batch_bytes=DECLARED,
+        held_bytes=HELD,
+        form_begun_bytes=BEGUN,
+        batch_memory_bytes=2 * DECLARED,
+    )
     return getattr(request, "param", made)
 
 
@@ -39,11 +47,11 @@ def hold(server: str) -> Iterator[Hold]:
     address = urlsplit(server)
     open_ones: list[socket.socket] = []
 
-    def begin(method: str, path: str, count: int, key: str | None = None) -> list[socket.socket]:
+    def begin(method: str, path: str, count: int, key: str | None = None, size: int = SENT) -> list[socket.socket]:
         head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: multipart/form-data; boundary=b\r\n"
         authorization = "" if key is None else f"Authorization: Bearer {key}\r\n"
         part = '--b\r\nContent-Disposition: form-data; name="photos"; filename="a.jpg"\r\n\r\n'
-        sent = f"{head}{authorization}Content-Length: {DECLARED}\r\n\r\n{part}".encode() + bytes(SENT)
+        sent = f"{head}{authorization}Content-Length: {DECLARED}\r\n\r\n{part}".encode() + bytes(size)
         begun = [socket.create_connection((address.hostname, address.port), timeout=30) for _ in range(count)]
         open_ones.extend(begun)
         for connection in begun:
@@ -103,7 +111,9 @@ async def test_strangers_hold_nothing_whatever_they_ask_for(
 
 @pytest.mark.only_on("sqlite", "no database is asked by those who hold")
 @pytest.mark.parametrize("address", [CLASSES, CLASSIFICATIONS, f"{CLASSIFICATIONS}/batch"])
-async def test_one_key_holds_no_more_than_its_share(remote: httpx.AsyncClient, hold: Hold, address: str) -> None:
+async def test_one_key_holds_no_more_than_its_share(
+    remote: httpx.AsyncClient, hold: Hold, settings: Settings, address: str
+) -> None:
     await register(remote, "crack", [photo()])
     holder = await _key(remote, "holder")
     remote.headers["Authorization"] = f"Bearer {holder}"
@@ -112,12 +122,24 @@ async def test_one_key_holds_no_more_than_its_share(remote: httpx.AsyncClient, h
     refused = HOLDERS - (2 if address.endswith("batch") else SHARE // SENT)
     holding = hold("POST", address, HOLDERS, holder)
     assert _statuses(holding, refused).keys() == {429}
+    assert execute(settings.database_url, "SELECT count(*) FROM jobs") == [(0,)], "written before a photo was whole"
     await _everything_goes_on(remote, key)
     own = await remote.post(address, files=files([bytes(SENT)]), headers={"Authorization": f"Bearer {holder}"})
     for connection in holding:
         connection.close()
     if own.status_code != 422:  # one of those that held too much may have been refused just before
         problem(own, 429, "queue-full")
+
+
+@pytest.mark.only_on("sqlite", "no database is asked by those who hold")
+async def test_forms_that_have_hardly_begun_count_for_more_than_has_come(remote: httpx.AsyncClient, hold: Hold) -> None:
+    await register(remote, "crack", [photo()])
+    holder = await _key(remote, "holder")
+    remote.headers["Authorization"] = f"Bearer {await _key(remote, 'honest', Authorization=f'Bearer {holder}')}"
+    many = SHARE // BEGUN + 4
+    holding = hold("POST", CLASSIFICATIONS, many, holder, size=10)
+    assert _statuses(holding, 4) == {429: 4}
+    await classify(remote, photo("crack", 1))
 
 
 @pytest.mark.only_on("sqlite", "no database is asked by those who hold")
@@ -139,7 +161,7 @@ async def test_a_slow_phone_is_served_while_another_key_holds(remote: httpx.Asyn
 
 
 @pytest.mark.only_on("sqlite", "the database sees nothing of it")
-@pytest.mark.parametrize("limits", [Limits(head_s=60, memory_bytes=5000)], indirect=True)
+@pytest.mark.parametrize("limits", [Limits(head_s=60, form_memory_bytes=5000)], indirect=True)
 async def test_photos_that_wait_in_temporary_files_are_the_same_photos(
     remote: httpx.AsyncClient, settings: Settings
 ) -> None:
