@@ -15,7 +15,7 @@ export function photosField(form, onChange = () => {}) {
   const list = zone.querySelector(".chosen");
   const words = zone.querySelector(".chosen-count");
   const draws = zone.querySelector(".draws");
-  const rest = zone.querySelector(".rest");
+  const rest = form.querySelector(".rest");
   const boxes = new Map();
   let chosen = [];
   let preparing = 0;

@@ -72,10 +72,11 @@ function keepApart(boxes) {
 }
 
 function fits(tag, layer, taken) {
-  const { top, bottom } = layer.getBoundingClientRect();
+  const { left, top, right, bottom } = layer.getBoundingClientRect();
+  const isInside = tag.left >= left - 2 && tag.right <= right + 2 && tag.top >= top && tag.bottom <= bottom;
   const meets = (other) =>
     tag.left < other.right && other.left < tag.right && tag.top < other.bottom && other.top < tag.bottom;
-  return tag.top >= top && tag.bottom <= bottom && !taken.some(meets);
+  return isInside && !taken.some(meets);
 }
 
 function entryOf(region, number) {
