@@ -96,9 +96,9 @@ async def test_what_the_answer_lacks_is_added(
     assert told["regions"] == judged["regions"]
     confirmed = created(await client.post(_address(judged, count + 1), json={"verdict": "confirmed"}))
     assert (confirmed["box"], confirmed["defect_class_name"]) == (moved["box"], "rust")
-    for sent in ({"verdict": "confirmed"}, {"verdict": "moved", "box": BOX}):
+    for word in ({"verdict": "confirmed"}, {"verdict": "moved", "box": BOX}):
         with nothing_stored(settings):
-            problem(await client.post(_address(judged, count + 2), json=sent), 422, "feedback-incomplete")
+            problem(await client.post(_address(judged, count + 2), json=word), 422, "feedback-incomplete")
     assert row_counts(settings)["region_feedback"] == 5
 
 
@@ -273,8 +273,8 @@ async def test_what_is_not_there(client: httpx.AsyncClient, judged: dict[str, An
         problem(
             await client.get(f"/v1/classifications/{nothing['id']}/regions/1/crop.jpg"), 404, "classification-not-found"
         )
-        for number in ("0", "-1", "x", "1" + "0" * 30):
-            crop = f"/v1/classifications/{judged['id']}/regions/{number}/crop.jpg"
+        for text in ("0", "-1", "x", "1" + "0" * 30):
+            crop = f"/v1/classifications/{judged['id']}/regions/{text}/crop.jpg"
             problem(await client.get(crop), 422, "request-invalid")
 
 
