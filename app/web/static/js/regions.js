@@ -15,7 +15,10 @@ const shareOf = (region) => (region.unknown ? "" : percent(sureness(region)));
 /** Draw the regions of an answer over its photo, and list them. */
 export function showRegions(card, regions) {
   const layer = card.querySelector(".boxes");
-  const shown = regions.map((region, place) => ({ region, box: boxOf(region, place + 1), entry: entryOf(region, place + 1) }));
+  const shown = regions.map((region, place) => {
+    const number = place + 1;
+    return { region, box: boxOf(region, number), entry: entryOf(region, number) };
+  });
   let chosen = null;
   const choose = (one) => {
     chosen = one === chosen ? null : one;
@@ -92,6 +95,9 @@ function entryOf(region, number) {
     element("b", { textContent: number }),
     element("span", { className: "of", textContent: nameOf(region) }),
     element("span", { className: "share", textContent: shareOf(region) }),
-    element("span", { className: "hint", textContent: t(region.unknown ? "region.unknown" : "region.sureness", facts) }),
+    element("span", {
+      className: "hint",
+      textContent: t(region.unknown ? "region.unknown" : "region.sureness", facts),
+    }),
   );
 }
