@@ -161,19 +161,13 @@ class Examples:
     async def _shrink_rest(self, session: Session, catalog_id: UUID, photo: MappedPhoto, turn: Turn) -> None:
         """Leave out of a photo's rest, where it is an example of a sound surface, every defect that is known by now."""
         sha256 = photo.photo.decoded.sha256
-        kept = (await repository.rests(session, catalog_id, [sha256])).get(sha256)
-        if kept is None:
+        if not await repository.rests(session, catalog_id, [sha256]):
             return
         parts = (await repository.defect_parts(session, catalog_id, [sha256]))[sha256]
         regions = {region for text in parts for region in Part.parse(text).regions}
         rest = await asyncio.to_thread(photo.part, Part(tuple(sorted(regions)), is_rest=True))
-        if rest is not None:
-            await self.keep_rests(session, catalog_id, [rest], turn)
-            return
-        sound = await repository.defect_class(session, kept.defect_class_id)
-        assert sound is not None  # noqa: S101 - it has this support photo
-        await self.remove(session, sound, kept, turn)
-        record(session, "example-removed", catalog_id, kept.id, name=sound.name, photo_id=sha256)
+        await self.keep_rests(session, catalog_id, [] if rest is None else [rest], turn)
+        await self.drop_rests(session, catalog_id, [sha256], turn)
 
     async def keep_rests(self, session: Session, catalog_id: UUID, rests: Sequence[ReceivedPhoto], turn: Turn) -> None:
         """Make rests examples of the catalog's class of sound surfaces, in place of larger rests of the same photos."""
@@ -187,11 +181,13 @@ class Examples:
         record(session, "examples-added", catalog_id, sound.id, name=sound.name, photos=sha256s)
 
     async def drop_rests(self, session: Session, catalog_id: UUID, sha256s: Sequence[str], turn: Turn) -> None:
-        """Take rests back whose photos show no defect of the catalog any more, as their regions meant nothing."""
+        """Take rests back that are sound no more: of photos that show no defect any more, or one in their rest."""
         kept = await repository.rests(session, catalog_id, sha256s)
-        still = await repository.defect_parts(session, catalog_id, list(kept))
+        known = await repository.defect_parts(session, catalog_id, list(kept))
         for sha256, support in kept.items():
-            if sha256 not in still:
+            parts = [Part.parse(text) for text in known.get(sha256, [])]
+            left_out = set(Part.parse(support.part).regions)
+            if not parts or not all(part.regions and left_out.issuperset(part.regions) for part in parts):
                 sound = await repository.defect_class(session, support.defect_class_id)
                 assert sound is not None  # noqa: S101 - it has this support photo
                 await self.remove(session, sound, support, turn)
@@ -199,9 +195,9 @@ class Examples:
                 record(session, "example-removed", catalog_id, support.id, **named)
 
 
-def added_photos(photos: Iterable[PhotoOutcome]) -> list[str | None]:
+def added_photos(photos: Iterable[PhotoOutcome]) -> list[str]:
     """The ids of those photos that became examples."""
-    return [photo.photo_id for photo in photos if photo.status == "accepted"]
+    return [photo.photo_id for photo in photos if photo.status == "accepted" and photo.photo_id]
 
 
 async def make_sound(session: Session, catalog_id: UUID, turn: Turn) -> DefectClass:

@@ -157,6 +157,7 @@ class CatalogService:
             named = {"name": wanted.name, "photos": added_photos(photos)}
             record(session, "class-registered", catalog.id, defect_class.id, **named)
             await self._examples.keep_rests(session, catalog.id, rests, turn)
+            await self._examples.drop_rests(session, catalog.id, added_photos(photos), turn)
             answer = await self._registered(session, defect_class, photos, turn, index)
             await session.run_sync(once.keep, answer)
         return answer
@@ -178,6 +179,7 @@ class CatalogService:
             named = {"name": defect_class.name, "photos": added_photos(photos)}
             record(session, "examples-added", catalog.id, class_id, **named)
             await self._examples.keep_rests(session, catalog.id, rests, turn)
+            await self._examples.drop_rests(session, catalog.id, added_photos(photos), turn)
             answer = await self._registered(session, defect_class, photos, turn, index)
             await session.run_sync(once.keep, answer)
         return answer

@@ -103,7 +103,8 @@ def judge_scan(
         "ridge",
         [index.candidates[place] for place in defects[np.argsort(-chances, kind="stable")[:top_k]]],
         predictions(chances, similarity),
-        unknown=bool(regions) and all(region.unknown for region in regions),
+        # A sound photo shows no class either.
+        unknown=all(region.unknown for region in regions),
         threshold=float(thresholds[best]),
         prediction_set=None,
         regions=regions,

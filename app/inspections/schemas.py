@@ -260,7 +260,7 @@ class ClassificationOut(BaseModel):
         "similarities to the prototypes, where the catalog is large or leave-one-out says that they are better."
     )
     predictions: list[Prediction]
-    unknown: bool = Field(description="True: the photo is too unlike every class of this catalog.")
+    unknown: bool = Field(description="True: the photo is too unlike every class of this catalog, or sound.")
     threshold: float = Field(description="The similarity that the first prediction had to reach.")
     prediction_set: PredictionSet | None = Field(description="Where `coverage` was asked for.")
     nearest: list[NearestExample] = Field(

@@ -69,7 +69,7 @@ async def test_a_sound_wall_is_sound(client: httpx.AsyncClient, made: dict[str, 
     answer = await classify(client, wide_photo(None, 60)[0])
     assert answer["sound"] is True
     assert answer["regions"] == []
-    assert answer["unknown"] is False
+    assert answer["unknown"] is True
     # What is sound is no name of a defect.
     assert {each["defect_class"]["name"] for each in answer["predictions"]} == set(made)
 
@@ -90,6 +90,17 @@ async def test_the_rest_of_a_photo_is_a_sound_example(client: httpx.AsyncClient)
     await register(client, "stain", [data], regions=json.dumps([box_of(0, other)]))
     support = (await client.get(f"/v1/defect-classes/{found['sound']['id']}/support-photos")).json()["items"]
     assert sorted(len(each["regions"]) for each in support) == [1, 2]
+
+
+async def test_a_rest_of_which_too_little_is_left_is_sound_no_more(client: httpx.AsyncClient) -> None:
+    data, box = wide_photo("crack", 0)
+    for name, region in (("crack", box), ("damp", (0.0, 0.0, 1.0, 1.0))):
+        await register(client, name, [data], regions=json.dumps([box_of(0, region)]), rest_is_sound="true")
+        assert (await classes(client))["sound"]["shots"] == (1 if name == "crack" else 0)
+    await register_parts(client, "rust", [5])
+    assert (await classes(client))["sound"]["shots"] == 1
+    await register(client, "whole", [wide_photo("rust", 5)[0]])
+    assert (await classes(client))["sound"]["shots"] == 0
 
 
 async def test_without_the_word_nothing_is_sound(client: httpx.AsyncClient) -> None:
