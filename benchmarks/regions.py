@@ -36,7 +36,9 @@ REPORT = report.HERE / "REGIONS.md"
 PROTOCOL = f"""{SHOTS} examples of every class; ± is the 95 % interval of the mean over draws of examples, and speaks of
 nothing else: photos are few. *Quick* is today's answer from the photo as a whole at the network's side; *scan* judges
 its windows (`models.windows`, `models.regions`). Photos go through the service's own functions; the embeddings that
-stand in for sound surfaces are those of the checkpoint. Nothing here was trained on."""
+stand in for sound surfaces are those of the checkpoint. Nothing here was trained on. A catalog whose mode is automatic
+is answered by *scan* once an example of a defect is a part of its photo, and by *quick* until then: below, *scan* with
+examples of whole photos (mosaics, examples without boxes, close-ups) is what the mode `scan`, set by hand, does."""
 
 MOSAICS = f"""One defective photo among sound ones of its source, {wide.TILE} pixels each, sent as one JPEG. Examples
 are close-ups as whole photos, {SHOTS} sound ones with their windows as sound examples; they and the tiles come from
