@@ -41,7 +41,7 @@ is answered by *scan* once an example of a defect is a part of its photo, and by
 examples of whole photos (mosaics, examples without boxes, close-ups) is what the mode `scan`, set by hand, does."""
 
 MOSAICS = f"""One defective photo among sound ones of its source, {wide.TILE} pixels each, sent as one JPEG. Examples
-are close-ups as whole photos, {SHOTS} sound ones with their windows as sound examples; they and the tiles come from
+are close-ups as whole photos, {SHOTS} sound ones as sound examples; they and the tiles come from
 different halves of the source, which change places. *Named*: the first class is right. *At 10 %*: it is, and the photo
 scores above the threshold that {100 * FALSE_ALARMS:.0f} % of the sound mosaics pass (chosen on them). *Shipped*: a
 region is found and the first is named right, with the threshold that ships; *alarms*: sound mosaics in which one is
