@@ -67,7 +67,8 @@ class Graph:
 
 @dataclass(frozen=True)
 class Sound:
-    """A NumPy file beside the manifest: embeddings of surfaces without a defect, float16 [centres, D], of length 1.
+    """A file beside the manifest: embeddings of surfaces without a defect, [centres, D], of length 1, and nothing else
+    than their numbers: float16, little-endian, row by row.
 
     `models.regions` tells defects from them where a catalog has no sound examples of its own, and beside its own.
     """
@@ -205,14 +206,11 @@ def sound_surfaces(manifest: Manifest, dimension: int) -> NDArray[np.float32]:
         return np.empty((0, dimension), np.float32)
     path = _checked(manifest.folder / manifest.sound.file, manifest.sound.sha256, "sound surfaces")
     try:
-        surfaces = np.load(path, allow_pickle=False)
+        surfaces = np.frombuffer(path.read_bytes(), "<f2").reshape(manifest.sound.centres, dimension)
     except (OSError, ValueError) as error:
-        raise CheckpointError(f"The sound surfaces {path} cannot be read: {error}.") from error
-    shape = (manifest.sound.centres, dimension)
-    if surfaces.dtype != np.float16 or surfaces.shape != shape:
         raise CheckpointError(
-            f"The sound surfaces {path} must be float16 {shape}, not {surfaces.dtype} {surfaces.shape}."
-        )
+            f"The sound surfaces {path} are not {manifest.sound.centres} x {dimension} numbers in float16: {error}."
+        ) from error
     return l2_normalise(surfaces)
 
 

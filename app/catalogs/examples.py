@@ -113,7 +113,8 @@ class Examples:
             await repository.shift_prototype(
                 session, defect_class.id, turn.backbone_id, _total(stored.values()), len(stored)
             )
-            added = await repository.add_support_photos(session, defect_class.id, new, turn.version)
+            rows = [(photo.decoded.sha256, photo.part.text, photo.filename) for photo in new]
+            added = await repository.add_support_photos(session, defect_class.id, rows, turn.version)
             await repository.change(session, defect_class, {"changed_in": turn.version})
         return _outcomes(taken, known, added)
 

@@ -14,7 +14,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.catalogs.history import embedded
 from app.catalogs.schemas import ClassKind
 from app.catalogs.tables import Catalog, DefectClass, Prototype, SupportPhoto
-from app.photos.intake import ReceivedPhoto
 from app.photos.tables import Embedding, Photo
 from app.storage.database import SyncSession, insert_absent
 from app.storage.tables import new_id
@@ -278,21 +277,21 @@ async def support_photos_of(session: AsyncSession, class_id: UUID, sha256s: Sequ
 
 
 async def add_support_photos(
-    session: AsyncSession, class_id: UUID, photos: Sequence[ReceivedPhoto], version: int
+    session: AsyncSession, class_id: UUID, photos: Sequence[tuple[str, str, str]], version: int
 ) -> dict[str, UUID]:
-    """Insert support photos that `version` brings; their new ids by SHA-256."""
+    """Insert support photos that `version` brings, given as SHA-256, part and file name; their new ids by SHA-256."""
     now = datetime.now(UTC)
     rows: list[dict[str, Any]] = [
         {
             "id": new_id(),
             "defect_class_id": class_id,
-            "photo_sha256": photo.decoded.sha256,
-            "part": photo.part.text,
-            "filename": photo.filename,
+            "photo_sha256": sha256,
+            "part": part,
+            "filename": filename,
             "added_in": version,
             "created_at": now,
         }
-        for photo in photos
+        for sha256, part, filename in photos
     ]
     await session.execute(insert(SupportPhoto), rows)
     return {str(row["photo_sha256"]): row["id"] for row in rows}

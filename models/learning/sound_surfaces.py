@@ -41,10 +41,9 @@ def write_sound_surfaces(name: str, backbone: Backbone, surfaces: Sequence[NDArr
     chosen = [photos[np.sort(random.permutation(len(photos))[:count])] for photos in surfaces]
     centres = k_means(np.concatenate([backbone.embed(photos) for photos in chosen]), CENTRES, random)
     manifest = manifest_path(name)
-    path = manifest.with_suffix(".sound.npy")
+    path = manifest.with_suffix(".sound.f16")
     partial = path.with_suffix(".partial")
-    with partial.open("wb") as file:
-        np.save(file, centres.astype(np.float16), allow_pickle=False)
+    partial.write_bytes(centres.astype("<f2").tobytes())
     replace_file(path, partial)
     fields = json.loads(manifest.read_text(encoding="utf-8"))
     write_json(manifest, fields | {"sound": asdict(Sound(path.name, file_sha256(path), CENTRES))})

@@ -197,7 +197,7 @@ def test_sound_surfaces_of_folders_become_part_of_a_checkpoint(haja: Run, site: 
     assert read_manifest(checkpoint) == before
     code, out, err = haja(*command, site / "site" / "rust")
     assert code == 0, err
-    assert f"{START}.sound.npy" in out
+    assert f"{START}.sound.f16" in out
     made = read_manifest(checkpoint)
     assert made == replace(before, sound=made.sound)
     assert made.sound != before.sound
