@@ -45,7 +45,8 @@ BESIDE: dict[str, list[dict[str, str]]] = {
     "export_report": [{"place": "nowhere"}],
     "GET /history": [{"zone": "+19:59"}, {"zone": "-19:59"}],
 }
-"""What goes beside an extreme (`<class>`: the id of a class) where the document does not say what is needed, or where two fields work together."""
+"""What goes beside an extreme where the document does not say what is needed, or where two fields work together;
+`<class>` is the id of a class."""
 
 COSTLY = {"export_report": {"time_zone"}}
 """A PDF takes half a second: in the short forms this field alone is tried; the others are those of the CSV."""
