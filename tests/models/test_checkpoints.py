@@ -180,13 +180,14 @@ def test_a_checkpoint_without_sound_surfaces_has_none(tmp_path: Path) -> None:
 def test_sound_surfaces_that_cannot_be_used_are_refused(tmp_path: Path) -> None:
     unit = np.eye(2, 8, dtype=np.float16)
     assert sound_surfaces(_sound(tmp_path, unit), 8).tolist() == unit.tolist()
-    for surfaces, changes, sentence in [
+    refused: list[tuple[np.ndarray[Any, Any], dict[str, Any], str]] = [
         (unit, {"sha256": "0"}, "SHA-256 differs"),
         (unit, {"file": "none.f16"}, "cannot be read"),
         (unit, {"centres": 3}, "are not 3 x 8 numbers in float16"),
         (unit.astype(np.float32), {}, "are not 2 x 8 numbers in float16"),
         (np.array([7], np.uint8), {}, "are not 1 x 8 numbers in float16"),
-    ]:
+    ]
+    for surfaces, changes, sentence in refused:
         made = _sound(tmp_path, surfaces, **changes)
         with pytest.raises(CheckpointError, match=sentence):
             sound_surfaces(made, 8)
