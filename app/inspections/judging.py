@@ -47,23 +47,16 @@ def judge(
     reading = manifest.readings[name]
     probability = probabilities(scores, reading.temperature_at(index.shots))
     best = np.argsort(-scores, kind="stable")[:top_k]
-    predictions = [
-        Prediction(
-            defect_class=index.candidates[place].defect_class,
-            probability=float(probability[place]),
-            similarity=float(similarity[place]),
-        )
-        for place in best
-    ]
-    threshold = _thresholds(index, manifest)[best[0]]
+    candidates = [index.candidates[place] for place in best]
+    predictions = _predictions(candidates, probability[best], similarity[best])
+    threshold = _threshold(candidates[0], _usual_thresholds(index, manifest)[best[0]])
     possible = None
     if coverage is not None:
         places = prediction_set(probability, coverage, reading.truth_quantiles_at(index.shots))
         possible = PredictionSet(
             coverage=coverage, defect_classes=[index.candidates[place].defect_class for place in places]
         )
-    candidates = [index.candidates[place] for place in best]
-    return Judgement(name, candidates, predictions, predictions[0].similarity < threshold, float(threshold), possible)
+    return Judgement(name, candidates, predictions, predictions[0].similarity < threshold, threshold, possible)
 
 
 def judge_scan(
@@ -71,16 +64,15 @@ def judge_scan(
 ) -> Judgement:
     """What the windows of a photo say of the defects of a catalog, whose support photos these are, in its order."""
     defects = np.array([place for place, each in enumerate(index.candidates) if each.kind == "defect"])
-    prototypes, thresholds = index.matrix[index.rows[defects]], _thresholds(index, manifest)[defects]
-    names = [index.candidates[place].defect_class for place in defects]
+    candidates = [index.candidates[place] for place in defects]
+    prototypes, usual = index.matrix[index.rows[defects]], _usual_thresholds(index, manifest)[defects]
 
-    def predictions(chances: NDArray[np.float32], similarity: NDArray[np.float32]) -> list[Prediction]:
-        return [
-            Prediction(
-                defect_class=names[place], probability=float(chances[place]), similarity=float(similarity[place])
-            )
-            for place in np.argsort(-chances, kind="stable")[:top_k]
-        ]
+    def best_of(
+        chances: NDArray[np.float32], similarity: NDArray[np.float32]
+    ) -> tuple[list[Candidate], list[Prediction]]:
+        best = np.argsort(-chances, kind="stable")[:top_k]
+        named = [candidates[place] for place in best]
+        return named, _predictions(named, chances[best], similarity[best])
 
     regions = []
     for each in found.regions:
@@ -91,31 +83,41 @@ def judge_scan(
             RegionOut(
                 **each.region._asdict(),
                 defect=each.defect,
-                unknown=bool(similarity[first] < thresholds[first]),
-                predictions=predictions(each.probabilities, similarity),
+                unknown=bool(similarity[first] < _threshold(candidates[first], usual[first])),
+                predictions=best_of(each.probabilities, similarity)[1],
                 nearest=nearest[0] if nearest else None,
             )
         )
     chances = found.scores / max(float(found.scores.sum()), float(np.finfo(np.float32).tiny))
-    similarity = np.einsum("cd,cd->c", found.embeddings, prototypes)
-    best = int(chances.argmax())
+    best, predictions = best_of(chances, np.einsum("cd,cd->c", found.embeddings, prototypes))
     return Judgement(
         "ridge",
-        [index.candidates[place] for place in defects[np.argsort(-chances, kind="stable")[:top_k]]],
-        predictions(chances, similarity),
+        best,
+        predictions,
         # A sound photo shows no class either.
         unknown=all(region.unknown for region in regions),
-        threshold=float(thresholds[best]),
+        threshold=_threshold(best[0], usual[chances.argmax()]),
         prediction_set=None,
         regions=regions,
     )
 
 
-def _thresholds(index: PrototypeIndex, manifest: Manifest) -> NDArray[np.float64]:
-    """The similarity below which a photo is none of each class, float64 [C]."""
-    expected = expected_similarity(index.lengths, index.shots, manifest.typical_similarity) - manifest.unknown_margin
-    own = [each.threshold for each in index.candidates]
-    return np.where([each is None for each in own], expected, [each or 0.0 for each in own])
+def _predictions(
+    candidates: Sequence[Candidate], chances: NDArray[np.float32], similarity: NDArray[np.float32]
+) -> list[Prediction]:
+    return [
+        Prediction(defect_class=each.defect_class, probability=float(chance), similarity=float(alike))
+        for each, chance, alike in zip(candidates, chances, similarity, strict=True)
+    ]
+
+
+def _usual_thresholds(index: PrototypeIndex, manifest: Manifest) -> NDArray[np.float64]:
+    """The similarity below which a photo is none of each class, where the class does not say it itself, [C]."""
+    return expected_similarity(index.lengths, index.shots, manifest.typical_similarity) - manifest.unknown_margin
+
+
+def _threshold(candidate: Candidate, usual: np.float64) -> float:
+    return float(usual) if candidate.threshold is None else candidate.threshold
 
 
 def nearest_examples(

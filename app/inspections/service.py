@@ -80,13 +80,14 @@ class InspectionService:
         received = await self._photos.intake.take(upload, embedder)
         started = time.perf_counter()
         manifest = embedder.manifest
-        judgement = await asyncio.to_thread(judge, received.embedding, index, head, manifest, top_k, coverage)
         found = await self.scan(received, catalog_id, index, embedder) if index.scans else None
-        query = received.embedding
-        if found is not None and not found.whole_counts:
+        if found is None or found.whole_counts:
+            query = received.embedding
+            judgement = await asyncio.to_thread(judge, query, index, head, manifest, top_k, coverage)
+        else:
+            query = found.best_embedding
             every = await self._catalogs.supports(index.candidates, index)
             judgement = await asyncio.to_thread(judge_scan, found, index, every, manifest, top_k)
-            query = found.best_embedding
         supports = await self._catalogs.supports(judgement.best, index)
         # A class may have thousands of examples: not on the event loop.
         nearest = await asyncio.to_thread(nearest_examples, query, supports)
