@@ -5,19 +5,19 @@ from uuid import UUID
 
 from fastapi import APIRouter, Path, Request, Response
 
-from app.access.requirements import Needs, needs
+from app.access.requirements import needs
 from app.acting import Role
 from app.api.dependencies import of_app
-from app.api.idempotency.service import IdempotencyKeyHeader, once
+from app.api.idempotency.service import IdempotencyKeyHeader
 from app.api.problems import documented
 from app.catalogs.endpoints import UPLOAD
 from app.catalogs.errors import DefectClassNotFound
 from app.errors import DatabaseUnavailable, DecoderUnavailable, HeatmapUnavailable, QueueFull, StorageUnavailable
 from app.inspections import schemas
+from app.inspections.endpoints import KEPT, once_by_role
 from app.inspections.errors import ClassificationNotFound, FeedbackIncomplete, RegionNotFound
 from app.inspections.regions import RegionService
 from app.inspections.scopes import CLASSIFICATION
-from app.photos import reading
 from app.photos.errors import PhotoNotFound, TooManyRegions
 
 router = APIRouter(prefix="/v1/classifications/{classification_id}/regions", tags=["classifications"])
@@ -25,14 +25,6 @@ router = APIRouter(prefix="/v1/classifications/{classification_id}/regions", tag
 RegionNumber = Annotated[int, Path(ge=1, le=1000, description="Of a region, from 1.")]
 
 Regions = Annotated[RegionService, of_app("region_service")]
-
-KEPT = (
-    reading.PhotoDamaged,
-    reading.PhotoTypeUnsupported,
-    reading.PhotoTooLarge,
-    reading.PhotoTooCostly,
-)
-"""What may be wrong with a kept photo by now."""
 
 
 @router.get(
@@ -95,9 +87,7 @@ async def give_region_feedback(
     key: IdempotencyKeyHeader = None,
 ) -> Response:
     """Say what a region really shows; the newest word counts. Making it an example needs the role of a curator."""
-    if wanted.add_to_support:
-        await Needs(Role.CURATOR, CLASSIFICATION)(request)
-    request_once = await once(request, key, wanted)
+    request_once = await once_by_role(request, key, wanted)
     return await request_once.respond(lambda: regions.judge(classification_id, number, wanted, request_once))
 
 
@@ -124,7 +114,5 @@ async def add_region(
     key: IdempotencyKeyHeader = None,
 ) -> Response:
     """Add a defect that the answer lacks. Making it an example needs the role of a curator."""
-    if wanted.add_to_support:
-        await Needs(Role.CURATOR, CLASSIFICATION)(request)
-    request_once = await once(request, key, wanted)
+    request_once = await once_by_role(request, key, wanted)
     return await request_once.respond(lambda: regions.add(classification_id, wanted, request_once))

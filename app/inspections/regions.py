@@ -100,7 +100,7 @@ class RegionService:
             meant = Meant(wanted.box.region(), *await class_of(session, row, wanted.defect_class_id))
             answered = len(row.regions or ())
             words = (await repository.region_feedback(session, [row.id])).get(row.id, [])
-            number = 1 + max(answered, *(word.region for word in words), 0)
+            number = 1 + max([answered, *(word.region for word in words)])
             if number > answered + MAX_REGIONS:
                 raise TooManyRegions
             return await self._keep(session, row, number, "added", meant, wanted, photo, once)
