@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.prototypes import probabilities
+from models.ridge_head import even_weights
 from models.windows import Region, embed_windows, region_of, window_places
 
 PENALTY = 2.0
@@ -13,7 +14,7 @@ PENALTY = 2.0
 
 CENTRE, SPREAD = 0.6, 0.2
 """A window whose best class leads the sound surfaces by `CENTRE` is a defect as likely as not; `SPREAD` is the step of
-the logistic function. Sound photos of four sites lead by 0.6 at most in nine of ten (benchmarks/REGIONS.md)."""
+the logistic function. At most 5 in 100 clean photos beside four sources have such a window (benchmarks/REGIONS.md)."""
 
 TEMPERATURE = 0.25
 """Of the softmax over the classes of one window."""
@@ -99,9 +100,7 @@ def fit_window_head(
     ways = int(labels.max()) + 1
     rows = np.concatenate([embeddings, sound, generic]).astype(np.float64)
     every = np.concatenate([labels, np.full(len(sound) + len(generic), ways)])
-    shots = np.bincount(every)
-    # Each class counts as the classes' harmonic mean of examples, however many it has.
-    root = np.sqrt(1 / np.mean(1 / shots) / shots)[every][:, np.newaxis]
+    root = np.sqrt(even_weights(every))[:, np.newaxis]
     weighted = root * rows
     targets = root * np.eye(ways + 1)[every]
     if len(rows) <= rows.shape[1]:

@@ -155,12 +155,12 @@ def region_of(place: Sequence[int], rows: int, columns: int) -> Region:
 
 def _places(region: Region, rows: int, columns: int) -> tuple[int, int, int, int]:
     """The places of a region and its context, [left, top, right, bottom]: those that it covers well, one at least."""
-    across, down = CONTEXT * region.w, CONTEXT * region.h
-    left, right = _span((region.x - across) * columns, (region.x + region.w + across) * columns, columns)
-    top, bottom = _span((region.y - down) * rows, (region.y + region.h + down) * rows, rows)
+    wide = with_context(region)
+    left, right = _span(wide.x * columns, (wide.x + wide.w) * columns, columns)
+    top, bottom = _span(wide.y * rows, (wide.y + wide.h) * rows, rows)
     return left, top, right, bottom
 
 
 def _span(start: float, end: float, length: int) -> tuple[int, int]:
-    first = min(int(np.floor(max(0.0, start) + 0.35)), length - 1)
-    return first, max(first + 1, int(np.ceil(min(end, length) - 0.35)))
+    first = min(int(np.floor(start + 0.35)), length - 1)
+    return first, max(first + 1, int(np.ceil(end - 0.35)))
