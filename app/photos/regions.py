@@ -51,10 +51,18 @@ def _told(value: object, check: ValidatorFunctionWrapHandler) -> RegionBox:
     try:
         box: RegionBox = check(value)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False)[0]
-        side, fault = ".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")
-        raise ValueError(f"{side + ': ' if side else ''}{fault}; {EXPECTED}") from None
+        raise ValueError(f"{_of_side(*_first_fault(error))}; {EXPECTED}") from None
     return box
+
+
+def _first_fault(error: ValidationError) -> tuple[tuple[int | str, ...], str]:
+    """Where it is, and what."""
+    first = error.errors(include_url=False, include_context=False)[0]
+    return first["loc"], first["msg"].removeprefix("Value error, ")
+
+
+def _of_side(at: tuple[int | str, ...], fault: str) -> str:
+    return ": ".join(filter(None, (".".join(map(str, at)), fault)))
 
 
 Box = Annotated[RegionBox, WrapValidator(_told)]
@@ -101,14 +109,12 @@ def boxes_of(part: str) -> list[RegionBox]:
 
 def _where(error: ValidationError, text: str, names: Sequence[str]) -> str:
     """What is wrong first, and with which photo."""
-    first = error.errors(include_url=False, include_context=False)[0]
-    at, fault = first["loc"], first["msg"].removeprefix("Value error, ")
+    at, fault = _first_fault(error)
     if not at or not isinstance(at[0], int):
         return f"it is no JSON list of objects with photo, x, y, w and h ({fault})"
     photo = _photo_of(text, at[0])
     name = names[photo] if photo is not None and photo < len(names) else f"region {at[0]}"
-    side = ".".join(map(str, at[1:]))
-    return f"{name}: {side + ': ' if side else ''}{fault}"
+    return f"{name}: {_of_side(at[1:], fault)}"
 
 
 def _photo_of(text: str, place: int) -> int | None:
