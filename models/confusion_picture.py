@@ -29,6 +29,7 @@ def draw_confusion(
     # Loading matplotlib takes a second, and most processes never draw.
     from matplotlib import rc_context  # noqa: PLC0415
     from matplotlib.figure import Figure  # noqa: PLC0415
+    from matplotlib.layout_engine import ConstrainedLayoutEngine  # noqa: PLC0415
 
     shown = confusion.sum(axis=1, keepdims=True)
     share = 100 * np.divide(confusion, shown, out=np.zeros(confusion.shape), where=shown > 0)
@@ -38,7 +39,7 @@ def draw_confusion(
     with _ALONE, rc_context({"font.family": [korean_font(), "DejaVu Sans"]}), warnings.catch_warnings():
         # A sign that no font has is drawn as a box, which is enough.
         warnings.filterwarnings("ignore", message="Glyph .* missing")
-        figure = Figure(figsize=(side + 1, side), layout="constrained")
+        figure = Figure(figsize=(side + 1, side))
         axes = figure.add_subplot(xlabel=answer, ylabel=truth)
         axes.set_title(title, parse_math=False)
         names = [_short(name).replace("$", r"\$") for name in classes]  # a dollar sign would start a formula
@@ -47,8 +48,7 @@ def draw_confusion(
         axes.set_xticks(range(len(names)), names, rotation=45, ha="right")
         axes.set_yticks(range(len(names)), names)
         # Laid out once, before the numbers: with them, each of a thousand is measured again and again.
-        figure.draw_without_rendering()
-        figure.set_layout_engine("none")
+        ConstrainedLayoutEngine().execute(figure)
         for row, column in np.argwhere(confusion):
             value = share[row, column]
             colour = "white" if value > 55 else "black"  # noqa: PLR2004
