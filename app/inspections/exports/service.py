@@ -2,15 +2,15 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from http import HTTPStatus
 from typing import TYPE_CHECKING
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from app.acting import acting
 from app.api.language import Language
 from app.api.pagination import pages
-from app.errors import HajaError
 from app.inspections.exports.csv_file import BOM, csv_rows
+from app.inspections.exports.errors import ExportTooLarge
 from app.inspections.exports.table import cells, headings
 from app.inspections.filters import ClassificationFilter
 from app.inspections.schemas import ClassificationOut
@@ -21,13 +21,6 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 10_000
 """Of an XLSX file, which cannot be sent before it is complete: about 7 seconds of one core."""
-
-
-class ExportTooLarge(HajaError):
-    """More classifications than this kind of file takes."""
-
-    status = HTTPStatus.UNPROCESSABLE_ENTITY
-    code = "export-too-large"
 
 
 class ExportService:
@@ -63,9 +56,9 @@ class ExportService:
         """All that is filtered, a page at a time; one empty page where there is nothing."""
         return pages(lambda before, limit: self._inspections.list_classifications(wanted, before=before, limit=limit))
 
-    async def record(self, wanted: ClassificationFilter, file: str) -> None:
-        """Note in the audit trail that what is filtered is about to leave in a file."""
-        await self._inspections.record_export(wanted, file)
+    async def record(self, wanted: ClassificationFilter, file: str) -> frozenset[UUID]:
+        """Note in the audit trail that what is filtered is about to leave in a file; the catalogs that it is from."""
+        return await self._inspections.record_export(wanted, file)
 
     async def refuse_more_than(self, most: int, wanted: ClassificationFilter, file: str, else_: str) -> None:
         """Raise `ExportTooLarge` where more is filtered."""

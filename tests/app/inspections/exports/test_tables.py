@@ -52,6 +52,8 @@ async def test_a_row_says_what_the_answer_says(client: httpx.AsyncClient, rust: 
     seoul = row.pop("Answered (Asia/Seoul)")
     assert row == {
         "Catalog": "default",
+        "Final class": "rust",
+        "Final class by": "person",
         "Defect class": "rust",
         "Defect class (Korean)": "녹물",
         "Defect class (English)": "Rust stain",
