@@ -42,10 +42,17 @@ async def begin_report(
     """Ask for a report, and wait for its end; what is said of it then."""
     answer = await client.post("/v1/reports", params=query, headers=headers, **(sent or {}))
     assert answer.status_code == 202, answer.text
-    told: dict[str, Any] = answer.json()
-    while told["state"] in {"waiting", "running"}:
+    return await report_once(client, answer.json()["id"], "finished", "failed", headers=headers)
+
+
+async def report_once(
+    client: httpx.AsyncClient, report_id: str, *states: str, headers: dict[str, str] | None = None
+) -> dict[str, Any]:
+    """What is said of a report once it has one of these states."""
+    told: dict[str, Any] = {"state": ""}
+    while told["state"] not in states:
         await asyncio.sleep(0.02)
-        told = (await client.get(f"/v1/reports/{told['id']}", headers=headers)).json()
+        told = (await client.get(f"/v1/reports/{report_id}", headers=headers)).json()
     return told
 
 

@@ -187,9 +187,10 @@ async def test_a_report_that_outlives_its_key_is_refused(
     ending(_ending_key(app, key))
     began = await client.post("/v1/reports", headers=bearer(key["key"]))
     assert began.status_code == 202
-    while app.state.report_service._reports[UUID(began.json()["id"])].told.state != "failed":
-        await asyncio.sleep(0.02)
-    problem(await client.get(f"/v1/reports/{began.json()['id']}", headers=bearer(key["key"])), 401, "unauthenticated")
+    await asyncio.wait(app.state.report_service._tasks)
+    report = app.state.report_service._reports[UUID(began.json()["id"])]
+    assert (report.told.state, report.told.problem.code) == ("failed", "unauthenticated")
+    assert not report.path.exists()
 
 
 async def test_a_table_breaks_off_with_the_key(

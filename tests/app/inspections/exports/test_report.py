@@ -1,6 +1,5 @@
 """The inspection report: Korean that can be read out of the PDF, pictures, and names that want to break it."""
 
-import asyncio
 import io
 import re
 from typing import Any
@@ -16,7 +15,17 @@ from app.inspections.exports import report as export_report
 from app.photos.tables import Blob
 from models.backbones import Backbone
 from tests.drawn import photo, pixels, save
-from tests.rest import CLASSIFICATIONS, begin_report, classify, created, execute, problem, register, report_file
+from tests.rest import (
+    CLASSIFICATIONS,
+    begin_report,
+    classify,
+    created,
+    execute,
+    problem,
+    register,
+    report_file,
+    report_once,
+)
 
 REPORTS = "/v1/reports"
 
@@ -199,13 +208,11 @@ async def test_reports_wait_for_room_and_for_each_other(
         patch.setattr("app.embedding.local.MAPS", 0)
         first, second = [(await client.post(REPORTS)).json() for _ in range(2)]
         problem(await client.post(REPORTS), 429, "too-many-reports")
-        while (told := (await client.get(f"{REPORTS}/{first['id']}")).json())["state"] == "waiting":
-            await asyncio.sleep(0.02)
-        assert (told["state"], told["done"], told["total"]) == ("running", 0, 1)
+        told = await report_once(client, first["id"], "running")
+        assert (told["done"], told["total"]) == (0, 1)
         assert (await client.get(f"{REPORTS}/{second['id']}")).json()["state"] == "waiting"
         problem(await client.get(f"{REPORTS}/{first['id']}/file"), 409, "report-not-finished")
-    while (told := (await client.get(f"{REPORTS}/{second['id']}")).json())["state"] != "finished":
-        await asyncio.sleep(0.02)
+    told = await report_once(client, second["id"], "finished")
     assert (told["done"], told["total"]) == (1, 1)
     # A newer one takes the place of the oldest.
     assert len((await report_file(client)).content) > 1000
