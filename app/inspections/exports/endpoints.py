@@ -28,7 +28,7 @@ from app.errors import (
 )
 from app.inspections.exports.errors import ExportTooLarge, ReportNotFinished, ReportNotFound, TooManyReports
 from app.inspections.exports.report import ReportService
-from app.inspections.exports.schemas import ReportForm, ReportOut
+from app.inspections.exports.schemas import ReportForm, ReportFormat, ReportOut
 from app.inspections.exports.service import ExportService
 from app.inspections.filters import Filter
 from app.photos import reading
@@ -116,6 +116,9 @@ async def begin_report(
     wanted: Filter,
     form: Annotated[ReportForm, Form()],
     request: Request,
+    format_: Annotated[
+        ReportFormat, Query(alias="format", description="`xlsx`: the table with a small photo in each row.")
+    ] = "pdf",
     lang: Lang = "ko",
     time_zone: TimeZone = UTC_ZONE,
     logo: Annotated[UploadFile | None, File(description="For the title page: JPEG, PNG, WebP or HEIF.")] = None,
@@ -124,7 +127,7 @@ async def begin_report(
 
     At most 1,000 photos. Reports are made one after the other; heat maps are drawn by the catalog as it is then.
     """
-    return await reports.begin(wanted, lang, time_zone, form.title, logo, partial(ask_again, request))
+    return await reports.begin(format_, wanted, lang, time_zone, form.title, logo, partial(ask_again, request))
 
 
 @router.get(
@@ -141,14 +144,16 @@ async def get_report(report_id: UUID, reports: Reports) -> ReportOut:
     "/reports/{report_id}/file",
     response_class=Response,
     responses={
-        200: {"content": {PDF: {}}, "description": "A PDF."},
+        200: {"content": {PDF: {}, XLSX: {}}, "description": "A PDF or an XLSX file, as it was asked for."},
         **documented(ReportNotFound, ReportNotFinished, DatabaseUnavailable),
     },
     dependencies=[needs(Role.INSPECTOR)],
 )
 async def get_report_file(report_id: UUID, reports: Reports) -> FileResponse:
     """The file of a finished report; only for whoever asked for it, until newer reports need its place."""
-    return FileResponse(reports.file(report_id), media_type=PDF, headers=_download("pdf"))
+    path = reports.file(report_id)
+    is_pdf = path.suffix == ".pdf"
+    return FileResponse(path, media_type=PDF if is_pdf else XLSX, headers=_download(path.suffix[1:]))
 
 
 class _Table(StreamingResponse):

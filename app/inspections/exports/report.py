@@ -2,7 +2,7 @@
 
 import asyncio
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,8 +21,10 @@ from app.errors import HajaError, HeatmapUnavailable, QueueFull
 from app.inspections.errors import BackboneChanged, ClassificationNotFound
 from app.inspections.exports.errors import ReportNotFinished, ReportNotFound, TooManyReports
 from app.inspections.exports.report_texts import Picture, Texts
-from app.inspections.exports.schemas import ReportOut, ReportProblem
-from app.inspections.exports.service import ExportService
+from app.inspections.exports.schemas import ReportFormat, ReportOut, ReportProblem
+from app.inspections.exports.service import ExportService, new_sheet
+from app.inspections.exports.table import cells, headings
+from app.inspections.exports.words import WORDS
 from app.inspections.filters import ClassificationFilter
 from app.inspections.heatmap import HeatmapService, picture_size
 from app.inspections.schemas import ClassificationOut, FeedbackOut, RegionFeedbackOut, RegionOut
@@ -45,6 +47,9 @@ KEPT = 10
 PICTURE_SIDE = 560
 """Most pixels a side of a picture, which is at most 8.7 cm wide: about 160 an inch."""
 
+THUMBNAIL_SIDE = 120
+"""Most pixels a side of a photo in a spreadsheet."""
+
 LOGO_SIDE = 600
 """Most pixels a side of a logo."""
 
@@ -60,6 +65,7 @@ _log = structlog.get_logger(__name__)
 class Report:
     """One report: what is wanted, who asked, the catalogs that it speaks of, and how far it is."""
 
+    format: ReportFormat
     wanted: ClassificationFilter
     language: Language
     zone: ZoneInfo
@@ -91,6 +97,7 @@ class ReportService:
 
     async def begin(
         self,
+        format_: ReportFormat,
         wanted: ClassificationFilter,
         language: Language,
         zone: ZoneInfo,
@@ -98,9 +105,10 @@ class ReportService:
         logo: Upload | None,
         still_may: Callable[[], Awaitable[Principal]],
     ) -> ReportOut:
-        """Begin to make a PDF of what is filtered, newest first; times of answers are in `zone`.
+        """Begin to make a file of what is filtered, newest first; times of answers are in `zone`.
 
         Args:
+            format_: a PDF, or a spreadsheet with small photos.
             wanted: which classifications.
             language: of words; names of classes stand in both.
             zone: of times.
@@ -116,10 +124,12 @@ class ReportService:
         await self._exports.refuse_more_than(MOST_BLOCKS, wanted, "a report", "take CSV or XLSX")
         picture = await self._archive.shrink(logo, LOGO_SIDE) if logo is not None else None
         self._make_room()
-        told = ReportOut(id=new_id(), state="waiting", done=0, total=0, problem=None, created_at=datetime.now(UTC))
-        path = Path(self._folder.name) / f"{told.id}.pdf"
-        catalogs = await self._exports.record(wanted, "pdf")
-        report = Report(wanted, language, zone, title, picture, acting(), catalogs, still_may, told, path)
+        told = ReportOut(
+            id=new_id(), format=format_, state="waiting", done=0, total=0, problem=None, created_at=datetime.now(UTC)
+        )
+        path = Path(self._folder.name) / f"{told.id}.{format_}"
+        catalogs = await self._exports.record(wanted, format_)
+        report = Report(format_, wanted, language, zone, title, picture, acting(), catalogs, still_may, told, path)
         self._reports[told.id] = report
         task = asyncio.create_task(self._make(report))
         self._tasks.add(task)
@@ -136,7 +146,7 @@ class ReportService:
         return self._find(report_id).told
 
     def file(self, report_id: UUID) -> Path:
-        """Where the PDF lies. Raises `ReportNotFound`, `ReportNotFinished`."""
+        """Where the file lies, named by its format. Raises `ReportNotFound`, `ReportNotFinished`."""
         report = self._find(report_id)
         if report.told.state != "finished":
             raise ReportNotFinished
@@ -180,23 +190,36 @@ class ReportService:
                 _end(report, None)
 
     async def _draw(self, report: Report) -> None:
-        wanted, told = report.wanted, report.told
-        answers = [answer async for page in self._exports.pages(wanted) for answer in page][:MOST_BLOCKS]
-        report.told = told.model_copy(update={"state": "running", "total": len(answers)})
-        texts = Texts(report.language, report.zone, await self._names(answers, wanted))
+        answers = [answer async for page in self._exports.pages(report.wanted) for answer in page][:MOST_BLOCKS]
+        report.told = report.told.model_copy(update={"state": "running", "total": len(answers)})
+        await (self._draw_pdf if report.format == "pdf" else self._draw_xlsx)(report, answers)
+
+    async def _draw_pdf(self, report: Report, answers: list[ClassificationOut]) -> None:
+        texts = Texts(report.language, report.zone, await self._names(answers, report.wanted))
         made, made_by = datetime.now(UTC), report.who.name
         document = await asyncio.to_thread(_open, report.language, made, made_by)
         try:
-            cover = texts.cover(made, made_by, report.title, wanted, answers, report.logo)
+            cover = texts.cover(made, made_by, report.title, report.wanted, answers, report.logo)
             await asyncio.to_thread(document.begin, cover)
-            for number, answer in enumerate(answers, 1):
-                await report.still_may()
+            async for answer in _each(report, answers):
                 photo, heatmap = await self._photo(answer), await self._heatmap(answer)
                 await asyncio.to_thread(document.add, texts.block(answer, photo, heatmap))
-                report.told = report.told.model_copy(update={"done": number})
             await asyncio.to_thread(document.end, report.path)
         finally:
             document.close()
+
+    async def _draw_xlsx(self, report: Report, answers: list[ClassificationOut]) -> None:
+        first_row = headings(report.language, report.zone)
+        photo = WORDS[report.language]["photo"]
+        sheet = await asyncio.to_thread(new_sheet, first_row, report.who.name, photo)
+        try:
+            async for answer in _each(report, answers):
+                picture = await self._photo(answer, THUMBNAIL_SIDE)
+                row = cells(answer, report.zone)
+                await asyncio.to_thread(sheet.add_with_picture, row, picture.jpeg if picture else None)
+        finally:
+            file = await asyncio.to_thread(sheet.end)
+        await asyncio.to_thread(report.path.write_bytes, file)
 
     async def _names(
         self, answers: list[ClassificationOut], wanted: ClassificationFilter
@@ -211,12 +234,12 @@ class ReportService:
         others = {each for each in (*said, wanted.defect_class_id) if each is not None} - names.keys()
         return names | await self._catalogs.class_names(others)
 
-    async def _photo(self, answer: ClassificationOut) -> Picture | None:
+    async def _photo(self, answer: ClassificationOut, side: int = PICTURE_SIDE) -> Picture | None:
         try:
-            jpeg = await _patiently(lambda: self._archive.thumbnail(answer.photo.id, PICTURE_SIDE))
+            jpeg = await _patiently(lambda: self._archive.thumbnail(answer.photo.id, side))
         except (PhotoNotFound, reading.PhotoError):
             return None
-        return Picture(jpeg, *picture_size(answer.photo.width, answer.photo.height, PICTURE_SIDE))
+        return Picture(jpeg, *picture_size(answer.photo.width, answer.photo.height, side))
 
     async def _heatmap(self, answer: ClassificationOut) -> Picture | None:
         try:
@@ -231,6 +254,14 @@ class ReportService:
         ):
             return None
         return Picture(await asyncio.to_thread(reading.encode_jpeg, pixels, 85), pixels.shape[1], pixels.shape[0])
+
+
+async def _each(report: Report, answers: list[ClassificationOut]) -> AsyncIterator[ClassificationOut]:
+    """The answers one after the other, while whoever asked may still see them; says how far it is."""
+    for number, answer in enumerate(answers, 1):
+        await report.still_may()
+        yield answer
+        report.told = report.told.model_copy(update={"done": number})
 
 
 def _open(language: Language, made: datetime, made_by: str) -> "ReportDocument":

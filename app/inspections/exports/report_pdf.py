@@ -19,10 +19,10 @@ INK, GREY, RULE, ACCENT = (32, 36, 42), (105, 112, 122), (214, 218, 223), (24, 9
 WHITE, MARK = (255, 255, 255), (196, 32, 32)
 MARGIN, WIDTH, BOTTOM = 16.0, 178.0, 279.0  # millimetres of A4
 GAP = 4.0
-PICTURE_WIDTH, PICTURE_HEIGHT = (WIDTH - GAP) / 2, 40.0  # three findings of usual length on a page
+PICTURE_WIDTH, PICTURE_HEIGHT = (WIDTH - GAP) / 2, 36.0  # three findings of usual length on a page
 LOGO_WIDTH, LOGO_HEIGHT, TITLE_TOP, SIGNATURES_TOP = 60.0, 30.0, 70.0, 230.0
 LABEL_WIDTH, COUNT_WIDTH = 30.0, 10.0
-LINE = 5.2
+LINE = 4.8
 ROWS_OF_SUMMARY = 12
 MARKS = 2
 
@@ -126,7 +126,7 @@ class ReportDocument(FPDF):
         self.set_xy(MARGIN, top + self._pictures_height(block) + LINE + 2)
         for label, text in block.facts:
             self._fact(label, text)
-        self.ln(5)
+        self.ln(3)
 
     def end(self, path: Path) -> None:
         """Write the file."""

@@ -156,7 +156,7 @@ class Texts:
     def _inspector(self, answer: ClassificationOut) -> str:
         word = answer.feedback
         if word is None:
-            return self._words["no word"]
+            return ""
         said = self._words["refused" if word.verdict == "unknown" else word.verdict]
         name = self._both(word.defect_class_id, word.defect_class_name or "")
         return f"{said.format(name=name)} ({self._who(word)})"

@@ -25,10 +25,14 @@ class ReportProblem(BaseModel):
     detail: str = Field(description="A sentence that says what to do.")
 
 
+ReportFormat = Literal["pdf", "xlsx"]
+
+
 class ReportOut(BaseModel):
     """A report and how far it is."""
 
     id: UUID
+    format: ReportFormat
     state: Literal["waiting", "running", "finished", "failed"] = Field(
         description="`waiting`: others are made first; `finished`: its file can be fetched."
     )

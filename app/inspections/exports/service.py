@@ -44,7 +44,7 @@ class ExportService:
         """An XLSX file. Raises `ExportTooLarge`."""
         await self.refuse_more_than(MOST_ROWS, wanted, "an XLSX file", "take CSV, which has no limit")
         await self.record(wanted, "xlsx")
-        sheet = await asyncio.to_thread(_new_sheet, headings(language, zone), acting().name)
+        sheet = await asyncio.to_thread(new_sheet, headings(language, zone), acting().name)
         try:
             async for page in self.pages(wanted):
                 await asyncio.to_thread(sheet.add, (cells(answer, zone) for answer in page))
@@ -69,8 +69,9 @@ class ExportService:
             )
 
 
-def _new_sheet(first_row: list[str], made_by: str) -> "Spreadsheet":
+def new_sheet(first_row: list[str], made_by: str, pictures: str | None = None) -> "Spreadsheet":
+    """A new XLSX file; with a heading for pictures it has a column for them."""
     # Loading it takes a third of a second, and most processes never need it.
     from app.inspections.exports.xlsx import Spreadsheet  # noqa: PLC0415
 
-    return Spreadsheet(first_row, made_by)
+    return Spreadsheet(first_row, made_by, pictures)

@@ -43,7 +43,7 @@ document.getElementById("exports")?.addEventListener("click", async (event) => {
 const LOOK_MS = 1000;
 const progress = document.getElementById("report-progress");
 const file = document.getElementById("report-file");
-const button = report?.querySelector("button");
+const block = (blocked) => report.querySelectorAll("button").forEach((button) => (button.disabled = blocked));
 
 /** Show how far a report is until it has ended: the service goes on with it, whether somebody looks or not. */
 async function follow(id) {
@@ -56,7 +56,7 @@ async function follow(id) {
     words.textContent = told.problem ? explain(told.problem) : t(`history.report.${told.state}`, told);
     file.hidden = told.state !== "finished";
     file.firstElementChild.href = `/v1/reports/${id}/file`;
-    button.disabled = !ended;
+    block(!ended);
     if (!ended) setTimeout(() => follow(id), LOOK_MS);
   } catch (problem) {
     // Without network the report goes on: look again, later.
@@ -64,7 +64,7 @@ async function follow(id) {
     if (problem.passes) setTimeout(() => follow(id), 5 * LOOK_MS);
     else {
       progress.hidden = true;
-      button.disabled = false;
+      block(false);
     }
   }
 }
@@ -75,15 +75,15 @@ report?.addEventListener("submit", async (event) => {
   body.append("title", report.elements.title.value);
   const [logo] = report.elements.logo.files;
   if (logo) body.append("logo", logo);
-  button.disabled = true;
+  block(true);
   file.hidden = true;
   try {
-    const { id } = await upload(`/v1/reports?${query()}`, body, newKey(), () => {});
+    const { id } = await upload(`/v1/reports?format=${event.submitter.value}&${query()}`, body, newKey(), () => {});
     follow(id);
   } catch (problem) {
     words.textContent = explain(problem);
-    button.disabled = false;
+    block(false);
   }
 });
-if (report) button.disabled = false;
+if (report) block(false);
 if (report?.dataset.report) follow(report.dataset.report);
