@@ -27,6 +27,7 @@ from benchmarks.heads import Episode, Photos
 from benchmarks.report import Section
 from models.backbones import Backbone
 from models.ridge_head import fit_head
+from models.windows import Part
 
 SHOTS = 5
 REPORT = report.HERE / "SUPPORT.md"
@@ -164,7 +165,8 @@ def _supports(each: Photos, episode: Episode) -> list[Supports]:
         places = episode.supports[episode.labels == label]
         name = DefectClassName(id=new_id(), name=str(label), title_ko="", title_en="", severity=None)
         ids = tuple(new_id() for _ in places)
-        supports.append(Supports(Candidate(name, None, 1), ids, ("",) * len(ids), each.embeddings["quick"][places]))
+        photos, parts = ("",) * len(ids), (Part(),) * len(ids)
+        supports.append(Supports(Candidate(name, None, 1), ids, photos, parts, each.embeddings["quick"][places]))
     return supports
 
 

@@ -1,7 +1,6 @@
 """The way of every photo into the service: bytes -> checked pixels -> embedding, never on the event loop."""
 
 import asyncio
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -225,10 +224,11 @@ class Intake:
 
         Raises as `feature_map`.
         """
-        width, height = map_size(photo.decoded.width, photo.decoded.height)
-        return await self.feature_map(
-            photo.data, replace(embedder.manifest.transform, width=width, height=height), embedder
-        )
+        with self._place():
+            size = map_size(photo.decoded.width, photo.decoded.height)
+            with self._metrics.stage("decode").time():
+                pixels = await self._decoders.fit(photo.data, *size)
+            return await embedder.feature_map(pixels)
 
     async def take_map(self, upload: Upload, embedder: Embedder) -> MappedPhoto:
         """Read, check and decode one photo, and map it.
@@ -266,10 +266,8 @@ class Intake:
             )
 
     async def _decode(self, data: bytes, transform: Transform) -> reading.DecodedPhoto:
-        started = time.perf_counter()
-        decoded = await self._decoders.decode(data, transform)
-        self._metrics.stage("decode").observe(time.perf_counter() - started)
-        return decoded
+        with self._metrics.stage("decode").time():
+            return await self._decoders.decode(data, transform)
 
     @contextmanager
     def _place(self) -> Iterator[None]:
