@@ -42,14 +42,14 @@ BESIDE: dict[str, list[dict[str, str]]] = {
     "give_region_feedback": [{"verdict": '"not-a-defect"'}],
     "add_region": [{"box": '{"x": 0.1, "y": 0.1, "w": 0.2, "h": 0.2}', "defect_class_id": '"<class>"'}],
     "classify_photo": [{"latitude": "0", "longitude": "0"}],
-    "export_report": [{"place": "nowhere"}],
+    "begin_report": [{"place": "nowhere"}],
     "GET /history": [{"zone": "+19:59"}, {"zone": "-19:59"}],
 }
 """What goes beside an extreme where the document does not say what is needed, or where two fields work together;
 `<class>` is the id of a class."""
 
-COSTLY = {"export_report": {"time_zone"}}
-"""A PDF takes half a second: in the short forms this field alone is tried; the others are those of the CSV."""
+COSTLY = {"begin_report": {"format", "time_zone", "title", "logo"}}
+"""A PDF takes half a second: in the short forms these fields alone are tried; the others are those of the CSV."""
 
 
 READING = (
