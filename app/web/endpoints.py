@@ -20,6 +20,7 @@ from app.catalogs.scopes import DEFECT_CLASS
 from app.errors import CatalogNotFound, RequestInvalid
 from app.evaluation.endpoints import Evaluations
 from app.inspections.endpoints import Inspections
+from app.inspections.exports.endpoints import Reports
 from app.inspections.schemas import ClassificationOut
 from app.inspections.scopes import CLASSIFICATION
 from app.web.history_form import HistoryForm
@@ -139,6 +140,7 @@ async def show_history(
     request: Request,
     inspections: Inspections,
     catalogs: Catalogs,
+    reports: Reports,
     chosen: Annotated[HistoryForm, Query()],
     cursor: Cursor = None,
     catalog: Catalog = "default",
@@ -162,6 +164,7 @@ async def show_history(
         items=page.items,
         meant={each.id: _meant(each, names, language) for each in page.items},
         classes=classes,
+        report=reports.newest(),
         wanted=urlencode(query | {"lang": language}),
         next_page=page.next_cursor and urlencode(as_chosen | {"cursor": page.next_cursor}),
     )
