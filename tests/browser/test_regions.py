@@ -83,6 +83,7 @@ def test_boxes_drawn_with_the_mouse_become_examples(page: Page, server: str) -> 
     expect(page.locator(".class", has_text="Sound surfaces").locator(".left-out rect")).to_have_count(2)
 
 
+@pytest.mark.long
 def test_an_answer_shows_where(page: Page, server: str) -> None:
     for kind in ("crack", "rust"):
         _register_with_boxes(server, kind)

@@ -165,7 +165,13 @@ def test_feature_maps_are_the_same_from_several_threads_beside_embeddings(backbo
         np.testing.assert_allclose(second, first, atol=1e-4)
 
 
-@pytest.mark.parametrize("architecture", ["vit_tiny_patch16_224", "convnext_atto", "mobilenetv3_small_050"])
+@pytest.mark.parametrize(
+    "architecture",
+    [
+        "mobilenetv3_small_050",
+        *(pytest.param(each, marks=pytest.mark.long) for each in ("vit_tiny_patch16_224", "convnext_atto")),
+    ],
+)
 def test_a_network_that_does_not_pool_its_last_features_has_no_map(architecture: str) -> None:
     """Tokens, a normalisation after the pooling, a convolution after the pooling."""
     manifest, features = timm_network(architecture, pretrained=False)
@@ -179,6 +185,7 @@ def test_a_network_that_does_not_pool_its_last_features_has_no_map(architecture:
             made.feature_map(photo)
 
 
+@pytest.mark.long
 def test_any_network_of_timm_can_be_the_backbone() -> None:
     manifest, features = timm_network("vit_tiny_patch16_224", pretrained=False)
     converted = to_openvino(EmbeddingNetwork(features, manifest.transform).eval())

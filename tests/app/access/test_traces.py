@@ -15,8 +15,6 @@ from tests.app.access.conftest import MakeKey, Things, bearer
 from tests.drawn import photo
 from tests.rest import execute, problem, register, report_file
 
-pytestmark = pytest.mark.both_databases
-
 
 @pytest.fixture
 async def admin(make_key: MakeKey, mine: Things) -> dict[str, str]:
@@ -31,6 +29,7 @@ async def _made(client: httpx.AsyncClient, headers: dict[str, str], key_id: str)
 
 
 @pytest.mark.usefixtures("theirs")
+@pytest.mark.both_databases
 async def test_the_audit_trail_says_of_a_key_what_it_may_in_one_s_own_catalogs(
     client: httpx.AsyncClient, make_key: MakeKey, root: dict[str, str], admin: dict[str, str]
 ) -> None:
@@ -50,6 +49,7 @@ async def test_the_audit_trail_says_of_a_key_what_it_may_in_one_s_own_catalogs(
 
 
 @pytest.mark.usefixtures("theirs")
+@pytest.mark.both_databases
 async def test_lines_of_older_versions_are_shown_without_other_catalogs(
     client: httpx.AsyncClient, mine: Things, settings: Settings, root: dict[str, str], admin: dict[str, str]
 ) -> None:
@@ -83,6 +83,7 @@ def _in_database(settings: Settings, some_id: str) -> str:
 
 
 @pytest.mark.usefixtures("theirs")
+@pytest.mark.both_databases
 async def test_the_list_of_keys_has_no_gaps_where_hidden_ones_are(
     client: httpx.AsyncClient, make_key: MakeKey, admin: dict[str, str]
 ) -> None:

@@ -86,6 +86,7 @@ def test_a_folder_without_a_finished_run_is_refused(tmp_path: Path) -> None:
         load_learner(tmp_path)
 
 
+@pytest.mark.long
 def test_what_is_written_is_what_was_trained(coloured: LabelledImages, tmp_path: Path) -> None:
     learner = meta_train(replace(CONFIG, runs=1), coloured, tmp_path / "run")
     manifest = tmp_path / "made" / "mine.json"

@@ -38,6 +38,7 @@ def test_embeddings_of_other_views_have_another_id(accurate: Backbone, quick: Ba
     assert accurate.dimension == quick.dimension
 
 
+@pytest.mark.long
 def test_openvino_runs_the_same_views(accurate: Backbone) -> None:
     photos = probes(accurate.transform.height, accurate.transform.width, 3)
     converted = load_backbone(engine="openvino", precision="f32", views="accurate")
