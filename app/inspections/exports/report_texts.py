@@ -94,6 +94,8 @@ class Texts:
         if word is None:
             first = answer.predictions[0].defect_class
             return None if answer.unknown else (first.id, first.name)
+        if word.verdict == "sound":
+            return None, self._words["sound"]
         return None if word.verdict == "unknown" else (word.defect_class_id, word.defect_class_name or "")
 
     def _finding(self, answer: ClassificationOut) -> str:
