@@ -204,18 +204,19 @@ class InspectionService:
         async with self._database.reading() as session:
             return await repository.has_more_than(session, most, wanted, acting().catalogs())
 
-    async def record_export(self, wanted: ClassificationFilter, file: str) -> None:
-        """Note in the audit trail of each catalog how many of its answers are about to leave in a file."""
+    async def record_export(self, wanted: ClassificationFilter, file: str) -> frozenset[UUID]:
+        """Note in the audit trail of each catalog how many of its answers are about to leave; the catalogs' ids."""
         visible = acting().catalogs()
         async with self._database.reading() as session:
             counts = await repository.counts(session, wanted, visible)
         if not counts:
-            return
+            return frozenset()
         conditions = wanted.model_dump(mode="json", exclude_none=True)
         async with self._database.writing() as session:
             for catalog_id, count in counts.items():
                 said = {"classifications": count, "conditions": conditions}
                 record(session, "history-exported", catalog_id, None, file=file, **said)
+        return frozenset(counts)
 
     async def change(self, classification_id: UUID, change: SiteNotesChange) -> ClassificationOut:
         """Write place or note of a classification differently."""

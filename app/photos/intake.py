@@ -188,6 +188,15 @@ class Intake:
         with self._place():
             return await self._decoders.thumbnail(data, side, region)
 
+    async def shrink(self, upload: Upload, side: int) -> bytes:
+        """Re-encode a sent picture as a JPEG of at most `side` pixels a side.
+
+        Raises:
+            PhotoError, QueueFull, DecoderUnavailable: as `take`.
+        """
+        self._require_bounded(upload)
+        return await self.thumbnail(await upload.read(), side)
+
     async def pixels(self, data: bytes, transform: Transform) -> NDArray[np.uint8]:
         """Decode a kept photo at a transform's size, uint8 [H, W, 3].
 
@@ -244,14 +253,17 @@ class Intake:
         ]
 
     async def _check(self, upload: Upload, transform: Transform) -> CheckedPhoto:
-        if (upload.size or 0) > self.max_bytes:
-            raise reading.PhotoTooLarge(
-                f"The photo has {(upload.size or 0) / 1e6:.1f} MB; at most {self.max_bytes / 1e6:.1f} are taken."
-            )
+        self._require_bounded(upload)
         async with self._readers:
             data = await upload.read()
             decoded = await self._decode(data, transform)
         return CheckedPhoto(display_name(upload.filename), data, decoded)
+
+    def _require_bounded(self, upload: Upload) -> None:
+        if (upload.size or 0) > self.max_bytes:
+            raise reading.PhotoTooLarge(
+                f"The photo has {(upload.size or 0) / 1e6:.1f} MB; at most {self.max_bytes / 1e6:.1f} are taken."
+            )
 
     async def _decode(self, data: bytes, transform: Transform) -> reading.DecodedPhoto:
         with self._metrics.stage("decode").time():

@@ -21,6 +21,7 @@ from app.catalogs.service import CatalogService
 from app.errors import CatalogNotFound, RequestInvalid
 from app.evaluation.endpoints import Evaluations
 from app.inspections.endpoints import Inspections
+from app.inspections.exports.endpoints import Reports
 from app.inspections.scopes import CLASSIFICATION
 from app.web.history_form import HistoryForm
 from app.web.own_address import own_address
@@ -141,6 +142,7 @@ async def show_history(
     request: Request,
     inspections: Inspections,
     catalogs: Catalogs,
+    reports: Reports,
     chosen: Annotated[HistoryForm, Query()],
     cursor: Cursor = None,
     catalog: Catalog = "default",
@@ -165,6 +167,7 @@ async def show_history(
         words={each.id: words_of(each, names, language, pages.say(language)) for each in page.items},
         classes=classes,
         titles={str(class_id): title for class_id, title in names.items()},
+        report=reports.newest(),
         wanted=urlencode(query | {"lang": language}),
         next_page=page.next_cursor and urlencode(as_chosen | {"cursor": page.next_cursor}),
     )

@@ -6,7 +6,8 @@ from typing import Literal
 from uuid import UUID
 
 from app.api.language import Language
-from app.inspections.schemas import ClassificationOut, FeedbackOut
+from app.inspections.final_class import final_class, is_borne_out, is_sound
+from app.inspections.schemas import ClassificationOut
 
 SURE = 0.5
 """From this probability on an answer does not look unsure."""
@@ -34,25 +35,15 @@ def words_of(answer: ClassificationOut, names: Mapping[UUID, str], language: Lan
         is_named = not (answer.sound or answer.unknown)
         is_sure = answer.sound or (is_named and first.probability >= SURE)
         return Words("open" if is_sure else "unsure", machine, round(100 * first.probability) if is_named else None, "")
-    agrees = _agrees(answer, word)
+    agrees = is_borne_out(answer)
     said = t("verdict.confirmed") if agrees else t("verdict.corrected", answer=machine)
     who = f" ({word.actor})" if word.actor_id else ""
-    return Words("right" if agrees else "corrected", _finding(answer, word, names, language, t), None, said + who)
+    return Words("right" if agrees else "corrected", _finding(answer, names, language, t), None, said + who)
 
 
-def _agrees(answer: ClassificationOut, word: FeedbackOut) -> bool:
-    if answer.sound:
-        return word.verdict in {"sound", "unknown"}  # "unknown" was the only word for it once
-    return word.verdict == ("unknown" if answer.unknown else "confirmed")
-
-
-def _finding(
-    answer: ClassificationOut, word: FeedbackOut, names: Mapping[UUID, str], language: Language, t: Callable[..., str]
-) -> str:
-    if word.verdict == "sound" or (word.verdict == "unknown" and answer.sound):
+def _finding(answer: ClassificationOut, names: Mapping[UUID, str], language: Language, t: Callable[..., str]) -> str:
+    if is_sound(answer):
         return t("answer.sound")
-    if word.verdict == "unknown":
-        return t("answer.neither")
+    class_id, name = final_class(answer)
     known = {each.defect_class.id: each.defect_class.title(language) for each in answer.predictions} | dict(names)
-    was = word.defect_class_name or ""
-    return known.get(word.defect_class_id, was) if word.defect_class_id else was
+    return (known.get(class_id) if class_id else None) or name or t("answer.neither")

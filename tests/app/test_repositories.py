@@ -22,7 +22,7 @@ from app.metrics import Metrics
 from app.services import Services, any_services
 from models.backbones import Backbone
 from tests.drawn import photo, photos, wide_photo
-from tests.rest import CLASSES, CLASSIFICATIONS, classify, created, files, register
+from tests.rest import CLASSES, CLASSIFICATIONS, classify, created, files, register, report_file
 
 FOLDER = Path(app_folder.__file__ or "").parent
 
@@ -138,7 +138,7 @@ async def _correct(client: httpx.AsyncClient, answer: str) -> None:
     assert len((await client.get("/v1/classifications")).json()["items"]) == 1
     assert (await client.get("/v1/classifications/export.csv")).text.count("B2") == 1
     assert (await client.get("/v1/classifications/export.xlsx")).status_code == 200
-    assert (await client.get("/v1/classifications/export.pdf")).status_code == 200
+    assert (await report_file(client)).status_code == 200
 
 
 async def _work_in_batches(client: httpx.AsyncClient, app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:

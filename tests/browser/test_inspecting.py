@@ -6,6 +6,7 @@ from pathlib import Path
 
 import httpx
 import numpy as np
+import pypdf
 import pytest
 from PIL import ExifTags, Image
 from playwright.sync_api import BrowserContext, Page, expect
@@ -198,6 +199,7 @@ def test_the_history_is_filtered(page: Page, server: str) -> None:
     expect(page.locator(".history li")).to_have_count(1)
     assert "disagreement=true" in page.url
     assert "since" not in page.url
+    page.get_by_text("Save everything that is filtered").click()
     with page.expect_download() as downloading:
         page.get_by_role("link", name="CSV").click()
     rows = downloading.value.path().read_text("utf-8-sig").splitlines()
@@ -232,3 +234,24 @@ def test_both_languages(context: BrowserContext, page: Page, server: str) -> Non
 def test_the_page_of_the_interface_works_under_its_policy(page: Page) -> None:
     page.goto("/docs")
     expect(page.locator(".opblock").first).to_be_visible()
+
+
+@pytest.mark.long
+def test_a_report_goes_on_while_nobody_looks(page: Page, server: str) -> None:
+    register_drawn(server, "crack", "rust")
+    page.goto("/")
+    take(page, photo("crack", 21), photo("rust", 22))
+    expect(page.locator("#answer-list > details")).to_have_count(2)
+    page.goto("/history")
+    page.get_by_text("Save everything that is filtered").click()
+    page.get_by_label("Project on the report").fill("Tower B")
+    page.get_by_label("Language of the file").select_option("ko")
+    page.get_by_role("button", name="PDF report").click()
+    expect(page.locator("#exporting")).to_have_text(re.compile("report", re.IGNORECASE))
+    page.reload()
+    expect(page.locator("#exporting")).to_have_text("The report is ready.")
+    with page.expect_download() as downloading:
+        page.get_by_role("link", name="Fetch the report").click()
+    text = "\n".join(each.extract_text() for each in pypdf.PdfReader(downloading.value.path()).pages)
+    assert "현장 Tower B" in text
+    assert "사진 수 2" in text
