@@ -9,6 +9,8 @@ from app.api.language import Language
 from app.inspections.final_class import final_class, is_borne_out, is_sound
 from app.inspections.schemas import ClassificationOut
 
+State = Literal["open", "unsure", "right", "corrected"]
+
 SURE = 0.5
 """From this probability on an answer does not look unsure."""
 
@@ -19,7 +21,7 @@ class Words:
     service is, where nobody has judged. verdict: the inspector's word beside what the service said; or empty.
     """
 
-    state: Literal["open", "unsure", "right", "corrected"]
+    state: State
     finding: str
     percent: int | None
     verdict: str

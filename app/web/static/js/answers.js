@@ -45,14 +45,14 @@ export async function refreshAnswers() {
 }
 
 const isUnsure = (answer) => stateOf(answer) === "unsure";
-const isInUse = (item) => item.open && item.touched && !item.judged;
+const TYPING = "input:not([type=file], [type=checkbox], [type=range]), textarea, select";
+const isBusy = () => document.activeElement?.matches(TYPING) || list.querySelector(".chooser:not([hidden])") !== null;
 
-/** Open an item, unless somebody works on another one. Only what opened by itself, and was not touched, is folded. */
+/** Open an item, unless somebody is writing or choosing. Only what opened by itself, and was not touched, is folded. */
 function lookAt(item, scrolls) {
-  if ([...list.children].some(isInUse)) return;
+  if (isBusy()) return;
   for (const other of list.children) if (other !== item && !other.touched) other.open = false;
-  const isTyping = document.activeElement?.matches("input:not([type=file]), textarea, select");
-  open(item, scrolls && !isTyping);
+  open(item, scrolls);
 }
 
 function open(item, scrolls) {
