@@ -11,7 +11,7 @@ from app.catalogs.schemas import DefectClassName
 from app.photos.regions import Box, RegionBox, boxes_of
 from models.manifest import HeadName
 
-Verdict = Literal["confirmed", "corrected", "unknown"]
+Verdict = Literal["confirmed", "corrected", "unknown", "sound"]
 RegionVerdict = Literal["confirmed", "corrected", "not-a-defect", "moved", "added"]
 
 
@@ -139,12 +139,12 @@ class FeedbackCreate(BaseModel):
 
     verdict: Verdict = Field(
         description="`confirmed`: the first prediction is right; `corrected`: it is `defect_class_id`; "
-        "`unknown`: it is no class of this catalog."
+        "`unknown`: it is no class of this catalog; `sound`: it shows no defect."
     )
     defect_class_id: UUID | None = Field(None, description="Needed for `corrected` only.")
     note: Description = ""
     add_to_support: bool = Field(
-        False, description="Also make the photo an example of the class that it shows; not with `unknown`."
+        False, description="Also make the photo an example of the class that it shows; not with `unknown` or `sound`."
     )
 
 
@@ -173,7 +173,7 @@ class Agreement(BaseModel):
     week: date = Field(description="Its Monday, by the time of the answer, UTC.")
     defect_class: str | None = Field(description="Name of the first prediction as answered; null where it was unknown.")
     judged: int = Field(description="Answers with feedback; the newest word counts.")
-    agreed: int = Field(description="Confirmed, or unknown by the answer and by the inspector.")
+    agreed: int = Field(description="Confirmed, or the same as the answer: unknown or sound.")
 
 
 class AgreementOut(BaseModel):

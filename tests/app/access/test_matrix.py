@@ -47,6 +47,7 @@ NEEDED = {
     "draw_heatmap": ("inspector", HERE),
     "get_agreement": ("inspector", HERE),
     "give_feedback": ("inspector", HERE),
+    "withdraw_feedback": ("inspector", HERE),
     "get_region_crop": ("inspector", HERE),
     "give_region_feedback": ("inspector", HERE),
     "add_region": ("inspector", HERE),
