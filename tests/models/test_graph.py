@@ -78,7 +78,7 @@ def test_a_graph_that_cannot_be_used_is_refused_by_one_sentence(checkpoint: Path
     assert f"`haja convert {checkpoint}` writes it from the weights" in str(refused.value)
 
 
-@pytest.mark.parametrize("spoil", [_damaged, _state])
+@pytest.mark.parametrize("spoil", [_damaged, pytest.param(_state, marks=pytest.mark.long)])
 def test_what_is_said_mends_it_and_torch_needs_it_not(
     checkpoint: Path, haja: Callable[..., tuple[int, str, str]], spoil: Any
 ) -> None:

@@ -43,6 +43,7 @@ def coloured() -> LabelledImages:
     return LabelledImages(photos, np.repeat(np.arange(5), 20), names, [name[0] for name in names])
 
 
+@pytest.mark.long
 def test_the_runs_are_averaged_and_the_learner_comes_back(coloured: LabelledImages, tmp_path: Path) -> None:
     rows: list[tuple[int, Progress]] = []
     updates: list[tuple[int, int]] = []
