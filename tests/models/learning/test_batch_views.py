@@ -53,12 +53,3 @@ def test_of_several_sides_each_call_takes_one() -> None:
     torch.manual_seed(0)
     views = BatchViews(_ramp(), [24, 32])
     assert {views([0]).shape[1] for _ in range(20)} == {24, 32}
-
-
-def test_views_are_the_same_where_the_network_runs_in_half_precision() -> None:
-    views = BatchViews(_ramp(), [32])
-    torch.manual_seed(1)
-    exact = views([0, 1])
-    torch.manual_seed(1)
-    with torch.autocast("cpu", torch.bfloat16):
-        assert torch.equal(views([0, 1]), exact)
