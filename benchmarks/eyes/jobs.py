@@ -63,11 +63,11 @@ SMALL_RUNS = [
     Job("wide, 16 drawn sources", SHIPPED, drawn=16),
     Job("wide, 48 drawn sources", SHIPPED),
 ]
-LARGER = Job("larger", _larger())
+LARGER = Job("larger, 24 drawn sources", _larger(), drawn=24)
 LARGER_RUNS = [
     LARGER,
     replace(LARGER, name="larger, no drawn", drawn=0),
-    replace(LARGER, name="larger, 16 drawn sources", drawn=16),
+    replace(LARGER, name="larger, 48 drawn sources", drawn=48),
     replace(LARGER, name="larger, rate 5e-5", config=_larger(learning_rate=5e-5)),
     replace(LARGER, name="larger, rate 2e-4", config=_larger(learning_rate=2e-4)),
     replace(LARGER, name="larger, 1 to 7 shots", config=_larger(shots=7, fewest_shots=1)),
