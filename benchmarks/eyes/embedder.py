@@ -56,7 +56,7 @@ def _bare(photos: NDArray[np.uint8], *, half: bool) -> float:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     manifest, features = load_network(NAME)
     network = EmbeddingNetwork(features, manifest.transform).eval().to(device).to(memory_format=torch.channels_last)
-    batches = torch.from_numpy(photos).to(device).split(BATCH)
+    batches = torch.split(torch.from_numpy(photos).to(device), BATCH)
 
     def forward() -> None:
         with (

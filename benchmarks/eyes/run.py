@@ -128,7 +128,8 @@ def _start_drawing(
     pool: ProcessPoolExecutor, narrow: LabelledImages, wide: LabelledImages, arguments: argparse.Namespace
 ) -> list[Future[LabelledImages]]:
     file = arguments.scratch / "surfaces.npz"
-    np.savez(file, **{name: np.stack(photos) for name, photos in surfaces_of([narrow, wide]).items()})
+    surfaces: dict[str, Any] = {name: np.stack(photos) for name, photos in surfaces_of([narrow, wide]).items()}
+    np.savez(file, **surfaces)
     shape = (arguments.drawn_photos, packing.SIDE)
     return [pool.submit(_draw, file, number, *shape) for number in range(arguments.drawn)]
 

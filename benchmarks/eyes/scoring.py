@@ -63,7 +63,7 @@ class Validation:
         """float32 [N, D]; half: in bfloat16 on a GPU."""
         device = self._photos.device.type
         with torch.inference_mode(), torch.autocast(device, torch.bfloat16, enabled=half and device == "cuda"):
-            return torch.cat([network(batch).float() for batch in self._photos.split(BATCH)])
+            return torch.cat([network(batch).float() for batch in torch.split(self._photos, BATCH)])
 
     def accuracies(self, embeddings: Tensor) -> dict[Key, Tensor]:
         """Share of right answers in each episode, [E], for each source and number of shots."""
@@ -91,7 +91,8 @@ def _accuracies(likeness: Tensor, draws: Draws, shots: int) -> Tensor:
     eye = PENALTY * torch.eye(gram.shape[1], device=device)
     dual = torch.linalg.solve(gram + eye, targets.expand(len(gram), -1, -1))
     scores = likeness[queries[:, :, None], supports[:, None, :]] @ dual
-    return (scores.argmax(dim=2) == labels.repeat_interleave(QUERIES)).float().mean(dim=1)
+    shares: Tensor = (scores.argmax(dim=2) == labels.repeat_interleave(QUERIES)).float().mean(dim=1)
+    return shares
 
 
 def _served(rows: NDArray[np.float32], draws: Draws, shots: int) -> NDArray[np.float64]:

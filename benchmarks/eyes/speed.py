@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -22,11 +23,7 @@ def measure(checkpoint: str, device: torch.device, seconds: float, batches: tupl
             name = f"{'bf16' if half else 'float32'} {str(layout).removeprefix('torch.')}"
             for count in batches:
                 photos = torch.randint(0, 256, (count, 224, 224, 3), dtype=torch.uint8, device=device)
-                rate = _a_second(
-                    lambda network=network, photos=photos, half=half: _forward(network, photos, half=half),
-                    seconds,
-                    device,
-                )  # type: ignore[misc]
+                rate = _a_second(partial(_forward, network, photos, half=half), seconds, device)
                 found[f"forward {name}, batch {count}: photos/s"] = round(rate * count)
         for count in batches:
             views = 255 * torch.rand((count, 176, 176, 3), device=device)
@@ -53,7 +50,7 @@ def _update(network: nn.Module, views: torch.Tensor) -> Callable[[], None]:
         with torch.autocast(views.device.type, torch.bfloat16, enabled=views.device.type == "cuda"):
             embeddings = network(views)
         optimizer.zero_grad()
-        cross_entropy(head(embeddings.float()), labels).backward()
+        torch.autograd.backward(cross_entropy(head(embeddings.float()), labels))
         optimizer.step()
 
     return update

@@ -50,8 +50,9 @@ class Pool:
         """The classes of these sources; images are rows of the file, for a `prepare` that finds them there."""
         kept = [label for label, source in enumerate(self.sources) if source in wanted]
         rows = np.flatnonzero(np.isin(self.labels, kept))
+        images: Any = rows.tolist()
         return LabelledImages(
-            rows.tolist(),
+            images,
             np.searchsorted(kept, self.labels[rows]),
             [self.classes[label] for label in kept],
             [self.sources[label] for label in kept],
@@ -141,12 +142,13 @@ def run(job: Job, task: Task, photos: Tensor, validation: Validation) -> dict[st
     half of the updates. Each is left in a file.
     """
     torch.manual_seed(job.config.seed)
-    learner = RidgeRegression(Start(job.config.backbone), **job.config.options).to(memory_format=torch.channels_last)
-    curve: list[dict[str, Any]] = []
-    tail = Tail(learner.backbone, job.config.updates)
+    network = Start(job.config.backbone)
+    learner = RidgeRegression(network, **job.config.options).to(memory_format=torch.channels_last)
+    curve: list[dict[str, float]] = []
+    tail = Tail(network, job.config.updates)
 
     def score() -> dict[str, float]:
-        return means(validation.accuracies(validation.embeddings(learner.backbone)))
+        return means(validation.accuracies(validation.embeddings(network)))
 
     def on_update(update: int) -> None:
         if time.monotonic() > task.deadline:
@@ -169,7 +171,7 @@ def run(job: Job, task: Task, photos: Tensor, validation: Validation) -> dict[st
         on_update=on_update,
     )
     trained = time.monotonic() - begun
-    features = learner.backbone.features
+    features = network.features
     kinds = {"best": dict(features.state_dict()), "last": tail.last, "mean": tail.mean()}
     scores, files = {}, {}
     for kind, weights in kinds.items():

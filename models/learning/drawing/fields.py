@@ -1,13 +1,14 @@
 """Random fields and lines in a square of pixels: what surfaces and damage are drawn from."""
 
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 from PIL import ImageDraw
 
-Field = NDArray[np.float32]
+Field = NDArray[np.floating[Any]]
 """One number for each pixel, [side, side]."""
 
 Random = np.random.Generator
@@ -17,7 +18,8 @@ Random = np.random.Generator
 def _frequencies(side: int) -> Field:
     """Cycles per picture of each coefficient of a real Fourier transform, [side, side // 2 + 1]."""
     rows, columns = np.fft.fftfreq(side) * side, np.fft.rfftfreq(side) * side
-    return np.hypot(rows[:, np.newaxis], columns[np.newaxis]).astype(np.float32)
+    radius: Field = np.hypot(rows[:, np.newaxis], columns[np.newaxis]).astype(np.float32)
+    return radius
 
 
 def cloud(random: Random, side: int, size: float, slope: float = 3.0, stretch: float = 1.0) -> Field:
@@ -43,7 +45,8 @@ def soften(field: Field, radius: float) -> Field:
 
 def step(field: Field, softness: float) -> Field:
     """0 where `field` is below 0 and 1 where above, with an edge that `softness` (in units of the field) makes wide."""
-    return (1 / (1 + np.exp(-np.clip(field / max(softness, 1e-3), -20, 20)))).astype(np.float32)
+    stepped: Field = (1 / (1 + np.exp(-np.clip(field / max(softness, 1e-3), -20, 20)))).astype(np.float32)
+    return stepped
 
 
 def places(side: int) -> tuple[Field, Field]:

@@ -128,10 +128,10 @@ class DrawnSource:
         self.name = f"drawn{number:04d}"
         self.programs = random_programs(random)
         names = sorted(surfaces)
-        self._photos = surfaces[names[random.integers(len(names))]] if names and random.random() < 0.67 else None
+        self._photos = surfaces[names[random.integers(len(names))]] if names and random.random() < 0.67 else ()
         self._wall = str(random.choice(WALLS))
         self._scale = random.random()
-        self._colour = muted(random, 0.35, 0.35) if self._photos is None or random.random() < 0.6 else None
+        self._colour = muted(random, 0.35, 0.35) if not self._photos or random.random() < 0.6 else None
         # Of some sites every photo shows another wall.
         self._spread = float(random.choice([0.02, 0.06, 0.15]))
 
@@ -152,14 +152,12 @@ class DrawnSource:
         return _photographed(random, picture)
 
     def _surface(self, random: Random, side: int) -> Picture:
-        colour = self._colour
-        if colour is not None:
-            colour = np.clip(colour + random.normal(0, self._spread) + random.normal(0, self._spread / 3, 3), 0.08, 1)
-        if self._photos is None:
-            assert colour is not None
+        if self._colour is None:
+            return view(random, self._photos, side)
+        colour = np.clip(self._colour + random.normal(0, self._spread) + random.normal(0, self._spread / 3, 3), 0.08, 1)
+        if not self._photos:
             return wall(random, self._wall, colour, side, self._scale)
-        picture = view(random, self._photos, side)
-        return picture if colour is None else repaint(picture, colour, random.uniform(0.7, 1.3))
+        return repaint(view(random, self._photos, side), colour, random.uniform(0.7, 1.3))
 
 
 def _photographed(random: Random, picture: Picture) -> Image:

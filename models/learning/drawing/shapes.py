@@ -31,7 +31,8 @@ def _area(random: Random, side: int, size: float, rough: float) -> Field:
     across = (columns - column) * np.cos(turn) - (rows - row) * np.sin(turn)
     distance = np.hypot(along / long, across * long) / max(size, 0.05)
     ragged: Field = cloud(random, side, 0.1 + 0.25 * size, 2.2 + 1.3 * (1 - rough))
-    return (0.5 - distance + (0.1 + 0.22 * rough) * ragged).astype(np.float32)
+    area: Field = (0.5 - distance + (0.1 + 0.22 * rough) * ragged).astype(np.float32)
+    return area
 
 
 def patch(random: Random, side: int, size: float, form: Form) -> Shape:

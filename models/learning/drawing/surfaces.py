@@ -1,6 +1,7 @@
 """Sound surfaces to draw damage on: views of real photos, repainted or not, and drawn walls."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,10 +10,10 @@ from PIL import Image as Pillow
 from models.learning.data import Image
 from models.learning.drawing.fields import Field, Random, cells, cloud, places, soften, step
 
-Picture = NDArray[np.float32]
+Picture = NDArray[np.floating[Any]]
 """Light of each pixel, [side, side, 3], 0..1."""
 
-Colour = NDArray[np.float32]
+Colour = NDArray[np.floating[Any]]
 """Red, green and blue, 0..1."""
 
 WALLS = ("plaster", "concrete", "bricks", "tiles", "boards")
@@ -24,7 +25,8 @@ def muted(random: Random, darkest: float = 0.1, strongest: float = 0.5) -> Colou
     strength = min(strongest, random.gamma(1.5, 0.13))
     light = random.uniform(darkest, 0.95)
     wheel = np.clip(np.abs(((hue + np.array([0, 2 / 3, 1 / 3])) % 1) * 6 - 3) - 1, 0, 1)
-    return (light * (1 - strength + strength * wheel)).astype(np.float32)
+    colour: Colour = (light * (1 - strength + strength * wheel)).astype(np.float32)
+    return colour
 
 
 def view(random: Random, photos: Sequence[Image], side: int) -> Picture:
@@ -43,7 +45,8 @@ def repaint(picture: Picture, colour: Colour, contrast: float) -> Picture:
     """The same surface in another colour: its light and shade stay, by `contrast` (1: as they were)."""
     grey = picture.mean(axis=2, keepdims=True)
     shade = (grey + 0.03) / (grey.mean() + 0.03)
-    return np.clip(colour * shade**contrast, 0, 1)
+    painted: Picture = np.clip(colour * shade**contrast, 0, 1)
+    return painted
 
 
 def wall(random: Random, kind: str, colour: Colour, side: int, scale: float) -> Picture:
@@ -51,19 +54,22 @@ def wall(random: Random, kind: str, colour: Colour, side: int, scale: float) -> 
     grain = 0.03 * cloud(random, side, 0.01, 1.5) + 0.03 * cloud(random, side, 0.3, 2.0)
     if kind == "plaster":
         bumps = cloud(random, side, 0.015 + 0.05 * scale, 2.5)
-        return np.clip(colour * (1 + grain + 0.05 * lit(bumps, 0.8))[:, :, np.newaxis], 0, 1)
+        plastered: Picture = np.clip(colour * (1 + grain + 0.05 * lit(bumps, 0.8))[:, :, np.newaxis], 0, 1)
+        return plastered
     if kind == "concrete":
         nearest, _, _ = cells(random, side, 60, 0.0)
         pores = np.clip(1.3 - nearest / 0.008, 0, 1) * 0.35
         stained = grain + 0.08 * cloud(random, side, 0.2, 1.8) - pores
-        return np.clip(colour * (1 + stained)[:, :, np.newaxis], 0, 1)
+        poured: Picture = np.clip(colour * (1 + stained)[:, :, np.newaxis], 0, 1)
+        return poured
     joints, unit = _joints(random, kind, side, scale)
     tone = (random.normal(0, 0.09, (512, 1)) + random.normal(0, 0.02, (512, 3)))[unit]
     picture = colour * (1 + tone + grain[:, :, np.newaxis])
     mortar = np.clip(0.5 * colour + 0.3 * random.random() + 0.1, 0, 1) * (1 + 2 * grain[:, :, np.newaxis])
     share = joints[:, :, np.newaxis]
     shadow = 0.25 * lit(-3 * soften(joints, 1.0), 0.5)
-    return np.clip(picture * (1 - share) + mortar * share + shadow[:, :, np.newaxis], 0, 1).astype(np.float32)
+    jointed: Picture = np.clip(picture * (1 - share) + mortar * share + shadow[:, :, np.newaxis], 0, 1)
+    return jointed.astype(np.float32)
 
 
 def _joints(random: Random, kind: str, side: int, scale: float) -> tuple[Field, NDArray[np.int64]]:
@@ -85,4 +91,5 @@ def _joints(random: Random, kind: str, side: int, scale: float) -> tuple[Field, 
 def lit(height: Field, angle: float) -> Field:
     """Light and shade on a relief (height in pixels) that is lit from `angle`, radians: about -1..1."""
     down, right = np.gradient(height)
-    return np.clip(down * np.sin(angle) + right * np.cos(angle), -1.5, 1.5).astype(np.float32)
+    light: Field = np.clip(down * np.sin(angle) + right * np.cos(angle), -1.5, 1.5).astype(np.float32)
+    return light
