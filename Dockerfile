@@ -1,6 +1,7 @@
 # syntax=docker/dockerfile:1
 # Haja as a container. ACCELERATOR=gpu adds torch, which brings CUDA (about 5 GB) and runs any network of timm; without it
 # the image answers on a CPU by the checkpoints that carry a graph, as the shipped ones do.
+# Pin the base image by digest from the registry that you trust: none could be asked where this was written.
 # hadolint global ignore=DL3013
 FROM python:3.11-slim AS build
 ARG ACCELERATOR=cpu

@@ -6,6 +6,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import TypedDict
 from uuid import UUID
 
 
@@ -60,6 +61,23 @@ _acting: ContextVar[Principal] = ContextVar("acting", default=COMMAND_LINE)
 def acting() -> Principal:
     """Who is acting in this request."""
     return _acting.get()
+
+
+UNKNOWN = "unknown"
+"""The name of who did what is older than migration 0009."""
+
+
+class Actor(TypedDict):
+    """Who did something, as rows keep it: the API key, if any, and the name of then."""
+
+    actor_id: UUID | None
+    actor: str
+
+
+def actor() -> Actor:
+    """Who is acting in this request, to be kept."""
+    who = acting()
+    return {"actor_id": who.id, "actor": who.name}
 
 
 @contextmanager

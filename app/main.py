@@ -25,6 +25,7 @@ from app import __version__
 from app.access.audit.service import AuditService
 from app.access.cookies import Cookies
 from app.access.middleware import Authenticate
+from app.access.sign_in_tries import SignInTries
 from app.api import problems
 from app.api.uploads import flatten_forms
 from app.config import Settings
@@ -100,6 +101,7 @@ def create_app(
         summary="Recognises a construction defect after about five photos.",
         version=__version__,
         lifespan=lifespan,
+        redirect_slashes=False,  # it would send the caller to whatever name Host says
         generate_unique_id_function=_operation_id,
         responses=problems.documented(),
         form_limits={"max_fields": MAX_FORM_FIELDS, "max_part_size": MAX_FORM_FIELD_BYTES},
@@ -107,12 +109,19 @@ def create_app(
     service.state.metrics = metrics
     service.state.pages = Pages()
     service.state.cookies = cookies = Cookies(secure=settings.is_https)
+    service.state.sign_in_tries = tries = SignInTries(metrics)
     service.state.sign_in_provider = _sign_in_provider(settings)
     problems.install(service)
     photos = ConcurrencyLimit(settings.queue_size, QueueFull)
     # From the inside to the outside.
     service.add_middleware(Admission, photos=photos, limits=limits)
-    service.add_middleware(Authenticate, cookies=cookies, per_minute=settings.requests_per_minute)
+    service.add_middleware(
+        Authenticate,
+        cookies=cookies,
+        tries=tries,
+        per_minute=settings.requests_per_minute,
+        public_url=settings.public_url,
+    )
     service.add_middleware(LimitBody, limits=limits)
     service.add_middleware(RequestContext, metrics=metrics, docs_url=DOCS_URL, is_https=settings.is_https)
     service.add_middleware(LoadShedding, photos=photos, limits=limits, metrics=metrics, is_https=settings.is_https)

@@ -17,6 +17,9 @@ class Metrics:
             "haja_request_seconds", "Seconds from request to answer.", ["method", "route"],
             buckets=_SECONDS, registry=self._registry,
         )  # fmt: skip
+        self.failed_sign_ins = Counter(
+            "haja_failed_sign_ins", "Sign-ins and keys that were refused.", ["way"], registry=self._registry
+        )
         self.photos_in_work = Gauge("haja_photos_in_work", "Photos being decoded or embedded.", registry=self._registry)
         self.queue_depth = Gauge(
             "haja_embedder_queue_depth", "Photos waiting for the network.", registry=self._registry

@@ -5,6 +5,7 @@ kernel takes in one call, and of the answer only the status line and the length 
 """
 
 import itertools
+import json
 import socket
 import struct
 import threading
@@ -68,10 +69,12 @@ class Connection:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._line = (
-            f"POST {service.path} HTTP/1.1\r\nHost: {service.host}:{service.port}\r\n"
+            f"POST {service.path} HTTP/1.1\r\nHost: {service.host}:{service.port}\r\n{service.headers}"
             f"Content-Type: multipart/form-data; boundary={_BOUNDARY.decode()}\r\nContent-Length: "
         ).encode()
         self._socket: socket.socket | None = None
+        self.problem = ""
+        """The code of the last answer, where it was a problem."""
 
     def classify(self, base: bytes) -> int:
         """Send one unique photo, the picture of which is `base`; the answer's status.
@@ -92,7 +95,7 @@ class Connection:
             whole = sum(map(len, pieces))
             if sent < whole:  # only after a signal: the socket blocks
                 connection.sendall(b"".join(pieces)[sent:])
-            status, closes = _read_status(connection)
+            status, closes, self.problem = _read_answer(connection)
         except OSError:
             self.close()
             raise
@@ -251,8 +254,8 @@ def _start(
     return threads
 
 
-def _read_status(connection: socket.socket) -> tuple[int, bool]:
-    """Read one whole answer: its status, and whether it ends the connection."""
+def _read_answer(connection: socket.socket) -> tuple[int, bool, str]:
+    """Read one whole answer: its status, whether it ends the connection, and a problem's code."""
     data = connection.recv(65536)
     while data and (end := data.find(b"\r\n\r\n")) < 0:
         data += connection.recv(65536)
@@ -260,10 +263,10 @@ def _read_status(connection: socket.socket) -> tuple[int, bool]:
         raise ConnectionResetError("the service closed the connection")
     head = data[:end].lower()
     length = int(head.split(b"content-length:", 1)[1].split(b"\r\n", 1)[0])
-    missing = end + 4 + length - len(data)
-    while missing > 0:
-        piece = connection.recv(min(missing, 65536))
+    while len(data) < end + 4 + length:
+        piece = connection.recv(65536)
         if not piece:
             raise ConnectionResetError("the service closed the connection within an answer")
-        missing -= len(piece)
-    return int(head.split(b" ", 2)[1]), b"connection: close" in head
+        data += piece
+    problem = json.loads(data[end + 4 :])["code"] if b"application/problem+json" in head else ""
+    return int(head.split(b" ", 2)[1]), b"connection: close" in head, problem

@@ -29,8 +29,8 @@ CLASSIFICATIONS = "/v1/catalogs/default/classifications"
 class Service:
     """A running server; `started_s` is the time from starting the process to the first 200 of its readiness check.
 
-    Photos go to `path`. Memory and processor time are those of its process, of `helper`, a process beside it that does
-    part of its work, and of all that descend from them.
+    Photos go to `path`, with the lines of `headers`. Memory and processor time are those of its process, of `helper`, a
+    process beside it that does part of its work, and of all that descend from them.
     """
 
     host: str
@@ -39,6 +39,7 @@ class Service:
     started_s: float
     path: str = CLASSIFICATIONS
     helper: int | None = None
+    headers: str = ""
 
     @property
     def address(self) -> str:

@@ -274,6 +274,7 @@ def cluster() -> Iterator[ray_cluster.RayCluster]:
 @pytest.fixture
 def haja(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
     """Call the command `haja` in this process: exit code, output, errors."""
+    monkeypatch.setattr("os.umask", lambda _mask: 0)  # it holds for the whole process: other tests'
     monkeypatch.setattr("app.logs.configure", lambda _level: None)  # pytest's own capture stays in place
     for console in (output.out, output.err):
         monkeypatch.setattr(console, "width", 400)  # so that no sentence is broken

@@ -4,9 +4,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from app.access.audit.repository import Action
 from app.access.audit.schemas import AuditEntryOut
 from app.access.audit.service import AuditService
+from app.access.audit.tables import Action
 from app.access.requirements import needs
 from app.acting import Role
 from app.api.dependencies import of_app

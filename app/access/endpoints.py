@@ -33,7 +33,7 @@ async def create_key(wanted: schemas.KeyCreate, access: Access) -> schemas.KeyCr
 
 @router.get("", responses=documented(CursorInvalid, DatabaseUnavailable), dependencies=[needs(Role.ADMIN)])
 async def list_keys(access: Access, limit: Limit = 50, cursor: Cursor = None) -> Page[schemas.KeyOut]:
-    """The keys that the caller may revoke, oldest first, also those that have ended; a page may be short of some."""
+    """The keys that the caller may revoke, oldest first, also those that have ended."""
     return await access.list_keys(decode_cursor(cursor), limit)
 
 

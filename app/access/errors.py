@@ -33,6 +33,19 @@ class SignInFailed(HajaError):
     code = "sign-in-failed"
 
 
+class TooManySignIns(HajaError):
+    """More tries to sign in than one address may make in a minute."""
+
+    status = HTTPStatus.TOO_MANY_REQUESTS
+    code = "too-many-sign-ins"
+
+    def __init__(self, per_minute: int, wait_s: int) -> None:
+        super().__init__(
+            f"From this address somebody has tried to sign in {per_minute} times in a minute: try again in {wait_s} s.",
+            {"Retry-After": str(wait_s)},
+        )
+
+
 class SignInUnavailable(HajaError):
     """The sign-in provider cannot be reached."""
 

@@ -3,6 +3,7 @@
 import hmac
 import math
 import time
+from functools import partial
 from urllib.parse import urlencode
 
 from limits import RateLimitItemPerMinute
@@ -14,10 +15,13 @@ from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.access.cookies import Cookies
-from app.access.service import AccessService, is_loopback
+from app.access.foreign_pages import refuse_foreign_page
+from app.access.reached import host_of, require_this_machine
+from app.access.service import AccessService
+from app.access.sign_in_tries import SignInTries
 from app.acting import OPEN, STRANGER, Principal, acting_as
 from app.api.problems import answer_error
-from app.errors import CsrfTokenInvalid, ForeignPage, HajaError, HostRefused, TooManyRequests, Unauthenticated
+from app.errors import CsrfTokenInvalid, HajaError, TooManyRequests, Unauthenticated
 
 PUBLIC = {
     "/livez",
@@ -39,9 +43,13 @@ _READS = {"GET", "HEAD", "OPTIONS"}
 class Authenticate:
     """Finds out who acts, by an API key or a session's cookie, and counts the requests of a key."""
 
-    def __init__(self, app: ASGIApp, cookies: Cookies, per_minute: int) -> None:
+    def __init__(
+        self, app: ASGIApp, cookies: Cookies, tries: SignInTries, per_minute: int, public_url: str | None
+    ) -> None:
         self._app = app
         self._cookies = cookies
+        self._tries = tries
+        self._public_url = public_url
         self._per_minute = per_minute
         self._limit = RateLimitItemPerMinute(per_minute)
         self._counts = SlidingWindowCounterRateLimiter(MemoryStorage())
@@ -54,14 +62,17 @@ class Authenticate:
         access: AccessService = scope["app"].state.access_service
         headers = Headers(scope=scope)
         try:
-            _refuse_foreign_page(scope, headers)
+            host_of(scope)
+            refuse_foreign_page(scope, headers, self._public_url)
             principal = await self._who(access, scope, headers)
+            _refuse_page_of_another(headers, principal)
             if principal.id is not None:
                 await self._count(principal)
         except HajaError as error:
             asks_to_sign_in = isinstance(error, Unauthenticated) and _is_page(scope, headers)
             await (_to_sign_in(scope) if asks_to_sign_in else answer_error(error))(scope, receive, send)
             return
+        scope.setdefault("state", {})["ask_again"] = partial(self._who, access, scope, headers)
         with acting_as(principal):
             await self._app(scope, receive, send)
 
@@ -70,14 +81,15 @@ class Authenticate:
         if path in PUBLIC or path.startswith(PUBLIC_FOLDER):
             return STRANGER  # without a look into the database: `/livez` answers when it is gone
         if await access.is_open():
-            # A page elsewhere can give its own name the address of this machine; a proxy would carry others in.
-            is_here = is_loopback(_host_name(headers.get("host", "")))
-            if not is_here or "x-forwarded-for" in headers or "forwarded" in headers:
-                raise HostRefused
+            require_this_machine(scope)
             return OPEN
         kind, _, text = headers.get("authorization", "").partition(" ")
         if kind.lower() == "bearer":
-            return await access.by_key(text.strip())
+            try:
+                return await access.by_key(text.strip())
+            except Unauthenticated:
+                self._tries.fail(scope, "key")
+                raise
         token = cookie_parser(headers.get("cookie", "")).get(self._cookies.session)
         if token is None:
             raise Unauthenticated
@@ -94,11 +106,11 @@ class Authenticate:
             raise TooManyRequests(self._per_minute, max(1, math.ceil(reset_at - time.time())))
 
 
-def _refuse_foreign_page(scope: Scope, headers: Headers) -> None:
-    # Browsers say from where a request comes, and no page can say otherwise; programs say nothing.
-    origin = headers.get("sec-fetch-site", "none")
-    if scope["method"] not in {"GET", "HEAD"} and origin not in {"same-origin", "none"}:
-        raise ForeignPage("A page of another site sent this request, so nothing was done: use Haja's own pages.")
+def _refuse_page_of_another(headers: Headers, principal: Principal) -> None:
+    # Tabs share their cookies: a page of whoever was signed in before acts for nobody else.
+    owner = headers.get("x-haja-owner")
+    if owner is not None and owner != str(principal.id or ""):
+        raise CsrfTokenInvalid("The page that sent this is somebody else's, so nothing was done: load the page again.")
 
 
 def _to_sign_in(scope: Scope) -> RedirectResponse:
@@ -113,8 +125,3 @@ def _is_page(scope: Scope, headers: Headers) -> bool:
         and "text/html" in headers.get("accept", "")
         and "authorization" not in headers
     )
-
-
-def _host_name(host: str) -> str:
-    # [::1]:8000 or name:8000
-    return host.partition("]")[0] if host.startswith("[") else host.partition(":")[0]

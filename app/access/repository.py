@@ -1,11 +1,11 @@
 """Every statement about API keys, their grants and sessions."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import Select, delete, exists, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -51,8 +51,8 @@ async def key_of_prefix(session: AsyncSession, prefix: str) -> ApiKey | None:
 
 
 async def key_of_email(session: AsyncSession, email: str) -> ApiKey | None:
-    """The key of whoever signs in with this address, or None."""
-    return await session.scalar(select(ApiKey).where(ApiKey.email == email.casefold()))
+    """The key of whoever signs in with this address, in the form of `email_address`, or None."""
+    return await session.scalar(select(ApiKey).where(ApiKey.email == email))
 
 
 async def key(session: AsyncSession, key_id: UUID) -> ApiKey | None:
@@ -60,9 +60,17 @@ async def key(session: AsyncSession, key_id: UUID) -> ApiKey | None:
     return await session.get(ApiKey, key_id, populate_existing=True)
 
 
-async def keys(session: AsyncSession, after: UUID | None, limit: int) -> Sequence[ApiKey]:
-    """Keys in the order they were made, after an id; one more than `limit`."""
-    query = select(ApiKey).order_by(ApiKey.id).limit(limit + 1)
+async def key_within(session: AsyncSession, catalogs: Set[UUID] | None, key_id: UUID) -> ApiKey | None:
+    """The key with this id, where it is one of `keys`, or None."""
+    return await session.scalar(_within(catalogs).where(ApiKey.id == key_id))
+
+
+async def keys(session: AsyncSession, catalogs: Set[UUID] | None, after: UUID | None, limit: int) -> Sequence[ApiKey]:
+    """Keys for these catalogs and no others (None: all keys), in the order they were made, after an id.
+
+    One more than `limit`.
+    """
+    query = _within(catalogs).order_by(ApiKey.id).limit(limit + 1)
     return (await session.scalars(query if after is None else query.where(ApiKey.id > after))).all()
 
 
@@ -106,3 +114,11 @@ async def end_sign_in(session: AsyncSession, token_sha256: bytes) -> SignIn | No
     row = await sign_in(session, token_sha256)
     await session.execute(delete(SignIn).where(SignIn.token_sha256 == token_sha256))
     return row
+
+
+def _within(catalogs: Set[UUID] | None) -> Select[ApiKey]:
+    if catalogs is None:
+        return select(ApiKey)
+    granted = exists().where(ApiKeyGrant.api_key_id == ApiKey.id)
+    inside = ApiKeyGrant.catalog_id.in_(catalogs)
+    return select(ApiKey).where(ApiKey.role.is_(None), granted.where(inside), ~granted.where(~inside))

@@ -6,8 +6,18 @@ from fastapi import Depends, Request
 
 from app.access.scopes import Scope
 from app.access.service import AccessService
-from app.acting import Role, acting
+from app.acting import Principal, Role
 from app.errors import RoleInsufficient
+
+
+async def ask_again(request: Request) -> Principal:
+    """Who sends a request, as it stands now: what takes long may outlast its key.
+
+    Raises:
+        Unauthenticated: the key or the session has ended.
+    """
+    principal: Principal = await request.state.ask_again()  # Authenticate put it there
+    return principal
 
 
 class Needs:
@@ -15,6 +25,7 @@ class Needs:
 
     Raises:
         RoleInsufficient: the caller sees it and may not do this to it.
+        Unauthenticated: the key ended while the body arrived.
         The error of the scope for what does not exist: the caller does not see it.
     """
 
@@ -24,7 +35,7 @@ class Needs:
 
     async def __call__(self, request: Request) -> None:
         """Let the request pass, or raise."""
-        who = acting()
+        who = await ask_again(request)
         if who.may(self.role):
             return
         if self.scope is None:
@@ -47,14 +58,14 @@ class Needs:
 
 
 class NeedsEverywhere:
-    """A role that must be held in every catalog. Raises `RoleInsufficient`."""
+    """A role that must be held in every catalog. Raises `RoleInsufficient`, `Unauthenticated`."""
 
     def __init__(self, role: Role) -> None:
         self.role = role
 
-    async def __call__(self) -> None:
+    async def __call__(self, request: Request) -> None:
         """Let the request pass, or raise."""
-        if not acting().may(self.role):
+        if not (await ask_again(request)).may(self.role):
             raise _insufficient(self.role, "in every catalog")
 
 

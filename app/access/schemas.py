@@ -4,12 +4,21 @@ from datetime import datetime
 from typing import Annotated, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from app.access.email import MOST, email_address
+from app.access.key_names import refuse_reserved
 from app.acting import Role
 from app.api.fields import CatalogSlug, ClassName, Instant
 
 MOST_GRANTS = 100
+
+Email = Annotated[
+    str,
+    Field(max_length=MOST, json_schema_extra={"pattern": "^[!-?A-~]+@[!-?A-~]+$"}),
+    AfterValidator(email_address),
+]
+"""In the form of `email_address`."""
 
 
 class KeyFields(BaseModel):
@@ -23,8 +32,8 @@ class KeyFields(BaseModel):
         description="In single catalogs, by name.",
         json_schema_extra={"additionalProperties": False},  # pydantic says of the names that fit only what they mean
     )
-    email: Annotated[str, StringConstraints(to_lower=True, max_length=320, pattern=r"^[^@\s]+@[^@\s]+$")] | None = (
-        Field(None, description="Whoever signs in with this address at the sign-in provider acts as this key.")
+    email: str | None = Field(
+        None, description="Whoever signs in with this address at the sign-in provider acts as this key."
     )
 
 
@@ -42,6 +51,10 @@ class KeyCreate(KeyFields):
         },
     )
 
+    name: Annotated[ClassName, AfterValidator(refuse_reserved), Field(description="Who or what uses it.")]
+    email: Email | None = Field(
+        None, description="Whoever signs in with this address at the sign-in provider acts as this key."
+    )
     expires_at: Instant | None = Field(None, description="Null: when it is revoked.")
 
     @model_validator(mode="after")

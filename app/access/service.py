@@ -14,6 +14,7 @@ from cachetools import TTLCache
 
 from app.access import repository
 from app.access.audit.repository import record
+from app.access.email import email_address
 from app.access.errors import EmailTaken, GrantTooWide, KeyNotFound, SignInFailed
 from app.access.repository import EmailTakenError
 from app.access.schemas import CurrentKey, KeyCreate, KeyCreated, KeyOut
@@ -47,10 +48,11 @@ class BrowserSession(NamedTuple):
 
 
 class NewSession(NamedTuple):
-    """What the browser keeps of its session."""
+    """What the browser keeps of its session, and the key that it acts as."""
 
     token: str
     csrf_token: str
+    key_id: UUID | None
 
 
 class CatalogNames(Protocol):
@@ -130,29 +132,37 @@ class AccessService:
         self._live(known.principal)
         return known
 
-    async def sign_in(self, key: Principal) -> NewSession:
-        """Begin a session that acts as a key, and ends with it."""
+    async def sign_in(self, key: Principal, before: str | None) -> NewSession:
+        """Begin a session that acts as a key, and ends with it; end the browser's session of `before`, if any."""
         async with self._database.writing() as session:
+            if before is not None:
+                await self._end_session(session, before)
             made = await self._add_session(session, key.id, None, self._session_time)
             with acting_as(key):
                 record(session, "signed-in", None, key.id)
         return made
 
-    async def sign_in_by_email(self, email: str) -> NewSession:
-        """Begin a session of whoever the sign-in provider knows by this verified address. Raises `SignInFailed`."""
+    async def sign_in_by_email(self, email: str, before: str | None) -> NewSession:
+        """Begin a session of whoever the sign-in provider knows by this verified address, as `sign_in` does.
+
+        Raises:
+            SignInFailed: nobody has a key with it, or it has not the form of `email_address`.
+        """
+        try:
+            address = email_address(email)
+        except ValueError as error:
+            raise SignInFailed(f"Nobody can be known here as {email}: {error}.") from None
         async with self._database.reading() as session:
-            key = await repository.key_of_email(session, email)
+            key = await repository.key_of_email(session, address)
             principal = None if key is None or key.revoked_at is not None else await _principal(session, key)
         if principal is None:
             raise SignInFailed(f"Nobody here is known as {email}: ask an administrator for a key with this address.")
-        return await self.sign_in(self._live(principal))
+        return await self.sign_in(self._live(principal), before)
 
     async def sign_out(self, token: str) -> None:
         """End a session."""
-        self._sessions.pop(digest(token), None)
         async with self._database.writing() as session:
-            if await repository.end_sign_in(session, digest(token)) is not None:
-                record(session, "signed-out", None, acting().id)
+            await self._end_session(session, token)
 
     async def send_away(self, memo: dict[str, Any]) -> NewSession:
         """Remember what a browser must bring back from the sign-in provider."""
@@ -201,9 +211,16 @@ class AccessService:
                 key = await repository.add_key(session, fields | own, grants)
             except EmailTakenError:
                 raise EmailTaken(f"Another key belongs to {wanted.email}: revoked ones count as well.") from None
-            detail = wanted.model_dump(mode="json", exclude={"email"})
-            for catalog_id in grants or [None]:
-                record(session, "key-created", catalog_id, key.id, **detail)
+            # A line for each catalog, which says nothing of the others: whoever administers one reads its lines.
+            said = wanted.model_dump(mode="json", exclude={"email"})
+            lines: list[tuple[UUID | None, dict[str, Any]]] = [
+                (catalog_id, {"role": None, "catalogs": {name: wanted.catalogs[name]}})
+                for name, catalog_id in ids.items()
+            ]
+            if wanted.role is not None:
+                lines.append((None, {"catalogs": {}}))
+            for catalog_id, own_detail in lines:
+                record(session, "key-created", catalog_id, key.id, **said | own_detail)
             out = KeyCreated(**_fields(key, wanted.catalogs), key=str(text))
         self._closed = True
         return out
@@ -212,14 +229,13 @@ class AccessService:
         """A page of the keys that whoever is acting may revoke."""
         mine = acting().catalogs(Role.ADMIN)
         async with self._database.reading() as session:
-            rows, cursor = cut(await repository.keys(session, after, limit), limit)
+            rows, cursor = cut(await repository.keys(session, mine, after, limit), limit)
             grants = await repository.grants(session, [row.id for row in rows])
             ids = {catalog_id for held in grants.values() for catalog_id in held}
             names = await self._catalogs.names(session, list(ids))
         items = [
             KeyOut(**_fields(row, {names[catalog_id]: role for catalog_id, role in grants[row.id].items()}))
             for row in rows
-            if _is_below(row, grants[row.id], mine)
         ]
         return Page(items=items, next_cursor=cursor)
 
@@ -227,11 +243,11 @@ class AccessService:
         """End a key and its sessions for ever. Raises `KeyNotFound`."""
         mine = acting().catalogs(Role.ADMIN)
         async with self._database.writing() as session:
-            key = await repository.key(session, key_id)
-            grants = (await repository.grants(session, [key_id]))[key_id]
-            if key is None or not _is_below(key, grants, mine):
+            key = await repository.key_within(session, mine, key_id)
+            if key is None:
                 raise KeyNotFound("There is no key with this id that you may revoke. GET /v1/keys lists them.")
             if key.revoked_at is None:
+                grants = (await repository.grants(session, [key_id]))[key_id]
                 await repository.revoke(session, key_id)
                 for catalog_id in grants or [None]:
                     record(session, "key-revoked", catalog_id, key_id, name=key.name)
@@ -280,10 +296,18 @@ class AccessService:
         except DatabaseUnavailable:
             self._used = used | self._used
 
+    async def _end_session(self, session: Session, token: str) -> None:
+        self._sessions.pop(digest(token), None)
+        row = await repository.end_sign_in(session, digest(token))
+        key = None if row is None or row.api_key_id is None else await repository.key(session, row.api_key_id)
+        if key is not None:
+            with acting_as(await _principal(session, key)):
+                record(session, "signed-out", None, key.id)
+
     async def _add_session(
         self, session: Session, key_id: UUID | None, memo: dict[str, Any] | None, lasts: timedelta
     ) -> NewSession:
-        made = NewSession(new_token(), new_token())
+        made = NewSession(new_token(), new_token(), key_id)
         await repository.add_sign_in(
             session,
             token_sha256=digest(made.token),
@@ -317,12 +341,6 @@ def _refuse_wider(maker: Principal, wanted: KeyCreate, grants: dict[UUID, Role])
         raise GrantTooWide("Keys for every catalog, or for an address, are made by those who are admin in every one.")
     if maker.expires_at is not None and (wanted.expires_at is None or wanted.expires_at > maker.expires_at):
         raise GrantTooWide(f"Your key ends at {maker.expires_at:%Y-%m-%d %H:%M} UTC, and so must the ones it makes.")
-
-
-def _is_below(key: ApiKey, grants: dict[UUID, Role], admin_in: frozenset[UUID] | None) -> bool:
-    if admin_in is None:
-        return True
-    return key.role is None and bool(grants) and admin_in.issuperset(grants)
 
 
 def _fields(key: ApiKey, catalogs: dict[str, Role]) -> dict[str, Any]:

@@ -1,8 +1,12 @@
 """What endpoints are given by the app that they belong to."""
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import Depends, Request
+from fastapi import Depends, Query, Request
+
+from app.api.language import Language
+
+Lang = Annotated[Language, Query(description="Language of words: `ko` or `en`. Where a class lacks it, the other.")]
 
 
 def of_app(name: str) -> Any:

@@ -4,6 +4,7 @@ import re
 import unicodedata
 from datetime import UTC, datetime
 from typing import Annotated, Any
+from uuid import UUID
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 
@@ -90,3 +91,12 @@ def _written(value: object) -> object:
 
 
 Instant = Annotated[AwareDatetime, BeforeValidator(_written), AfterValidator(_utc)]
+
+ActorId = Annotated[
+    UUID | None,
+    Field(description="The API key; null on the command line, while the service had none, and where it is unknown."),
+]
+ActorName = Annotated[
+    str,
+    Field(description="Who did it, by the key's name at that time; `unknown` before Haja kept that."),
+]

@@ -1,9 +1,5 @@
 """The two languages of Haja's words."""
 
-from typing import Annotated, Literal
-
-from fastapi import Query
+from typing import Literal
 
 Language = Literal["ko", "en"]
-
-Lang = Annotated[Language, Query(description="Language of words: `ko` or `en`. Where a class lacks it, the other.")]

@@ -33,8 +33,6 @@ from app.errors import (
     Unauthenticated,
 )
 
-_log = structlog.get_logger(__name__)
-
 
 class Problem(BaseModel):
     """What is wrong, for a program (`code`) and for a person (`detail`)."""
@@ -80,13 +78,25 @@ def answer(
         errors=errors,
     )
     return JSONResponse(
-        problem.model_dump(exclude_none=True), status, headers=headers, media_type="application/problem+json"
+        problem.model_dump(exclude_none=True),
+        status,
+        headers={"Cache-Control": "no-store", **(headers or {})},
+        media_type="application/problem+json",
     )
 
 
 def answer_error(error: HajaError) -> JSONResponse:
     """Put an error into a response."""
     return answer(error.status_code, error.code, error.detail, error.headers, error.errors)
+
+
+def answer_unexpected() -> JSONResponse:
+    """Put into a response that the service is at fault; what went wrong stays in the log."""
+    return answer(
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        "internal-error",
+        "The service failed in a way that it did not expect. Tell its operator the request_id.",
+    )
 
 
 def install(app: FastAPI) -> None:
@@ -113,19 +123,8 @@ def install(app: FastAPI) -> None:
             HTTPStatus.UNPROCESSABLE_ENTITY, RequestInvalid.code, f"The request does not fit: {detail}.", errors=faults
         )
 
-    async def unexpected(_: Request, error: Exception) -> JSONResponse:
-        _log.error("unexpected error", exc_info=error)
-        return answer(
-            HTTPStatus.INTERNAL_SERVER_ERROR,
-            "internal-error",
-            "The service failed in a way that it did not expect. Tell its operator the request_id.",
-            # Starlette sends this one from outside of our middleware, which puts the id on all others.
-            {"X-Request-ID": request_id() or ""},
-        )
-
     app.add_exception_handler(HTTPException, http_error)
     app.add_exception_handler(RequestValidationError, invalid)
-    app.add_exception_handler(Exception, unexpected)
 
 
 _SENTENCES = {

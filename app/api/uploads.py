@@ -1,8 +1,10 @@
 """What endpoints that take photos have in common."""
 
+from enum import Enum
 from typing import Annotated, Any
 
 from fastapi import File, UploadFile
+from fastapi.routing import APIRoute
 
 PhotoFiles = Annotated[list[UploadFile], File(description="1 to 50 photos: JPEG, PNG, WebP or HEIF.")]
 
@@ -14,6 +16,25 @@ def form_with(field: str, schema: dict[str, Any] | None = None) -> dict[str, Any
     """What FastAPI does not say of a form: the media types of the files in `field`, and what `schema` adds."""
     form = {"encoding": {field: {"contentType": PHOTO_TYPES}}, "schema": schema or {}}
     return {"requestBody": {"content": {"multipart/form-data": form}}}
+
+
+class BodyKind(Enum):
+    """What a route does with a body."""
+
+    TEXT = "no photos in it"
+    FORM = "photos, read when all of them have come"
+    BATCH = "photos, stored while they come"
+
+
+def body_kind(route: object) -> BodyKind:
+    """What a route takes, as it says in the API's document; TEXT also of what is no route."""
+    if not isinstance(route, APIRoute):
+        return BodyKind.TEXT
+    declared = (route.openapi_extra or {}).get("requestBody", {}).get("content", {})
+    if "multipart/form-data" not in declared:
+        return BodyKind.TEXT
+    # Where FastAPI is told of no field, it reads nothing, and the endpoint does.
+    return BodyKind.BATCH if route.body_field is None else BodyKind.FORM
 
 
 def flatten_forms(document: dict[str, Any]) -> None:

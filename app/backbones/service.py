@@ -19,7 +19,8 @@ from app.catalogs.service import CatalogService
 from app.errors import CatalogNotFound, HajaError
 from app.evaluation.service import judge_by_others
 from app.jobs import repository as job_rows
-from app.jobs.tables import ItemState, JobItem
+from app.jobs.schemas import ItemState
+from app.jobs.tables import JobItem
 from app.jobs.worker import TEMPORARY
 from app.parallel import for_each
 from app.photos.intake import KeptPhoto, ReceivedPhoto

@@ -121,7 +121,7 @@ async def get_catalog(catalog: str, catalogs: Catalogs) -> schemas.CatalogOut:
     dependencies=[needs(Role.ADMIN, CATALOG)],
 )
 async def change_catalog(catalog: str, change: schemas.CatalogChange, catalogs: Catalogs) -> schemas.CatalogOut:
-    """Rename or describe a catalog; only the fields that are sent change."""
+    """Rename or describe a catalog; only the fields that are sent change. A new name needs `admin` in every catalog."""
     return await catalogs.change_catalog(catalog, change)
 
 

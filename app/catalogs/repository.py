@@ -146,6 +146,14 @@ async def defect_classes(
     return (await session.scalars(query if after is None else query.where(DefectClass.id > after))).all()
 
 
+async def defect_classes_by_id(
+    session: AsyncSession, visible: Set[UUID] | None, class_ids: Sequence[UUID]
+) -> Sequence[DefectClass]:
+    """Those of these classes that there are in visible catalogs (None: in all)."""
+    query = select(DefectClass).where(DefectClass.id.in_(class_ids))
+    return (await session.scalars(query if visible is None else query.where(DefectClass.catalog_id.in_(visible)))).all()
+
+
 async def add_defect_class(session: AsyncSession, fields: dict[str, Any]) -> DefectClass:
     """Insert a class. Raises `NameTakenError`."""
     now = datetime.now(UTC)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.access.audit.repository import record
-from app.acting import acting
+from app.acting import Role, acting
 from app.api.idempotency.service import Once
 from app.api.pagination import Page, cut
 from app.catalogs import history, repository
@@ -32,6 +32,7 @@ from app.catalogs.schemas import (
     DefectClassChange,
     DefectClassCreate,
     DefectClassFields,
+    DefectClassName,
     DefectClassOut,
     PhotoOutcome,
     PhotoProblem,
@@ -42,7 +43,7 @@ from app.catalogs.schemas import (
 from app.catalogs.support_cache import SupportCache, Supports
 from app.catalogs.support_report import Example, report
 from app.catalogs.tables import Catalog, DefectClass, SupportPhoto
-from app.errors import CatalogNotFound
+from app.errors import CatalogNotFound, RoleInsufficient
 from app.photos.intake import ReceivedPhoto, Refused, Upload
 from app.photos.path import PhotoPath
 from app.storage.database import Database, Session
@@ -97,8 +98,8 @@ class CatalogService:
         fields = change.changes()
         async with self._database.writing() as session:
             catalog = await self._held(session, name)
-            if name == "default" and fields.get("name", name) != name:
-                raise DefaultCatalogProtected("The catalog 'default' keeps its name: make another catalog instead.")
+            if fields.get("name", name) != name:
+                _refuse_renaming(name)
             try:
                 await repository.change(session, catalog, fields)
             except NameTakenError:
@@ -171,6 +172,12 @@ class CatalogService:
         """One class."""
         async with self._database.reading() as session:
             return await self._describe(session, await self._defect_class(session, class_id))
+
+    async def class_names(self, class_ids: Iterable[UUID]) -> dict[UUID, DefectClassName]:
+        """What these classes are called, as far as whoever is acting may see them."""
+        async with self._database.reading() as session:
+            rows = await repository.defect_classes_by_id(session, acting().catalogs(), list(class_ids))
+        return {row.id: DefectClassName.model_validate(row) for row in rows}
 
     async def change_defect_class(self, class_id: UUID, change: DefectClassChange) -> DefectClassOut:
         """Rename or edit a class; answers use the new words at once."""
@@ -417,6 +424,17 @@ def _check_count(uploads: Sequence[Upload]) -> None:
 
 def _catalog_deleted() -> CatalogNotFound:
     return CatalogNotFound("The catalog was deleted in the meantime.")
+
+
+def _refuse_renaming(name: str) -> None:
+    if name == "default":
+        raise DefaultCatalogProtected("The catalog 'default' keeps its name: make another catalog instead.")
+    # Whether a name is taken tells that a catalog exists, so only those may try who see every catalog.
+    if not acting().may(Role.ADMIN):
+        raise RoleInsufficient(
+            "A new name for a catalog needs the role admin in every catalog, which your key does not have; its titles "
+            "and its description you may change."
+        )
 
 
 def _catalog_name_taken(name: str) -> CatalogNameTaken:

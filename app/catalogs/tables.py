@@ -1,12 +1,23 @@
 """Catalogs, their defect classes, the classes' support photos and prototypes; and what of these is no longer."""
 
 from datetime import datetime
+from typing import Annotated
 from uuid import UUID
 
+from pydantic import AfterValidator, Field
 from sqlalchemy import ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from app.api.fields import CatalogSlug
+from app.catalogs.schemas import Severity, Threshold
+from app.photos.tables import Sha256, Vector
 from app.storage.tables import Base, new_id
+
+
+def _whole_doubles(data: bytes) -> bytes:
+    if not data or len(data) % 8:
+        raise ValueError("it is no vector of float64")
+    return data
 
 
 class Catalog(Base):
@@ -19,7 +30,7 @@ class Catalog(Base):
     __tablename__ = "catalogs"
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
-    name: Mapped[str] = mapped_column(String(63), unique=True)
+    name: Mapped[CatalogSlug] = mapped_column(String(63), unique=True)
     title_ko: Mapped[str] = mapped_column(String(200))
     title_en: Mapped[str] = mapped_column(String(200))
     description: Mapped[str] = mapped_column(Text)
@@ -44,8 +55,8 @@ class DefectClass(Base):
     title_ko: Mapped[str] = mapped_column(String(200))
     title_en: Mapped[str] = mapped_column(String(200))
     description: Mapped[str] = mapped_column(Text)
-    severity: Mapped[str | None] = mapped_column(String(16))
-    threshold: Mapped[float | None]
+    severity: Mapped[Severity | None] = mapped_column(String(16))
+    threshold: Mapped[Threshold | None]
     changed_in: Mapped[int]
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
@@ -75,8 +86,8 @@ class Prototype(Base):
 
     defect_class_id: Mapped[UUID] = mapped_column(ForeignKey("defect_classes.id", ondelete="CASCADE"), primary_key=True)
     backbone_id: Mapped[str] = mapped_column(String(128), primary_key=True)
-    embedding_sum: Mapped[bytes] = mapped_column(LargeBinary)
-    shots: Mapped[int]
+    embedding_sum: Mapped[Annotated[bytes, AfterValidator(_whole_doubles)]] = mapped_column(LargeBinary)
+    shots: Mapped[Annotated[int, Field(gt=0)]]
 
 
 class PastSupportPhoto(Base):
@@ -91,8 +102,8 @@ class PastSupportPhoto(Base):
     backbone_id: Mapped[str] = mapped_column(String(128), primary_key=True)
     catalog_id: Mapped[UUID] = mapped_column(ForeignKey("catalogs.id", ondelete="CASCADE"), index=True)
     defect_class_id: Mapped[UUID] = mapped_column(index=True)
-    photo_sha256: Mapped[str] = mapped_column(String(64))
-    vector: Mapped[bytes] = mapped_column(LargeBinary)
+    photo_sha256: Mapped[Sha256] = mapped_column(String(64))
+    vector: Mapped[Vector] = mapped_column(LargeBinary)
     added_in: Mapped[int]
     removed_in: Mapped[int]
 
@@ -108,5 +119,5 @@ class PastDefectClass(Base):
     name: Mapped[str] = mapped_column(String(100))
     title_ko: Mapped[str] = mapped_column(String(200))
     title_en: Mapped[str] = mapped_column(String(200))
-    severity: Mapped[str | None] = mapped_column(String(16))
-    threshold: Mapped[float | None]
+    severity: Mapped[Severity | None] = mapped_column(String(16))
+    threshold: Mapped[Threshold | None]

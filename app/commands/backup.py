@@ -14,7 +14,9 @@ from app.commands.settings import quiet_settings
 from app.config import Settings
 from app.maintenance import backup as service
 from app.maintenance.backup import Report
-from app.maintenance.backup_file import BackupError, BackupReader, Manifest
+from app.maintenance.backup_file import BackupError, Manifest
+from app.maintenance.backup_reader import BackupReader
+from app.maintenance.ended_keys import EndedKeys
 from app.photos.blobs import Blobs
 from app.photos.blobs.opening import open_blobs
 from app.storage import schema
@@ -43,9 +45,10 @@ def back_up(file: Path) -> None:
     out.print(f"{file} is written: {file.stat().st_size / 1e6:.1f} MB.", highlight=False, soft_wrap=True)
 
 
-def restore_from(file: Path) -> None:
+def restore_from(file: Path, *, keep_keys: bool) -> None:
     """`haja restore`."""
     settings = quiet_settings()
+    keys = None if keep_keys else EndedKeys()
 
     async def look(database: Database, _: Blobs) -> None:
         async with database.reading() as session:
@@ -54,7 +57,7 @@ def restore_from(file: Path) -> None:
     async def fill(database: Database, blobs: Blobs) -> None:
         await blobs.check_ready()
         with _progress() as report:
-            await service.restore(database, blobs, reader, report)
+            await service.restore(database, blobs, reader, keys, report)
 
     with BackupReader(file) as reader:
         if schema.known_revision(settings.database_url) is not None:
@@ -62,16 +65,24 @@ def restore_from(file: Path) -> None:
         service.prepare_target(settings.database_url, reader.manifest)
         _run(settings, fill)
         schema.upgrade(settings.database_url)
-        _tell(reader.manifest)
+        _tell(reader.manifest, keys)
 
 
-def _tell(manifest: Manifest) -> None:
+def _tell(manifest: Manifest, keys: EndedKeys | None) -> None:
     lost = f", without {len(manifest.missing_photos)} whose bytes it lacks" if manifest.missing_photos else ""
     out.print(
         f"The site of {manifest.created_at:%Y-%m-%d %H:%M} UTC is restored, with {len(manifest.photos)} photos{lost}; "
         "`haja check` looks it over, `haja serve` serves it.",
         highlight=False, soft_wrap=True,
     )  # fmt: skip
+    if keys is None:
+        out.print("Its keys are as they were then, also those that were revoked since: `haja keys list` shows them.")
+    elif keys:
+        out.print(
+            f"Its keys have ended ({len(keys)}), since some may have been revoked after it was made: make a new one "
+            "with `haja keys create NAME --role admin`.",
+            highlight=False, soft_wrap=True,
+        )  # fmt: skip
 
 
 def _run(settings: Settings, action: Callable[[Database, Blobs], Awaitable[Result]]) -> Result:

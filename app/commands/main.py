@@ -53,11 +53,16 @@ def backup(file: Annotated[Path, typer.Argument(help="The file to make; there mu
 
 
 @cli.command()
-def restore(file: Annotated[Path, typer.Argument(help="Made by `haja backup`.")]) -> None:
-    """Fill an empty database, and HAJA_BLOBS, with all that a backup holds."""
+def restore(
+    file: Annotated[Path, typer.Argument(help="Made by `haja backup`.")],
+    keep_keys: Annotated[
+        bool, typer.Option("--keep-keys", help="Let its keys go on, also those that were revoked since it was made.")
+    ] = False,
+) -> None:
+    """Fill an empty database, and HAJA_BLOBS, with all that a backup holds; its keys end."""
     from app.commands.backup import restore_from
 
-    restore_from(file)
+    restore_from(file, keep_keys=keep_keys)
 
 
 @cli.command()

@@ -6,6 +6,7 @@ import typer
 
 from app import logs, serve
 from app.commands.output import out
+from app.commands.settings import keep_files_private
 from app.config import Settings
 from app.embedding.on_ray import node
 from app.main import create_app
@@ -13,6 +14,7 @@ from app.main import create_app
 
 def run_service(host: str | None, port: int | None) -> None:
     """`haja serve`."""
+    keep_files_private()
     given = {name: value for name, value in {"host": host, "port": port}.items() if value is not None}
     settings = Settings(**given)  # type: ignore[arg-type]
     logs.configure(settings.log_level)
@@ -34,6 +36,7 @@ def run_service(host: str | None, port: int | None) -> None:
 
 def run_worker(address: str | None, cpus: int | None) -> None:
     """`haja worker`."""
+    keep_files_private()
 
     def greet(sentence: str) -> None:
         out.print(f"{sentence} SIGTERM or Ctrl+C ends this machine's part.", soft_wrap=True, highlight=False)

@@ -6,8 +6,7 @@ from fastapi import APIRouter, Response
 
 from app.access.requirements import needs
 from app.acting import Role
-from app.api.dependencies import of_app
-from app.api.language import Lang
+from app.api.dependencies import Lang, of_app
 from app.api.problems import documented
 from app.catalogs.scopes import CATALOG
 from app.errors import CatalogNotFound, DatabaseUnavailable

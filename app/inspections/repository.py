@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, and_, case, false, or_, select
+from sqlalchemy import ColumnElement, Row, Select, and_, case, false, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -58,6 +58,12 @@ async def has_more_than(
     """Whether more classifications of visible catalogs are filtered."""
     one_more = _filtered(_whole(), wanted, visible).with_only_columns(Classification.id).offset(most).limit(1)
     return (await session.execute(one_more)).one_or_none() is not None
+
+
+async def counts(session: AsyncSession, wanted: ClassificationFilter, visible: Set[UUID] | None) -> dict[UUID, int]:
+    """How many classifications are filtered of each visible catalog that has any."""
+    each = _filtered(_whole(), wanted, visible).with_only_columns(Classification.catalog_id, func.count())
+    return dict(iter((await session.execute(each.group_by(Classification.catalog_id))).all()))
 
 
 async def change(session: AsyncSession, row: Classification, fields: dict[str, Any]) -> None:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.api.fields import Description
+from app.api.fields import ActorId, ActorName, Description
 from app.catalogs.schemas import DefectClassName
 from models.manifest import HeadName
 
@@ -79,6 +79,8 @@ class FeedbackOut(BaseModel):
     support_photo_id: UUID | None = Field(
         description="The example that the photo became: DELETE /v1/support-photos/{id} takes it back."
     )
+    actor_id: ActorId
+    actor: ActorName
     created_at: datetime
 
 
@@ -161,6 +163,8 @@ class ClassificationOut(BaseModel):
                 "place": "B2, 기둥 14",
                 "note": "",
                 "feedback": None,
+                "actor_id": "0199c2a5-cccc-7cc3-9d0e-5d2f0a1b2c3d",
+                "actor": "Kim, north site",
                 "created_at": "2026-11-22T00:30:05Z",
             }
         }
@@ -185,4 +189,6 @@ class ClassificationOut(BaseModel):
     place: str = Field(description="Where on the site, as the inspector wrote it; empty where nothing was written.")
     note: str
     feedback: FeedbackOut | None = Field(description="The inspector's newest word.")
+    actor_id: ActorId
+    actor: ActorName
     created_at: datetime

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.access.audit.repository import record
-from app.acting import acting
+from app.acting import acting, actor
 from app.api.idempotency.service import Guard
 from app.api.pagination import Page, cut
 from app.catalogs import repository as catalog_rows
@@ -113,6 +113,7 @@ class InspectionService:
             "threshold": judgement.threshold,
             "place": notes.place,
             "note": notes.note,
+            **actor(),
         }
         fields = same | {
             "catalog_id": catalog_id,
@@ -177,6 +178,19 @@ class InspectionService:
         async with self._database.reading() as session:
             return await repository.has_more_than(session, most, wanted, acting().catalogs())
 
+    async def record_export(self, wanted: ClassificationFilter, file: str) -> None:
+        """Note in the audit trail of each catalog how many of its answers are about to leave in a file."""
+        visible = acting().catalogs()
+        async with self._database.reading() as session:
+            counts = await repository.counts(session, wanted, visible)
+        if not counts:
+            return
+        conditions = wanted.model_dump(mode="json", exclude_none=True)
+        async with self._database.writing() as session:
+            for catalog_id, count in counts.items():
+                said = {"classifications": count, "conditions": conditions}
+                record(session, "history-exported", catalog_id, None, file=file, **said)
+
     async def change(self, classification_id: UUID, change: SiteNotesChange) -> ClassificationOut:
         """Write place or note of a classification differently."""
         async with self._database.writing() as session:
@@ -213,6 +227,7 @@ class InspectionService:
                     "defect_class_name": class_name,
                     "note": wanted.note,
                     "support_photo_id": example,
+                    **actor(),
                 },
             )
             said = {"verdict": wanted.verdict, "class": class_name, "example": received and received.decoded.sha256}
@@ -363,6 +378,8 @@ def _out(row: Classification, catalog: str, photo: Photo, feedback: Feedback | N
         place=row.place,
         note=row.note,
         feedback=None if feedback is None else FeedbackOut.model_validate(feedback),
+        actor_id=row.actor_id,
+        actor=row.actor,
         created_at=row.created_at,
     )
 

@@ -1,17 +1,23 @@
 """Classifications and what inspectors said of them."""
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
+from pydantic import Field
 from sqlalchemy import JSON, ForeignKey, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column, validates
 
-from app.storage.tables import Base, new_id
+from app.inspections.schemas import NearestExample, Prediction, PredictionSet, Verdict
+from app.storage.tables import Acted, Base, new_id, readable_as
 from models.manifest import HeadName
 
+_Predictions = Annotated[list[dict[str, Any]], Field(min_length=1), readable_as(list[Prediction])]
+_PredictionSet = Annotated[dict[str, Any], readable_as(PredictionSet)]
+_Nearest = Annotated[list[dict[str, Any]], readable_as(list[NearestExample])]
 
-class Classification(Base):
+
+class Classification(Acted, Base):
     """One query photo judged against one catalog, with what is needed to judge it the same way again.
 
     `predictions` is kept as it was answered: classes that are renamed or removed later do not rewrite history.
@@ -27,11 +33,11 @@ class Classification(Base):
     head: Mapped[HeadName] = mapped_column(String(16), server_default=text("'prototypes'"))
     photo_sha256: Mapped[str] = mapped_column(ForeignKey("photos.sha256"), index=True)
     filename: Mapped[str] = mapped_column(String(255))
-    predictions: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
+    predictions: Mapped[_Predictions] = mapped_column(JSON)
     unknown: Mapped[bool]
     threshold: Mapped[float]
-    prediction_set: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
-    nearest: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON(none_as_null=True))
+    prediction_set: Mapped[_PredictionSet | None] = mapped_column(JSON(none_as_null=True))
+    nearest: Mapped[_Nearest | None] = mapped_column(JSON(none_as_null=True))
     # The same as in `predictions`, to be asked for: databases differ in how they look into JSON. It may be gone.
     first_class_id: Mapped[UUID | None]
     place: Mapped[str] = mapped_column(String(200), server_default=text("''"))
@@ -50,14 +56,14 @@ class Classification(Base):
         return place
 
 
-class Feedback(Base):
+class Feedback(Acted, Base):
     """What an inspector says that a photo really shows; the newest word counts, the older ones stay."""
 
     __tablename__ = "feedback"
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     classification_id: Mapped[UUID] = mapped_column(ForeignKey("classifications.id", ondelete="CASCADE"), index=True)
-    verdict: Mapped[str] = mapped_column(String(16))
+    verdict: Mapped[Verdict] = mapped_column(String(16))
     defect_class_id: Mapped[UUID | None] = mapped_column(ForeignKey("defect_classes.id", ondelete="SET NULL"))
     defect_class_name: Mapped[str | None] = mapped_column(String(100))
     note: Mapped[str] = mapped_column(Text)

@@ -1,6 +1,7 @@
 """Batches of photos and their progress over HTTP."""
 
 from collections.abc import AsyncIterator
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any
 from uuid import UUID
@@ -8,7 +9,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from app.access.requirements import needs
+from app.access.requirements import ask_again, needs
 from app.acting import Role
 from app.api.dependencies import of_app
 from app.api.idempotency.service import IdempotencyKeyHeader, Once, address_of, fingerprint
@@ -89,6 +90,7 @@ async def classify_batch(
 
     async def begin() -> schemas.JobOut:
         nonlocal begun
+        await ask_again(request)  # a large batch may have been on its way for hours
         job = await jobs.begin(draft, once)
         begun = True
         return job
@@ -131,9 +133,14 @@ async def _follower(job_id: UUID, jobs: Jobs) -> AsyncIterator[None]:
     responses=documented(JobNotFound, TooManyFollowers, DatabaseUnavailable),
     dependencies=[needs(Role.INSPECTOR, JOB), Depends(_follower)],
 )
-async def follow_job(job: Annotated[schemas.JobOut, Depends(_job)], jobs: Jobs) -> AsyncIterator[ServerSentEvent]:
-    """The job's progress as server-sent events: `progress` each time that it has moved, `finished` at the end."""
-    async for state in jobs.follow(job):
+async def follow_job(
+    job: Annotated[schemas.JobOut, Depends(_job)], jobs: Jobs, request: Request
+) -> AsyncIterator[ServerSentEvent]:
+    """The job's progress as server-sent events: `progress` each time that it has moved, `finished` at the end.
+
+    They end as well once the key has ended. One key follows ten jobs at a time.
+    """
+    async for state in jobs.follow(job, partial(ask_again, request)):
         yield ServerSentEvent(event="finished" if state.state == "finished" else "progress", data=state)
 
 

@@ -32,5 +32,7 @@ class TooManyFollowers(HajaError):
 
     status = HTTPStatus.TOO_MANY_REQUESTS
     code = "too-many-followers"
-    sentence = "As many as can be are following jobs: ask GET /v1/jobs/{job_id} now and then."
+    sentence = (
+        "As many as can be are following jobs, or as many as one key may: ask GET /v1/jobs/{job_id} now and then."
+    )
     retry_after_s = 5

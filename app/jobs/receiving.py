@@ -12,7 +12,7 @@ from app.catalogs import repository as catalog_rows
 from app.errors import CatalogNotFound, HajaError, QueueFull
 from app.jobs import repository
 from app.jobs.errors import NoPhotos, TooManyBatchPhotos
-from app.jobs.tables import JobKind
+from app.jobs.schemas import JobKind
 from app.photos.intake import CheckedPhoto, Intake, Refused, Upload, display_name
 from app.photos.reading import PhotoError
 from app.photos.repository import ArchiveRepository
@@ -22,7 +22,7 @@ from models.manifest import Transform
 MAX_PHOTOS = 1000
 """Of one batch."""
 
-GROUP_PHOTOS, GROUP_BYTES = 16, 32_000_000
+GROUP_PHOTOS, GROUP_BYTES = 16, 16_000_000
 """Photos that are in memory together, and written in one transaction."""
 
 PATIENCE_S = 0.1
@@ -66,12 +66,18 @@ class BatchReceiver:
             NoPhotos, TooManyBatchPhotos: nothing is stored then, nor after any other error.
             DecoderUnavailable, DatabaseUnavailable, StorageUnavailable, StorageFull: see their docstrings.
         """
+        groups = _groups(uploads)
+        # Before anything is written: a rush of batches that are refused as they begin would keep the database from
+        # others.
+        first = await anext(groups, None)
+        if first is None:
+            raise NoPhotos(f"The batch holds no photo: send 1 to {MAX_PHOTOS} files in the field photos.")
         await self._delete_discarded()
         async with self._database.writing() as session:
             await self._hold(session, catalog_id)
             job_id = await repository.add_job(session, kind, catalog_id, parameters, ready=False)
         try:
-            return Draft(job_id, await self._store(catalog_id, job_id, uploads, transform))
+            return Draft(job_id, await self._store(catalog_id, job_id, first, groups, transform))
         except BaseException:
             # Shielded: where the caller has hung up, this task is being cancelled.
             await asyncio.shield(self.discard(job_id))
@@ -94,10 +100,17 @@ class BatchReceiver:
         if not await session.run_sync(catalog_rows.hold, catalog_id):
             raise CatalogNotFound("The catalog was deleted while the photos were sent.")
 
-    async def _store(self, catalog_id: UUID, job_id: UUID, uploads: AsyncIterable[Upload], transform: Transform) -> str:
+    async def _store(
+        self,
+        catalog_id: UUID,
+        job_id: UUID,
+        group: list[Upload],
+        rest: AsyncIterator[list[Upload]],
+        transform: Transform,
+    ) -> str:
         digest = hashlib.sha256()
         count = 0
-        async for group in _groups(uploads):
+        while group:
             if count + len(group) > MAX_PHOTOS:
                 raise TooManyBatchPhotos(f"A batch has at most {MAX_PHOTOS} photos: send the rest as another.")
             checked = await asyncio.gather(*(self._check(upload, transform) for upload in group))
@@ -114,8 +127,7 @@ class BatchReceiver:
                 items = [_item(photo) | {"position": place} for place, photo in enumerate(checked, count)]
                 await repository.add_items(session, [item | {"job_id": job_id} for item in items])
             count += len(group)
-        if count == 0:
-            raise NoPhotos(f"The batch holds no photo: send 1 to {MAX_PHOTOS} files in the field photos.")
+            group = await anext(rest, [])
         return digest.hexdigest()
 
     async def _check(self, upload: Upload, transform: Transform) -> CheckedPhoto | Refused:

@@ -8,8 +8,10 @@ from uuid import UUID
 from sqlalchemy import Row, Select, case, delete, exists, func, insert, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.acting import actor
 from app.catalogs.tables import Catalog
-from app.jobs.tables import ItemState, Job, JobItem, JobKind
+from app.jobs.schemas import ItemState, JobKind
+from app.jobs.tables import Job, JobItem
 from app.storage.database import SyncSession
 from app.storage.tables import new_id
 
@@ -28,7 +30,7 @@ async def add_job(
 ) -> UUID:
     """Insert a job without items; its id. Hold the catalog first: it must be there."""
     job_id = new_id()
-    fields = {"kind": kind, "catalog_id": catalog_id, "parameters": parameters, "ready": ready}
+    fields = {"kind": kind, "catalog_id": catalog_id, "parameters": parameters, "ready": ready, **actor()}
     await session.execute(insert(Job).values(id=job_id, created_at=datetime.now(UTC), **fields))
     return job_id
 
@@ -43,21 +45,19 @@ async def begin(session: AsyncSession, job_id: UUID) -> None:
     await session.execute(update(Job).where(Job.id == job_id).values(ready=True))
 
 
-async def job(session: AsyncSession, job_id: UUID) -> Row[UUID, JobKind, str, datetime, int, int, int] | None:
-    """Id, kind, catalog's name, time and the numbers of all, done and failed items of a job that has begun."""
+async def job(session: AsyncSession, job_id: UUID) -> Row[Job, str, int, int, int] | None:
+    """A job that has begun, its catalog's name, and the numbers of all, done and failed items."""
     return (await session.execute(_described().where(Job.id == job_id))).one_or_none()
 
 
-async def some_jobs(
-    session: AsyncSession, job_ids: Set[UUID]
-) -> Sequence[Row[UUID, JobKind, str, datetime, int, int, int]]:
+async def some_jobs(session: AsyncSession, job_ids: Set[UUID]) -> Sequence[Row[Job, str, int, int, int]]:
     """As `job`, those of these jobs that have begun."""
     return (await session.execute(_described().where(Job.id.in_(job_ids)))).all()
 
 
 async def jobs(
     session: AsyncSession, visible: Set[UUID] | None, before: UUID | None, limit: int
-) -> Sequence[Row[UUID, JobKind, str, datetime, int, int, int]]:
+) -> Sequence[Row[Job, str, int, int, int]]:
     """As `job`, of visible catalogs (None: of all), newest first, before an id; one more than `limit`."""
     query = _described().order_by(Job.id.desc()).limit(limit + 1)
     query = query if visible is None else query.where(Job.catalog_id.in_(visible))
@@ -81,10 +81,8 @@ async def waits(session: AsyncSession, job_id: UUID | None = None) -> bool:
     return bool(await session.scalar(select(exists(_claimable(job_id).limit(1).subquery().select()))))
 
 
-async def claim(
-    session: AsyncSession, count: int, job_id: UUID | None = None
-) -> Sequence[Row[JobItem, str, dict[str, Any]]]:
-    """Take photos to classify, oldest jobs first: each with its catalog's name and its job's parameters."""
+async def claim(session: AsyncSession, count: int, job_id: UUID | None = None) -> Sequence[Row[JobItem, Job, str]]:
+    """Take photos to classify, oldest jobs first: each with its job and its catalog's name."""
     chosen = _claimable(job_id).order_by(JobItem.job_id, JobItem.position).limit(count)
     # Two workers of one PostgreSQL do not wait for each other: the second takes the next ones.
     keys = (await session.execute(chosen.with_for_update(of=JobItem, skip_locked=True))).all()
@@ -95,7 +93,7 @@ async def claim(
         update(JobItem).where(mine).values(claimed_until=datetime.now(UTC) + LEASE, attempts=JobItem.attempts + 1)
     )
     query = (
-        select(JobItem, Catalog.name, Job.parameters)
+        select(JobItem, Job, Catalog.name)
         .join(Job, Job.id == JobItem.job_id)
         .join(Catalog, Catalog.id == Job.catalog_id)
         .where(mine)
@@ -173,14 +171,12 @@ def _claimable(job_id: UUID | None) -> Select[UUID, int]:
     return query if job_id is None else query.where(Job.id == job_id)
 
 
-def _described() -> Select[UUID, JobKind, str, datetime, int, int, int]:
+def _described() -> Select[Job, str, int, int, int]:
     def count(state: ItemState) -> Any:
         return func.count(case((JobItem.state == state, 1)))
 
     return (
-        select(
-            Job.id, Job.kind, Catalog.name, Job.created_at, func.count(JobItem.position), count("done"), count("failed")
-        )
+        select(Job, Catalog.name, func.count(JobItem.position), count("done"), count("failed"))
         .join(Catalog, Catalog.id == Job.catalog_id)
         .outerjoin(JobItem, JobItem.job_id == Job.id)
         .where(Job.ready)

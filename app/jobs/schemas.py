@@ -6,8 +6,11 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
+from app.api.fields import ActorId, ActorName
 from app.inspections.schemas import ClassificationOut
-from app.jobs.tables import ItemState, JobKind
+
+JobKind = Literal["classify", "reembed"]
+ItemState = Literal["waiting", "done", "failed"]
 
 
 class ItemProblem(BaseModel):
@@ -27,6 +30,8 @@ class JobOut(BaseModel):
     total: int = Field(description="Photos.")
     done: int
     failed: int
+    actor_id: ActorId
+    actor: ActorName
     created_at: datetime
 
 
@@ -54,3 +59,9 @@ class BatchParameters(BaseModel):
 
     top_k: int
     coverage: float | None
+
+
+class ReembedParameters(BaseModel):
+    """By which backbone the examples of a catalog are to be embedded again."""
+
+    backbone_id: str

@@ -1,19 +1,21 @@
 """Batches of photos to classify: making them, looking at them, taking them back."""
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from uuid import UUID
 
 from app.access.audit.repository import record
-from app.acting import acting
+from app.acting import Principal, Role, acting
 from app.api.idempotency.service import Guard
 from app.api.pagination import Page, cut
+from app.errors import Unauthenticated
 from app.inspections.service import InspectionService
 from app.jobs import repository
 from app.jobs.errors import JobNotFound, TooManyFollowers
 from app.jobs.receiving import BatchReceiver, Draft, delete_job
 from app.jobs.schemas import BatchParameters, ItemProblem, JobOut, JobResult, JobResults
+from app.jobs.tables import Job
 from app.photos.intake import Upload
 from app.photos.path import PhotoPath
 from app.storage.database import Database
@@ -23,6 +25,9 @@ WATCH_S = 0.5
 
 MAX_FOLLOWERS = 100
 """Who follow jobs at a time, for hours; each has a connection of its own."""
+
+MAX_FOLLOWERS_OF_A_KEY = 10
+"""So that no key takes the places of the others."""
 
 
 class JobService:
@@ -42,8 +47,8 @@ class JobService:
         self._wake = wake
         self.max_photo_bytes = photos.intake.max_bytes
         self._closing = asyncio.Event()
-        self._followed: list[UUID] = []
-        self._next_look: asyncio.Task[dict[UUID, JobOut]] | None = None
+        self._followed: list[tuple[UUID, UUID | None]] = []
+        self._next_look: asyncio.Task[dict[UUID, tuple[UUID, JobOut]]] | None = None
 
     async def receive(self, catalog: str, parameters: BatchParameters, uploads: AsyncIterable[Upload]) -> Draft:
         """Store the photos of a batch; `begin` or `discard` it then.
@@ -65,6 +70,7 @@ class JobService:
             if row is None:
                 raise JobNotFound("The catalog was deleted while the photos were sent.")
             answer = _out(*row)
+            record(session, "batch-sent", row[0].catalog_id, draft.job_id, photos=answer.total)
             await session.run_sync(guard.keep, answer)
         self._wake()
         return answer
@@ -91,36 +97,47 @@ class JobService:
     @contextmanager
     def following(self, job_id: UUID) -> Iterator[None]:
         """Be one who follows a job. Raises `TooManyFollowers`."""
-        if len(self._followed) >= MAX_FOLLOWERS:
+        key_id = acting().id
+        places_of_key = 0 if key_id is None else sum(each == key_id for _, each in self._followed)
+        if len(self._followed) >= MAX_FOLLOWERS or places_of_key >= MAX_FOLLOWERS_OF_A_KEY:
             raise TooManyFollowers
-        self._followed.append(job_id)
+        self._followed.append((job_id, key_id))
         try:
             yield
         finally:
-            self._followed.remove(job_id)
+            self._followed.remove((job_id, key_id))
 
-    async def follow(self, job: JobOut) -> AsyncIterator[JobOut]:
+    async def follow(self, job: JobOut, ask_again: Callable[[], Awaitable[Principal]]) -> AsyncIterator[JobOut]:
         """How far a job is, each time that it has moved; ends when it is finished, is deleted, or the service ends.
 
-        Within `following`.
+        It ends as well when whoever follows, by `ask_again`, may not see it any more. Within `following`.
         """
         last: JobOut | None = None
-        now: JobOut | None = job
-        while now is not None and not self._closing.is_set():
+        now = job
+        while not self._closing.is_set():
             if now != last:
                 yield now
             if now.state == "finished":
                 return
-            last, now = now, (await self._look()).get(job.id)
+            found = (await self._look()).get(job.id)
+            if found is None:
+                return
+            last, (catalog_id, now) = now, found
+            try:
+                who = await ask_again()
+            except Unauthenticated:
+                return
+            if not who.may(Role.INSPECTOR, catalog_id):
+                return
 
-    async def _look(self) -> dict[UUID, JobOut]:
+    async def _look(self) -> dict[UUID, tuple[UUID, JobOut]]:
         """The jobs that are followed as they will be in a moment: all who ask until then share one look at them."""
         if self._next_look is None:
             self._next_look = asyncio.create_task(self._look_soon())
         # One who leaves must not take the look from the others.
         return await asyncio.shield(self._next_look)
 
-    async def _look_soon(self) -> dict[UUID, JobOut]:
+    async def _look_soon(self) -> dict[UUID, tuple[UUID, JobOut]]:
         with suppress(TimeoutError):
             async with asyncio.timeout(WATCH_S):
                 await self._closing.wait()
@@ -128,8 +145,8 @@ class JobService:
         if self._closing.is_set() or not self._followed:
             return {}
         async with self._database.reading() as session:
-            rows = await repository.some_jobs(session, set(self._followed))
-        return {row[0]: _out(*row) for row in rows}
+            rows = await repository.some_jobs(session, {job_id for job_id, _ in self._followed})
+        return {row[0].id: (row[0].catalog_id, _out(*row)) for row in rows}
 
     async def results(self, job_id: UUID, position: int, limit: int) -> JobResults:
         """Outcomes of a job from a position on. Raises `JobNotFound`."""
@@ -170,16 +187,16 @@ class JobService:
         self._closing.set()
 
 
-def _out(job_id: UUID, kind: str, catalog: str, created_at: object, total: int, done: int, failed: int) -> JobOut:
-    return JobOut.model_validate(
-        {
-            "id": job_id,
-            "kind": kind,
-            "catalog": catalog,
-            "state": "finished" if done + failed == total else "running",
-            "total": total,
-            "done": done,
-            "failed": failed,
-            "created_at": created_at,
-        }
+def _out(job: Job, catalog: str, total: int, done: int, failed: int) -> JobOut:
+    return JobOut(
+        id=job.id,
+        kind=job.kind,
+        catalog=catalog,
+        state="finished" if done + failed == total else "running",
+        total=total,
+        done=done,
+        failed=failed,
+        actor_id=job.actor_id,
+        actor=job.actor,
+        created_at=job.created_at,
     )

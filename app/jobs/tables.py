@@ -1,19 +1,20 @@
 """Jobs and the photos they have to work through."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any
 from uuid import UUID
 
 from sqlalchemy import JSON, ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.storage.tables import Base, new_id
+from app.jobs.schemas import BatchParameters, ItemProblem, ItemState, JobKind, ReembedParameters
+from app.storage.tables import Acted, Base, new_id, readable_as
 
-JobKind = Literal["classify", "reembed"]
-ItemState = Literal["waiting", "done", "failed"]
+_Parameters = Annotated[dict[str, Any], readable_as(BatchParameters | ReembedParameters)]
+_Problem = Annotated[dict[str, Any], readable_as(ItemProblem)]
 
 
-class Job(Base):
+class Job(Acted, Base):
     """What to do with many photos of one catalog. It begins when `ready`: all its items are there."""
 
     __tablename__ = "jobs"
@@ -21,7 +22,7 @@ class Job(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     kind: Mapped[JobKind] = mapped_column(String(16))
     catalog_id: Mapped[UUID] = mapped_column(ForeignKey("catalogs.id", ondelete="CASCADE"), index=True)
-    parameters: Mapped[dict[str, Any]] = mapped_column(JSON)
+    parameters: Mapped[_Parameters] = mapped_column(JSON)
     ready: Mapped[bool]
     created_at: Mapped[datetime]
 
@@ -51,6 +52,6 @@ class JobItem(Base):
     classification_id: Mapped[UUID | None] = mapped_column(
         ForeignKey("classifications.id", name="fk_job_items_classification", ondelete="SET NULL"), index=True
     )
-    problem: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    problem: Mapped[_Problem | None] = mapped_column(JSON(none_as_null=True))
     claimed_until: Mapped[datetime | None]
     attempts: Mapped[int]

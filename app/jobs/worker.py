@@ -8,6 +8,7 @@ from uuid import UUID
 import structlog
 from pydantic import BaseModel
 
+from app.acting import Principal, acting_as
 from app.errors import (
     CatalogNotFound,
     DatabaseUnavailable,
@@ -105,8 +106,9 @@ class BatchWorker:
         unfinished = {(item.job_id, item.position) for item, _, _ in claimed}
 
         async def work(row: Any) -> None:
-            item, catalog, parameters = row
-            await self._classify(item, catalog, BatchParameters.model_validate(parameters))
+            item, job, catalog = row
+            with acting_as(Principal(job.actor_id, job.actor)):
+                await self._classify(item, catalog, BatchParameters.model_validate(job.parameters))
             unfinished.discard((item.job_id, item.position))
 
         try:

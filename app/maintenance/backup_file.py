@@ -7,19 +7,24 @@ import hashlib
 import os
 import tempfile
 import zipfile
-import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field
+
+from app.photos.tables import Sha256
 
 FORMAT = 1
 """Counts changes of this file's layout; those of the tables are counted by the schema's revision."""
 
 MANIFEST = "manifest.json"
+
+MOST_ROW_BYTES = 8 * 2**20
+MOST_ROW_VALUES = 100_000
+"""What a row may hold, far beyond the largest that is ever written. Read, an empty list takes 100 times its bytes."""
 
 Kind = Literal["boolean", "bytes", "datetime", "float", "integer", "json", "text", "uuid"]
 """What a column holds, in words that do not depend on the database."""
@@ -33,19 +38,19 @@ class TableEntry(BaseModel):
     """What the file holds of one table."""
 
     columns: dict[str, Kind]
-    rows: int
-    sha256: str
+    rows: Annotated[int, Field(ge=0)]
+    sha256: Sha256
 
 
 class Manifest(BaseModel):
     """What the file holds; tables in the order in which they can be filled."""
 
-    format: int
+    format: Annotated[int, Field(ge=1)]
     schema_revision: str
     created_at: datetime
     tables: dict[str, TableEntry]
-    photos: list[str]
-    missing_photos: list[str]
+    photos: list[Sha256]
+    missing_photos: list[Sha256]
 
 
 @contextmanager
@@ -82,6 +87,17 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def shown(text: str) -> str:
+    """One line of a text that anybody may have written, which can do nothing to a terminal."""
+    line = text.partition("\n")[0]
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in line)
+
+
+def values_at_most(data: bytes) -> int:
+    """A bound of how many values a text of JSON holds, told without reading it."""
+    return 1 + sum(data.count(each) for each in (b",", b"[", b"{"))
+
+
 class BackupWriter:
     """Writes a file; without `finish` it is none."""
 
@@ -99,7 +115,7 @@ class BackupWriter:
     @contextmanager
     def table(self, name: str, columns: dict[str, Kind]) -> Iterator[Callable[[Iterable[bytes]], None]]:
         """Write the rows of a table by what the block is given."""
-        entry = zipfile.ZipInfo(_table_name(name), datetime.now(UTC).timetuple()[:6])
+        entry = zipfile.ZipInfo(table_name(name), datetime.now(UTC).timetuple()[:6])
         entry.compress_type = zipfile.ZIP_DEFLATED
         digest = hashlib.sha256()
         count = 0
@@ -108,6 +124,8 @@ class BackupWriter:
             def add(lines: Iterable[bytes]) -> None:
                 nonlocal count
                 for line in lines:
+                    if len(line) >= MOST_ROW_BYTES or values_at_most(line) > MOST_ROW_VALUES:
+                        raise BackupError(f"A row of {name} is larger than a backup can hold.")
                     digest.update(line + b"\n")
                     stream.write(line + b"\n")
                     count += 1
@@ -117,7 +135,7 @@ class BackupWriter:
 
     def add_photo(self, sha256: str, data: bytes) -> None:
         """Write the bytes of a photo. They are compressed already."""
-        self._zip.writestr(_photo_name(sha256), data)
+        self._zip.writestr(photo_name(sha256), data)
         self._photos.append(sha256)
 
     def finish(self, schema_revision: str, missing_photos: list[str]) -> None:
@@ -133,73 +151,11 @@ class BackupWriter:
         self._zip.writestr(MANIFEST, manifest.model_dump_json(indent=1))
 
 
-class BackupReader:
-    """Reads a file. Whatever is wrong with it is a `BackupError`."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        with self._whole():
-            try:
-                self._zip = zipfile.ZipFile(path)
-            except OSError as error:
-                raise BackupError(f"{path} cannot be read: {error.strerror or error}.") from error
-            data = self._zip.read(MANIFEST)
-            if (said := _format(data)) > FORMAT:
-                raise BackupError(
-                    f"{path} was written by a newer version of Haja (format {said}): restore it with that version."
-                )
-            self.manifest = Manifest.model_validate_json(data)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._zip.close()
-
-    def rows(self, name: str) -> Iterator[bytes]:
-        """The rows of a table. Whether they are as they were written turns out after the last one."""
-        digest = hashlib.sha256()
-        with self._whole(), self._zip.open(_table_name(name)) as stream:
-            for line in stream:
-                digest.update(line)
-                yield line
-        if digest.hexdigest() != self.manifest.tables[name].sha256:
-            raise self._damaged(f"table {name}")
-
-    def photo(self, sha256: str) -> bytes:
-        """The bytes of a photo, as they were written."""
-        with self._whole():
-            data = self._zip.read(_photo_name(sha256))
-        if hashlib.sha256(data).hexdigest() != sha256:
-            raise self._damaged(f"photo {sha256}")
-        return data
-
-    @contextmanager
-    def _whole(self) -> Iterator[None]:
-        try:
-            yield
-        except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, NotImplementedError, ValidationError) as error:
-            raise self._damaged(str(error).partition("\n")[0]) from error
-
-    def _damaged(self, what: str) -> BackupError:
-        return BackupError(
-            f"{self._path} is damaged, cut off, or no backup of Haja ({what}), so nothing was restored: take another "
-            "copy of it."
-        )
-
-
-class _Format(BaseModel):
-    format: int
-
-
-def _format(manifest: bytes) -> int:
-    """The format that a manifest says it has, also where nothing else of it is as it is today."""
-    return _Format.model_validate_json(manifest).format
-
-
-def _table_name(name: str) -> str:
+def table_name(name: str) -> str:
+    """What the rows of a table are called in the archive."""
     return f"tables/{name}.jsonl"
 
 
-def _photo_name(sha256: str) -> str:
+def photo_name(sha256: str) -> str:
+    """What the bytes of a photo are called in the archive."""
     return f"photos/{sha256}"

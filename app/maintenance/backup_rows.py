@@ -1,11 +1,11 @@
 """Every statement about tables as a whole: their rows as lines of JSON, and back."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Sequence, Set
 from datetime import datetime
 from typing import Any, NamedTuple, cast
 from uuid import UUID
 
-from pydantic import Base64Bytes, ConfigDict, TypeAdapter, with_config
+from pydantic import Base64Bytes, ConfigDict, TypeAdapter, ValidationError, with_config
 from sqlalchemy import (
     JSON,
     Boolean,
@@ -26,16 +26,22 @@ from sqlalchemy import (
     inspect,
     select,
 )
+from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.types import TypeEngine
 from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
-from app.maintenance.backup_file import BackupError, Kind
+from app.access.tables import SignIn
+from app.maintenance.backup_file import BackupError, Kind, shown
+from app.maintenance.backup_values import Row, row_type
 from app.photos.tables import Blob, DiscardedBlob, Photo
 from app.storage.tables import Base, UtcDateTime
 
-LEFT_OUT = {Blob.__tablename__, DiscardedBlob.__tablename__, "alembic_version"}
-"""Bytes go as photos; what is being deleted has to do with the object storage that the site comes from."""
+SESSIONS = SignIn.__tablename__
+
+LEFT_OUT = {Blob.__tablename__, DiscardedBlob.__tablename__, SESSIONS, "alembic_version"}
+"""Bytes go as photos; what is being deleted has to do with the object storage that the site comes from; whoever is
+signed in stays so where they signed in, and nowhere else. Older backups hold sessions, which nobody reads."""
 
 FETCH = 500
 """Rows in memory at a time."""
@@ -59,7 +65,9 @@ _TYPES: dict[Kind, _Type] = {
     "uuid": _Type(UUID, Uuid(), (Uuid,)),
 }
 
-Row = dict[str, Any]
+
+class RowsError(Exception):
+    """Rows that are not of their table; the message says why."""
 
 
 class Rows:
@@ -74,8 +82,8 @@ class Rows:
         fields = {each: Any if kind == "json" else _TYPES[kind].in_python | None for each, kind in columns.items()}
         make: Any = TypedDict  # its fields are known at run time only
         row = make(name, fields)
-        exact = ConfigDict(extra="forbid", ser_json_inf_nan="constants")
-        self._row: TypeAdapter[Row] = TypeAdapter(with_config(exact)(row))
+        self._written: TypeAdapter[Row] = TypeAdapter(with_config(ConfigDict(ser_json_inf_nan="constants"))(row))
+        self._read = row_type(name, columns)
 
     async def count(self, session: AsyncSession) -> int:
         """How many there are."""
@@ -85,14 +93,26 @@ class Rows:
         """All of them as JSON, some at a time."""
         query: Select[*tuple[Any, ...]] = select(self._table).execution_options(yield_per=FETCH)
         async for part in (await session.stream(query)).mappings().partitions():
-            yield [self._row.dump_json(dict(row)) for row in part]
+            yield [self._written.dump_json(dict(row)) for row in part]
 
-    async def insert(self, session: AsyncSession, lines: Sequence[bytes]) -> None:
-        """Insert rows that are given as JSON. Raises `ValidationError` where they are not of this table."""
-        await session.execute(insert(self._table), [self._row.validate_json(line) for line in lines])
+    def read(self, lines: Sequence[bytes]) -> list[Row]:
+        """Rows that are given as JSON. Raises `RowsError` where they are not of this table."""
+        try:
+            return [self._read.validate_json(line) for line in lines]
+        except ValidationError as error:
+            fault = error.errors(include_url=False, include_context=False, include_input=False)[0]
+            place = ".".join(map(str, fault["loc"]))
+            raise RowsError(shown(f"{place}: {fault['msg']}" if place else fault["msg"])) from error
+
+    async def insert(self, session: AsyncSession, rows: Sequence[Row]) -> None:
+        """Insert rows. Raises `RowsError` where the database refuses them, such as those that point nowhere."""
+        try:
+            await session.execute(insert(self._table), rows)
+        except (DataError, IntegrityError) as error:
+            raise RowsError(shown(str(error.orig))) from error
 
 
-async def tables(session: AsyncSession) -> list[Rows]:
+async def tables(session: AsyncSession, left_out: Set[str] = LEFT_OUT) -> list[Rows]:
     """What a site consists of beside its photos' bytes, in the order in which tables can be filled.
 
     The database says which tables and columns it has, since it may be older than this program; the program says what
@@ -111,7 +131,7 @@ async def tables(session: AsyncSession) -> list[Rows]:
     return [
         Rows(table.name, {name: _kind(table.c[name].type) for name in there[table.name]})
         for table in Base.metadata.sorted_tables
-        if table.name in there and table.name not in LEFT_OUT
+        if table.name in there and table.name not in left_out
     ]
 
 
@@ -129,6 +149,13 @@ def _kind(column_type: TypeEngine[Any]) -> Kind:
 async def photo_ids(session: AsyncSession) -> Sequence[str]:
     """The SHA-256 of all photos."""
     return (await session.scalars(select(Photo.sha256).order_by(Photo.sha256))).all()
+
+
+async def photo_sizes(session: AsyncSession) -> AsyncIterator[tuple[str, int]]:
+    """The SHA-256 of all photos, and how many bytes each has."""
+    query = select(Photo.sha256, Photo.byte_size).execution_options(yield_per=FETCH)
+    async for sha256, byte_size in await session.stream(query):
+        yield sha256, byte_size
 
 
 async def stored_bytes(session: AsyncSession, sha256: str) -> bytes | None:

@@ -1,11 +1,27 @@
 """Photos that were kept. Bytes are addressed by content: the same photo twice is stored once."""
 
 from datetime import datetime
+from typing import Annotated
 
+from pydantic import AfterValidator, Field
 from sqlalchemy import ForeignKey, LargeBinary, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.storage.tables import Base
+
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+_Positive = Annotated[int, Field(gt=0)]
+
+
+def _whole_floats(data: bytes) -> bytes:
+    if not data or len(data) % 4:
+        raise ValueError("it is no vector of float32")
+    return data
+
+
+Vector = Annotated[bytes, AfterValidator(_whole_floats)]
+"""float32 [D], little-endian."""
 
 
 class Photo(Base):
@@ -13,11 +29,11 @@ class Photo(Base):
 
     __tablename__ = "photos"
 
-    sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
-    media_type: Mapped[str] = mapped_column(String(32))
-    byte_size: Mapped[int]
-    width: Mapped[int]
-    height: Mapped[int]
+    sha256: Mapped[Sha256] = mapped_column(String(64), primary_key=True)
+    media_type: Mapped[Annotated[str, Field(pattern="^image/(jpeg|png|webp|heif)$")]] = mapped_column(String(32))
+    byte_size: Mapped[_Positive]
+    width: Mapped[_Positive]
+    height: Mapped[_Positive]
     # ISO 8601, as the camera wrote it: with its zone or without
     taken_at: Mapped[str | None] = mapped_column(String(32))
     latitude: Mapped[float | None]
@@ -54,4 +70,4 @@ class Embedding(Base):
 
     photo_sha256: Mapped[str] = mapped_column(ForeignKey("photos.sha256", ondelete="CASCADE"), primary_key=True)
     backbone_id: Mapped[str] = mapped_column(String(128), primary_key=True)
-    vector: Mapped[bytes] = mapped_column(LargeBinary)
+    vector: Mapped[Vector] = mapped_column(LargeBinary)

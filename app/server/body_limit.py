@@ -1,13 +1,17 @@
 """What a body may take: bytes, and time to arrive."""
 
 import asyncio
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.acting import acting
+from app.api.uploads import BodyKind, body_kind
 from app.errors import BodyTooSlow, QueueFull, RequestTooLarge
+from app.server.arriving_form import ArrivingForm
 from app.server.limits import Limits
-from app.server.request_head import declared_bytes, has_body, is_form
+from app.server.request_head import declared_bytes, expects_continue, has_body, is_form
+from app.server.shares import Holding, Shares
 
 MAX_TEXT_BYTES = 100_000
 """Largest body that is no form with photos: several times the longest description in any encoding."""
@@ -15,7 +19,7 @@ MAX_TEXT_BYTES = 100_000
 MAX_FORM_FIELDS, MAX_FORM_FIELD_BYTES = 20, 40_000
 """Of the text fields beside photos: more than any form has, and more than the longest text in any script."""
 
-MAX_BATCH_HELD_BYTES = 64_000_000
+MAX_BATCH_HELD_BYTES = 48_000_000
 """Most of a batch that is in memory at a time: it is stored while it arrives."""
 
 LINGER_S = 5
@@ -25,44 +29,30 @@ LINGER_S = 5
 class LimitBody:
     """Counts the bytes of a body as they arrive; what Content-Length says may be a lie or missing.
 
+    Large ones are for routes that take photos, and no caller holds more than a share of what all may hold. Both are
+    decided when the body is asked for: by then it is known what is asked, and by whom.
+
     An answer that is given before the body has come ends the connection, or whoever goes on sending would be listened
-    to forever. The rest of a body whose length is known and allowed is left to the server, which reads over it and
-    keeps the connection: a rush is no time to open new ones.
+    to forever. The rest of a body that comes, and whose length is known and allowed, is left to the server, which reads
+    over it and keeps the connection: a rush is no time to open new ones.
     """
 
     def __init__(self, app: ASGIApp, limits: Limits) -> None:
         self._app = app
         self._limits = limits
-        self._held = 0
+        self._held = Shares(limits.held_bytes, limits.held_bytes)
+        self._form_memory = Shares(limits.held_bytes, limits.form_memory_bytes)
+        self._batch_memory = Shares(limits.held_bytes, limits.batch_memory_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one ASGI call."""
         if not has_body(scope):
             await self._app(scope, receive, send)
             return
-        declared = declared_bytes(scope)
-        max_bytes, max_held = self._bounds(scope)
-        pace = _Pace(self._limits.body_pause_s, self._limits.body_rate)
-        held = 0
-        too_large = declared is not None and declared > max_bytes
-        ends = declared is not None and not too_large
-
-        async def counted() -> Message:
-            nonlocal held, ends
-            if too_large:
-                raise _too_large(max_bytes)
-            message = await pace.keep(receive)
-            ends = ends or not message.get("more_body", False)
-            if pace.received > max_bytes:
-                raise _too_large(max_bytes)
-            before, held = held, min(pace.received, max_held)
-            self._held += held - before
-            if self._held > self._limits.held_bytes:
-                raise QueueFull
-            return message
+        body = _Body(scope, receive, self._limits, self._held, self._form_memory, self._batch_memory)
 
         async def answer(message: Message) -> None:
-            if ends and not pace.is_lost:
+            if body.is_end_known():
                 await send(message)
             elif message["type"] == "http.response.start":
                 message["headers"] = [*message["headers"], (b"connection", b"close")]
@@ -76,19 +66,110 @@ class LimitBody:
                 await _drain(receive)
                 await send({"type": "http.response.body"})
 
-        try:
-            await self._app(scope, counted, answer)
-        finally:
-            self._held -= held
+        with body.holdings:
+            await self._app(scope, body.receive, answer)
 
-    def _bounds(self, scope: Scope) -> tuple[int, int]:
-        """Most bytes of this body, and most of them that are in memory."""
-        if scope["path"].endswith("/classifications/batch"):
-            return self._limits.batch_bytes, MAX_BATCH_HELD_BYTES
-        most = self._limits.request_bytes
-        if not is_form(scope):
-            most = min(most, MAX_TEXT_BYTES)
-        return most, most
+
+class _Body:
+    """One body, and what is held for it until it is answered, in `holdings`."""
+
+    def __init__(
+        self,
+        scope: Scope,
+        receive: Receive,
+        limits: Limits,
+        held: Shares,
+        form_memory: Shares,
+        batch_memory: Shares,
+    ) -> None:
+        self.holdings = ExitStack()
+        self._scope = scope
+        self._receive = receive
+        self._limits = limits
+        self._shares = held, form_memory, batch_memory
+        self._declared = declared_bytes(scope)
+        self._pace = _Pace(limits.body_pause_s, limits.body_rate)
+        self._is_begun = False
+        self._is_read = False
+        self._is_whole = False
+        self._held: Holding | None = None
+        self._form: ArrivingForm | None = None
+
+    def is_end_known(self) -> bool:
+        """Whether the server will find where the next request begins."""
+        if self._is_whole or self._declared is None or self._pace.is_lost:
+            return self._is_whole
+        if not self._is_read and expects_continue(self._scope):
+            return False  # its sender may go on with another request instead
+        # What nobody has asked for is not kept, whatever is asked.
+        most = self._limits.request_bytes if is_form(self._scope) and not self._is_begun else 0
+        return self._declared <= max(most, self._max_bytes())
+
+    async def receive(self) -> Message:
+        """The next message.
+
+        Raises:
+            RequestTooLarge, BodyTooSlow: see their docstrings.
+            QueueFull: the caller holds too much already.
+        """
+        if not self._is_begun:
+            self._is_begun = True
+            await self._begin()
+        if self._form is not None and (message := await self._form.next()) is not None:
+            return message
+        return await self._receive() if self._is_whole else await self._arrive()
+
+    async def _begin(self) -> None:
+        if self._declared is not None and self._declared > self._max_bytes():
+            raise _too_large(self._max_bytes())
+        # A session acts as its key. Who needs neither is told apart by the address he comes from.
+        caller = acting().id or (self._scope.get("client") or ("",))[0]
+        held, form_memory, batch_memory = (self.holdings.enter_context(shares.of(caller)) for shares in self._shares)
+        kind = self._kind()
+        if kind is BodyKind.BATCH:
+            # At once: refused later, a thousand photos would have been sent for nothing.
+            most = min(self._declared or MAX_BATCH_HELD_BYTES, MAX_BATCH_HELD_BYTES)
+            if not (held.take(most) and batch_memory.take(most)):
+                raise QueueFull
+            return
+        self._held = held
+        if kind is BodyKind.FORM:
+            # What is between its socket and its file takes memory too.
+            most = self._limits.form_begun_bytes
+            self._hold(min(most if self._declared is None else self._declared, most))
+            self._form = await self._whole_form(form_memory)
+
+    async def _whole_form(self, memory: Holding) -> ArrivingForm | None:
+        form = self.holdings.enter_context(ArrivingForm(memory))
+        while not self._is_whole:
+            message = await self._arrive()
+            if message["type"] != "http.request":
+                return None  # he has hung up, and the server will say so again
+            await form.add(message.get("body", b""))
+        return form
+
+    async def _arrive(self) -> Message:
+        self._is_read = True
+        message = await self._pace.keep(self._receive)
+        self._is_whole = message["type"] == "http.request" and not message.get("more_body", False)
+        if self._pace.received > self._max_bytes():
+            raise _too_large(self._max_bytes())
+        self._hold(self._pace.received)
+        return message
+
+    def _hold(self, count: int) -> None:
+        """Hold so many bytes, unless as many are held already."""
+        if self._held is not None and not self._held.take(max(0, count - self._held.count)):
+            raise QueueFull
+
+    def _kind(self) -> BodyKind:
+        return body_kind(self._scope.get("route")) if is_form(self._scope) else BodyKind.TEXT
+
+    def _max_bytes(self) -> int:
+        kind = self._kind()
+        if kind is BodyKind.BATCH:
+            return self._limits.batch_bytes
+        return self._limits.request_bytes if kind is BodyKind.FORM else min(MAX_TEXT_BYTES, self._limits.request_bytes)
 
 
 class _Pace:
@@ -97,7 +178,7 @@ class _Pace:
     def __init__(self, pause_s: float, min_rate: float) -> None:
         self._pause_s = pause_s
         self._min_rate = min_rate
-        self._waited = 0.0
+        self._lead_s = 0.0
         self.received = 0
         self.is_lost = False
 
@@ -105,16 +186,17 @@ class _Pace:
         """The next message. Raises `BodyTooSlow`."""
         clock = asyncio.get_running_loop().time
         began = clock()
-        # What came quickly is a lead, but never one to fall silent on.
-        lead = self.received / self._min_rate - self._waited
         try:
-            async with asyncio.timeout(self._pause_s + min(0.0, lead)):
+            # What came quickly is a lead, but never one to fall silent on.
+            async with asyncio.timeout(self._pause_s + min(0.0, self._lead_s)):
                 message = await receive()
         except TimeoutError:
             self.is_lost = True
             raise BodyTooSlow from None
-        self._waited += clock() - began
-        self.received += len(message.get("body", b""))
+        count = len(message.get("body", b""))
+        self.received += count
+        # A lead of as long as a pause evens out a bad line; a longer one would pay for hours of next to nothing.
+        self._lead_s = min(self._pause_s, self._lead_s + count / self._min_rate - (clock() - began))
         return message
 
 

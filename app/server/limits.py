@@ -14,7 +14,16 @@ class Limits:
     """Largest body of a batch of up to 1,000 photos; it is not held in memory."""
 
     held_bytes: int = 2_000_000_000
-    """Bytes of all request bodies together before further ones get 429."""
+    """Bytes of all request bodies together; a caller gets 429 for more than the others have left."""
+
+    form_begun_bytes: int = 16_000_000
+    """What a form counts for from its beginning, unless it says that it is smaller."""
+
+    form_memory_bytes: int = 16_000_000
+    """Bytes of one caller's forms in memory while they arrive; the rest goes to temporary files."""
+
+    batch_memory_bytes: int = 48_000_000
+    """Bytes of one caller's batches in memory; one that does not fit gets 429."""
 
     requests: int = 128
     """Requests without photos in work before new ones get 503."""

@@ -10,7 +10,7 @@ from app.errors import QueueFull
 from app.metrics import Metrics
 from app.server.concurrency_limit import ConcurrencyLimit
 from app.server.limits import Limits
-from app.server.request_head import declared_bytes, is_form
+from app.server.request_head import declared_bytes, expects_continue, is_form
 from app.server.security_headers import PAGES, security_headers
 
 _log = structlog.get_logger("app.requests")
@@ -20,8 +20,9 @@ class LoadShedding:
     """Refuses forms before anything else is done for them while the limit of photos is reached.
 
     Under a rush they are most of all requests, and what they cost is taken from those that were admitted. So the answer
-    is ready but for its id, and the log has one line for all of a second. It is for bodies of a length that is known
-    and allowed, which the server reads over and keeps the connection; the others are refused by `Admission`.
+    is ready but for its id, and the log has one line for all of a second. It is for bodies that come unasked, of a
+    length that is known and allowed: the server reads over them and keeps the connection. The others are refused by
+    `Admission`.
     """
 
     def __init__(
@@ -55,7 +56,7 @@ class LoadShedding:
         self._count += 1
 
     def _is_for(self, scope: Scope) -> bool:
-        if scope["type"] != "http" or scope["method"] != "POST" or not is_form(scope):
+        if scope["type"] != "http" or scope["method"] != "POST" or not is_form(scope) or expects_continue(scope):
             return False
         length = declared_bytes(scope)
         return length is not None and length <= self._max_bytes

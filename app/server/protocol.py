@@ -1,6 +1,7 @@
 """HTTP/1.1 at the socket, bounded where uvicorn trusts its callers: connections, headers, silence, answers not read."""
 
 import asyncio
+import re
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, ClassVar, Literal, NoReturn
@@ -113,6 +114,10 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """The head is there: the app begins."""
+        if self.parser.get_http_version() not in {"1.0", "1.1"}:
+            self._stop_parser(errors.BadRequest("This service speaks HTTP/1.0 and HTTP/1.1: send one of them."))
+        if not _is_for_host(self.url, self.headers):
+            self._stop_parser(errors.BadRequest("The address names another host than the header Host: send a path."))
         self._request_timer.stop()
         self._parsing = "body"
         super().on_headers_complete()
@@ -177,6 +182,15 @@ class BoundedProtocol(HttpToolsProtocol):
         )
         self.transport.write_eof()
         self._request_timer.start(LINGER_S, self.transport.abort)
+
+
+def _is_for_host(url: bytes, headers: list[tuple[bytes, bytes]]) -> bool:
+    """Whether an address in full, which is otherwise read as its path alone, says the same as the header Host."""
+    _, in_full, rest = url.partition(b"://")
+    if url.startswith(b"/") or not in_full:
+        return True
+    authority = re.split(rb"[/?#]", rest, maxsplit=1)[0]
+    return [authority.lower()] == [value.lower() for name, value in headers if name == b"host"]
 
 
 class _Timer:

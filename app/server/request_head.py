@@ -22,6 +22,12 @@ def declared_bytes(scope: Mapping[str, Any]) -> int | None:
     return int(declared) if declared.isdigit() else None
 
 
+def expects_continue(scope: Mapping[str, Any]) -> bool:
+    """Whether the body comes only when it is asked for; nobody knows what comes after an answer instead."""
+    expected: bytes = dict(scope["headers"]).get(b"expect", b"")
+    return expected.lower() == b"100-continue"
+
+
 def is_form(scope: Scope) -> bool:
     """Whether it is a form, as photos come in."""
     return media_type(scope).startswith(b"multipart/form-data")

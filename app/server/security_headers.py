@@ -8,7 +8,7 @@ PAGES = (
 
 DOCS = (
     "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data:; base-uri 'none'; frame-ancestors 'none'"
+    "img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'"
 )
 """Of the API's page: FastAPI writes its script into it, and Swagger UI its pictures into the styles."""
 
@@ -18,7 +18,8 @@ def security_headers(policy: str, *, is_https: bool) -> list[tuple[bytes, bytes]
     headers = [
         (b"content-security-policy", policy.encode()),
         (b"x-content-type-options", b"nosniff"),
-        (b"referrer-policy", b"no-referrer"),
+        # With no-referrer, browsers would hide from the service, too, that its own forms come from its own pages.
+        (b"referrer-policy", b"same-origin"),
         (b"permissions-policy", b"geolocation=(self), camera=(self), microphone=()"),
         (b"cross-origin-opener-policy", b"same-origin"),
         (b"cross-origin-resource-policy", b"same-origin"),

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 import migrations
 from app.errors import SchemaChanged
 from app.storage.database import Database
-from app.storage.sqlite import prepare_sqlite
+from app.storage.sqlite import make_private, prepare_sqlite
 
 if TYPE_CHECKING:
     import psycopg
@@ -90,6 +90,7 @@ def sync_engine(url: str) -> Engine:
         # Before SQLAlchemy's own first look, which finds bytes in the place of text where there is no encoding.
         event.listen(engine, "connect", _require_unicode, insert=True)
         return engine
+    make_private(parsed)
     engine = create_engine(parsed.set(drivername="sqlite"), execution_options={"begin": "BEGIN IMMEDIATE"})
     prepare_sqlite(engine, parsed)
     return engine

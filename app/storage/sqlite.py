@@ -1,11 +1,16 @@
 """What a connection to SQLite is made with."""
 
+import stat
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import structlog
 from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection
 from sqlalchemy.exc import DisconnectionError
+
+_log = structlog.get_logger(__name__)
 
 PAGE_BYTES = 16_384
 """Larger than SQLite's 4,096, because most of what is stored is photos (read and written in long runs)."""
@@ -16,6 +21,24 @@ def existing_file(url: URL) -> URL:
     assert url.database  # noqa: S101 - the settings refuse SQLite without a file
     address = Path(url.database).absolute().as_uri()  # escapes what ends a path in an address: # ? %
     return url.set(database=address).update_query_dict({"mode": "rw", "uri": "true"})
+
+
+def make_private(url: URL) -> None:
+    """See to it that the file, made here where there is none, and its log are not for every user of the machine.
+
+    SQLite gives the log the rights of the file. What an operator has given to a group stays.
+    """
+    file = Path(url.database or "")
+    with suppress(OSError):  # SQLite itself says why it cannot be made
+        file.touch(0o600, exist_ok=False)
+    for part in (file, *(file.with_name(file.name + end) for end in ("-wal", "-shm"))):
+        with suppress(FileNotFoundError):
+            mode = stat.S_IMODE(part.stat().st_mode)
+            if mode & stat.S_IRWXO:
+                try:
+                    part.chmod(mode & stat.S_IRWXU)
+                except PermissionError:
+                    _log.warning("every user of this machine can read the database", file=str(part))
 
 
 def prepare_sqlite(engine: Any, url: URL) -> None:

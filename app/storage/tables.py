@@ -1,10 +1,13 @@
 """What every table is made of: ids, times in UTC, names of constraints."""
 
 from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
 
 import uuid_utils.compat
-from sqlalchemy import DateTime, Dialect, MetaData, TypeDecorator
-from sqlalchemy.orm import DeclarativeBase
+from pydantic import AfterValidator, TypeAdapter
+from sqlalchemy import DateTime, Dialect, MetaData, String, TypeDecorator, text
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 new_id = uuid_utils.compat.uuid7
 """Ids are UUIDs of version 7: they sort by the time they were made, so lists page by id alone."""
@@ -25,8 +28,23 @@ class UtcDateTime(TypeDecorator[datetime]):
         return None if value is None else value.replace(tzinfo=value.tzinfo or UTC)
 
 
+def readable_as(shape: Any) -> AfterValidator:
+    """A column of JSON whose values the service reads as `shape`."""
+    adapter: TypeAdapter[Any] = TypeAdapter(shape)
+
+    def check(value: object) -> object:
+        adapter.validate_python(value)
+        return value
+
+    return AfterValidator(check)
+
+
 class Base(DeclarativeBase):
-    """Base of all tables. Constraints have names, so that a migration can speak of them."""
+    """Base of all tables. Constraints have names, so that a migration can speak of them.
+
+    What a column may hold beyond the type that the database knows (one of a few words, a form, a range) is said by its
+    annotation, as pydantic reads it: a backup is checked by that before it is restored.
+    """
 
     metadata = MetaData(
         naming_convention={
@@ -37,3 +55,10 @@ class Base(DeclarativeBase):
         }
     )
     type_annotation_map = {datetime: UtcDateTime}  # noqa: RUF012 - read by SQLAlchemy
+
+
+class Acted:
+    """Who did it: an API key, if any, and its name of then; it points at nothing. `unknown` before migration 0009."""
+
+    actor_id: Mapped[UUID | None]
+    actor: Mapped[str] = mapped_column(String(100), server_default=text("'unknown'"))

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import APIRouter, Cookie, Query, Request, Response
@@ -17,11 +17,13 @@ from app.api.language import Language
 from app.api.pagination import Cursor, decode_cursor
 from app.catalogs.endpoints import Catalogs
 from app.catalogs.scopes import DEFECT_CLASS
+from app.errors import CatalogNotFound, RequestInvalid
 from app.evaluation.endpoints import Evaluations
 from app.inspections.endpoints import Inspections
 from app.inspections.schemas import ClassificationOut
 from app.inspections.scopes import CLASSIFICATION
 from app.web.history_form import HistoryForm
+from app.web.own_address import own_address
 from app.web.pages import Pages
 
 SHOWN = 100
@@ -46,11 +48,16 @@ class PageRoute(APIRoute):
         async def handle_or_explain(request: Request) -> Response:
             try:
                 return await handle(request)
-            except RequestValidationError:
-                return pages_of(request).render(request, "problem.html", 404, code="not-found")
+            except RequestValidationError as error:
+                # An address of nothing that could be there, or a form that does not fit.
+                is_elsewhere = any(fault["loc"][0] == "path" for fault in error.errors())
+                status, code = (404, "not-found") if is_elsewhere else (422, RequestInvalid.code)
+                return pages_of(request).render(request, "problem.html", status, code=code)
             except HTTPException as error:
                 code = getattr(error, "code", "not-found")
-                return pages_of(request).render(request, "problem.html", error.status_code, code=code)
+                page = pages_of(request).render(request, "problem.html", error.status_code, code=code)
+                page.headers.update(error.headers or {})
+                return page
 
         return handle_or_explain
 
@@ -179,6 +186,7 @@ async def show_offline(request: Request) -> Response:
 
 @router.get("/choose")
 async def choose(
+    request: Request,
     language: Language | None = None,
     catalog: Annotated[str | None, Query(pattern="^[a-z0-9_-]{1,63}$")] = None,
     then: str = "/",
@@ -187,7 +195,8 @@ async def choose(
     answer = RedirectResponse(own_address(then), 303)
     for name, value in (("language", language), ("catalog", catalog)):
         if value is not None:
-            answer.set_cookie(name, value, max_age=31_536_000, httponly=True, samesite="lax")
+            is_https = request.url.scheme == "https"
+            answer.set_cookie(name, value, max_age=31_536_000, httponly=True, samesite="lax", secure=is_https)
     return answer
 
 
@@ -210,17 +219,20 @@ async def get_service_worker(request: Request) -> Response:
     )
 
 
-def own_address(then: str) -> str:
-    r"""`then`, where it is an address of this service; a browser reads // and /\ as another one."""
-    return then if then.startswith("/") and not urlsplit(then).netloc and "\\" not in then else "/"
+def forget_choice(request: Request, answer: Response) -> None:
+    """Whoever comes next begins with a catalog of their own; the language is the phone's."""
+    answer.delete_cookie("catalog", secure=request.url.scheme == "https", httponly=True, samesite="lax")
 
 
 async def _frame(catalogs: Catalogs, chosen: str) -> dict[str, Any]:
     """The catalogs to choose from, and the one that is shown: the chosen one may have been renamed or deleted."""
     every = (await catalogs.list_catalogs(None, OFFERED)).items
+    if not every:
+        # The last one that was seen has just been deleted; another one is not to be shown instead.
+        raise CatalogNotFound.named(chosen)
     names = {each.name for each in every}
-    first = every[0].name if every else "default"
-    return {"catalogs": every, "catalog": chosen if chosen in names else "default" if "default" in names else first}
+    shown = "default" if "default" in names else every[0].name
+    return {"catalogs": every, "catalog": chosen if chosen in names else shown}
 
 
 def _meant(answered: ClassificationOut, names: dict[UUID, str], language: Language) -> str:

@@ -1,12 +1,16 @@
 """The filters of the history page, as its form sends them."""
 
 from datetime import date, datetime, time, timedelta
-from typing import Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, Field
 
 from app.inspections.filters import ClassificationFilter
+from app.inspections.site_notes import Place
+
+Day = Annotated[date, Field(ge=date(2, 1, 2), le=date(9998, 12, 29))]
+"""A day that begins and ends in the years of an `Instant`, whatever the zone."""
 
 
 class HistoryForm(BaseModel):
@@ -14,16 +18,16 @@ class HistoryForm(BaseModel):
 
     catalog: str = ""
     defect_class_id: UUID | Literal[""] = ""
-    since: date | Literal[""] = ""
-    until: date | Literal[""] = Field("", description="The last day.")
+    since: Day | Literal[""] = ""
+    until: Day | Literal[""] = Field("", description="The last day.")
     zone: str = Field("", pattern=r"^([+-][01]\d:[0-5]\d)?$")
-    place: str = Field("", max_length=200)
+    place: Place = ""
     unknown: bool = False
     disagreement: bool = False
 
     def conditions(self) -> ClassificationFilter:
-        """The same for the service; unchecked, since a place that cannot be finds nothing and is shown again."""
-        return ClassificationFilter.model_construct(
+        """The same for the service."""
+        return ClassificationFilter(
             catalog=self.catalog or None,
             defect_class_id=self.defect_class_id or None,
             since=self._begin(self.since),

@@ -8,10 +8,10 @@ from typing import Any
 
 from fastapi import Request
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from starlette.responses import FileResponse, HTMLResponse, Response
+from starlette.responses import HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
 
-from app.acting import Role, acting
+from app.acting import STRANGER, Role, acting
 from app.api.language import Language
 from app.catalogs.schemas import DefectClassName
 from app.web.texts import choose_language, load_texts
@@ -40,6 +40,7 @@ class Pages:
     def render(self, request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
         """The page for this visitor."""
         language = self.language(request)
+        who = acting()
         page = self._templates.get_template(template).render(
             language=language,
             here=request.url.path + (f"?{request.url.query}" if request.url.query else ""),
@@ -51,12 +52,16 @@ class Pages:
             named=lambda defect_class: defect_class.title(language),
             also_named=lambda defect_class: _other_title(defect_class, language),
             minute=_minute,
-            signed_in_as=acting().name if acting().id else None,
-            curates=acting().catalogs(Role.CURATOR) != frozenset(),
+            owner=None if who == STRANGER else str(who.id or ""),
+            signed_in_as=who.name if who.id else None,
+            administers=who.may(Role.ADMIN),
+            curates=who.catalogs(Role.CURATOR) != frozenset(),
             **values,
         )
-        # Kept by nobody else, and asked for again each time: names and languages change.
-        return HTMLResponse(page, status, {"Cache-Control": "private, no-cache"})
+        answer = HTMLResponse(page, status)  # kept by nobody: "Back" shows it to no one who comes after
+        if who != STRANGER:
+            request.app.state.cookies.name_owner(answer, request.cookies, who.id)
+        return answer
 
     def language(self, request: Request) -> Language:
         """The visitor's language."""
@@ -68,7 +73,7 @@ class Pages:
 
     def service_worker(self) -> str:
         """The service worker's code; it knows what to keep for a phone without network."""
-        kept = ["/", "/offline", *(self.address(name) for name in self._files)]
+        kept = ["/offline", *(self.address(name) for name in self._files)]
         return f"const VERSION = {json.dumps(self.version)};\nconst KEPT = {json.dumps(kept)};\n{self._worker}"
 
     def manifest(self, language: Language) -> dict[str, Any]:
@@ -105,10 +110,7 @@ class VersionedFiles(StaticFiles):
     async def get_response(self, path: str, scope: Any) -> Response:
         """The file; a page of an older version still finds its modules, in their newer form."""
         answer = await super().get_response(path, scope)
-        if isinstance(answer, FileResponse):
-            answer.headers["Cache-Control"] = (
-                _A_YEAR if scope["path_params"]["version"] == self._version else "no-cache"
-            )
+        answer.headers["Cache-Control"] = _A_YEAR if scope["path_params"]["version"] == self._version else "no-cache"
         return answer
 
 

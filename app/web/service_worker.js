@@ -9,6 +9,7 @@ self.addEventListener("install", (event) => {
     caches
       .open(CACHE)
       .then((cache) => cache.addAll(KEPT.map((address) => new Request(address, { cache: "reload" }))))
+      .then(keepPage)
       .then(() => self.skipWaiting()),
   );
 });
@@ -21,6 +22,9 @@ self.addEventListener("activate", (event) => {
       .then(() => self.clients.claim()),
   );
 });
+
+// A page says whose it is: the one that is kept must be of the same person.
+self.addEventListener("message", (event) => event.waitUntil(keepPageOf(event.data.owner)));
 
 self.addEventListener("fetch", (event) => {
   const address = new URL(event.request.url);
@@ -37,6 +41,23 @@ async function file(request) {
 async function isMine(answer) {
   const text = await answer.text();
   return text.includes(`<html lang="${LANGUAGE}">`) && text.includes(`/static/${VERSION}/`);
+}
+
+async function keepPageOf(owner) {
+  const cache = await caches.open(CACHE);
+  const kept = await (await cache.match("/"))?.text();
+  if (kept?.includes(`"owner": "${owner}"`)) return;
+  await cache.delete("/");
+  await keepPage().catch(() => {}); // the next page asks again
+}
+
+/** Keep the inspect page of whoever is signed in. */
+async function keepPage() {
+  const answer = await fetch("/", { cache: "reload" });
+  // Nobody is; whoever was and did not sign out keeps the page of the version before.
+  if (answer.status === 401 && !(await caches.match("/"))) return;
+  if (!answer.ok || !(await isMine(answer.clone()))) throw new Error("the page is not to be had");
+  await (await caches.open(CACHE)).put("/", answer);
 }
 
 async function page(event, path) {

@@ -116,6 +116,7 @@ async def _correct(client: httpx.AsyncClient, answer: str) -> None:
     assert len((await client.get("/v1/classifications")).json()["items"]) == 1
     assert (await client.get("/v1/classifications/export.csv")).text.count("B2") == 1
     assert (await client.get("/v1/classifications/export.xlsx")).status_code == 200
+    assert (await client.get("/v1/classifications/export.pdf")).status_code == 200
 
 
 async def _work_in_batches(client: httpx.AsyncClient, app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -176,7 +177,7 @@ async def _hand_out_keys(client: httpx.AsyncClient, app: FastAPI) -> None:
     assert (await client.get("/catalog")).status_code == 200
     leave = {"X-CSRF-Token": client.cookies["haja_csrf"]}
     assert (await client.post("/sign-out", headers=leave)).status_code == 204
-    await access.sign_in_by_email("root@example.org")
+    await access.sign_in_by_email("root@example.org", None)
     assert len((await client.get("/v1/keys", headers=root)).json()["items"]) == 2
     assert (await client.delete(f"/v1/keys/{made['id']}", headers=root)).status_code == 204
     assert len((await client.get("/v1/audit", headers=root)).json()["items"]) > 10

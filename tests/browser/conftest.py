@@ -6,6 +6,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect, sync_playwright
 
+from tests.browser.steps import make_key, register_drawn
+
 CHROMIUM = shutil.which("chromium") or ""
 PHONE = {"width": 390, "height": 844}
 
@@ -35,6 +37,13 @@ def context(browser: Browser, server: str) -> Iterator[BrowserContext]:
     made = browser.new_context(base_url=server, viewport=PHONE, locale="en-US")  # type: ignore[arg-type]
     yield made
     made.close()
+
+
+@pytest.fixture
+def admin(server: str) -> dict[str, str]:
+    """The headers of the first key, of a service with two classes."""
+    register_drawn(server, "crack", "rust")
+    return {"Authorization": f"Bearer {make_key(server, 'Admin', role='admin')}"}
 
 
 @pytest.fixture

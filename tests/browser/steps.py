@@ -36,6 +36,19 @@ def register_drawn(server: str, *kinds: str, **titles: str) -> None:
         created(httpx.post(server + CLASSES, data=data, files=files(photos(kind, range(5))), timeout=60))
 
 
+def make_key(server: str, name: str, headers: dict[str, str] | None = None, role: str = "inspector") -> str:
+    """Make somebody's key; the first one of a service needs no headers."""
+    made = httpx.post(f"{server}/v1/keys", json={"name": name, "role": role}, headers=headers)
+    key: str = created(made)["key"]
+    return key
+
+
+def sign_in(page: Page, key: str) -> None:
+    """Fill in the form."""
+    page.get_by_label("API key").fill(key)
+    page.get_by_role("button", name="Sign in").click()
+
+
 def history(server: str) -> list[dict[str, object]]:
     """What the service has answered, newest first."""
     items: list[dict[str, object]] = httpx.get(f"{server}/v1/classifications").json()["items"]

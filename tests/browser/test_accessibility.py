@@ -38,7 +38,7 @@ def _too_wide(page: Page) -> int:
     return overflow
 
 
-def _small_targets(page: Page) -> list[str]:
+def small_targets(page: Page) -> list[str]:
     """Controls below 44 px, links within sentences aside."""
     small: list[str] = page.evaluate(
         """() => [...document.querySelectorAll("button, .button, select, summary, nav a, input")]
@@ -60,7 +60,7 @@ def test_no_page_keeps_anybody_out(browser: Browser, server: str, scheme: Any, l
     faults: dict[str, Any] = {}
 
     def check(name: str) -> None:
-        found = [violations(page), _too_wide(page), _small_targets(page)]
+        found = [violations(page), _too_wide(page), small_targets(page)]
         if any(found):
             faults[name] = found
 

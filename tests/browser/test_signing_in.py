@@ -7,10 +7,10 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from app.config import Settings
-from tests.browser.steps import register_drawn, take
+from tests.browser.steps import make_key, sign_in, take
 from tests.browser.test_accessibility import violations
 from tests.drawn import photo
-from tests.rest import created, execute
+from tests.rest import execute
 
 pytestmark = pytest.mark.only_on("sqlite", "pages see a database through services that are tried on both")
 
@@ -21,32 +21,14 @@ KEPT_PAGES = """async () => {
 }"""
 
 
-def _key(server: str, role: str, headers: dict[str, str] | None = None) -> str:
-    made = httpx.post(f"{server}/v1/keys", json={"name": f"Kim ({role})", "role": role}, headers=headers)
-    key: str = created(made)["key"]
-    return key
-
-
-@pytest.fixture
-def admin(server: str) -> dict[str, str]:
-    """The headers of the first key, of a service with two classes."""
-    register_drawn(server, "crack", "rust")
-    return {"Authorization": f"Bearer {_key(server, 'admin')}"}
-
-
-def _sign_in(page: Page, key: str) -> None:
-    page.get_by_label("API key").fill(key)
-    page.get_by_role("button", name="Sign in").click()
-
-
 def test_an_inspector_signs_in_works_and_signs_out(page: Page, server: str, admin: dict[str, str]) -> None:
-    key = _key(server, "inspector", admin)
+    key = make_key(server, "Kim", admin)
     page.goto("/history")
     expect(page).to_have_url(re.compile("/sign-in"))
     assert not violations(page)
-    _sign_in(page, key[:-1])
+    sign_in(page, key[:-1])
     expect(page.get_by_role("alert")).to_have_text("This key is not valid, or it has ended.")
-    _sign_in(page, key)
+    sign_in(page, key)
     expect(page).to_have_url(f"{server}/history")
     page.goto("/")
     take(page, photo("crack", 11))
@@ -68,9 +50,9 @@ def test_an_inspector_signs_in_works_and_signs_out(page: Page, server: str, admi
 def test_photos_wait_while_nobody_is_signed_in(
     page: Page, server: str, admin: dict[str, str], settings: Settings
 ) -> None:
-    key = _key(server, "inspector", admin)
+    key = make_key(server, "Kim", admin)
     page.goto("/")
-    _sign_in(page, key)
+    sign_in(page, key)
     expect(page.locator("#files")).to_be_attached()
     execute(settings.database_url, "DELETE FROM sign_ins")
     page.wait_for_timeout(2500)  # as long as a process goes by what it has read
@@ -78,7 +60,7 @@ def test_photos_wait_while_nobody_is_signed_in(
     expect(page.locator("#signed-out")).to_be_visible()
     expect(page.locator("#waiting-list li")).to_have_count(1)
     page.locator("#signed-out").get_by_role("link", name="Sign in").click()
-    _sign_in(page, key)
+    sign_in(page, key)
     expect(page.locator("#answer-list > details")).to_have_count(1)
     answered = httpx.get(f"{server}/v1/classifications", headers=admin).json()["items"]
     assert len(answered) == 1

@@ -2,47 +2,26 @@
 
 from collections.abc import Sequence, Set
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.access.audit.tables import AuditEntry
-from app.acting import acting
+from app.access.audit.tables import Action, AuditEntry
+from app.acting import actor
 from app.storage.tables import new_id
-
-Action = Literal[
-    "catalog-created",
-    "catalog-changed",
-    "catalog-deleted",
-    "class-registered",
-    "class-changed",
-    "class-deleted",
-    "examples-added",
-    "example-removed",
-    "feedback-given",
-    "notes-changed",
-    "job-deleted",
-    "backbone-switched",
-    "key-created",
-    "key-revoked",
-    "signed-in",
-    "signed-out",
-]
 
 
 def record(
     session: AsyncSession, action: Action, catalog_id: UUID | None, subject_id: UUID | None = None, **detail: Any
 ) -> None:
     """Note in the caller's transaction that whoever is acting has changed something."""
-    actor = acting()
     session.add(
         AuditEntry(
             id=new_id(),
             at=datetime.now(UTC),
-            actor_id=actor.id,
-            actor=actor.name,
+            **actor(),
             action=action,
             catalog_id=catalog_id,
             subject_id=subject_id,

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.access.audit.repository import Action
+from app.access.audit.tables import Action
 
 
 class AuditEntryOut(BaseModel):

@@ -1,13 +1,34 @@
 """The audit trail. The database itself refuses to change or delete its rows (see migration 0008)."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from sqlalchemy import JSON, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.storage.tables import Base, new_id
+
+Action = Literal[
+    "catalog-created",
+    "catalog-changed",
+    "catalog-deleted",
+    "class-registered",
+    "class-changed",
+    "class-deleted",
+    "examples-added",
+    "example-removed",
+    "feedback-given",
+    "notes-changed",
+    "batch-sent",
+    "job-deleted",
+    "history-exported",
+    "backbone-switched",
+    "key-created",
+    "key-revoked",
+    "signed-in",
+    "signed-out",
+]
 
 
 class AuditEntry(Base):
@@ -20,7 +41,7 @@ class AuditEntry(Base):
     at: Mapped[datetime]
     actor_id: Mapped[UUID | None]
     actor: Mapped[str] = mapped_column(String(100))
-    action: Mapped[str] = mapped_column(String(32))
+    action: Mapped[Action] = mapped_column(String(32))
     catalog_id: Mapped[UUID | None]
     subject_id: Mapped[UUID | None]
     detail: Mapped[dict[str, Any]] = mapped_column(JSON)

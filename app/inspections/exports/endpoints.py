@@ -1,19 +1,28 @@
 """The history to take away: CSV, XLSX and an inspection report as PDF."""
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
+from starlette.types import Send
 
-from app.access.requirements import needs
-from app.acting import Role
-from app.api.dependencies import of_app
-from app.api.language import Lang
+from app.access.requirements import ask_again, needs
+from app.acting import Role, acting_as
+from app.api.dependencies import Lang, of_app
 from app.api.problems import documented
-from app.errors import DatabaseUnavailable, DecoderUnavailable, EmbedderUnavailable, QueueFull, StorageUnavailable
+from app.errors import (
+    DatabaseUnavailable,
+    DecoderUnavailable,
+    EmbedderUnavailable,
+    QueueFull,
+    StorageFull,
+    StorageUnavailable,
+    Unauthenticated,
+)
 from app.inspections.exports.report import ReportService
 from app.inspections.exports.service import ExportService, ExportTooLarge
 from app.inspections.filters import Filter
@@ -41,12 +50,12 @@ Reports = Annotated[ReportService, of_app("report_service")]
     response_class=Response,
     responses={
         200: {"content": {"text/csv": {}}, "description": "UTF-8 with a byte order mark, so that Excel shows Korean."},
-        **documented(DatabaseUnavailable),
+        **documented(DatabaseUnavailable, StorageFull),
     },
     dependencies=[needs(Role.INSPECTOR)],
 )
 async def export_csv(
-    exports: Exports, wanted: Filter, lang: Lang = "ko", time_zone: TimeZone = UTC_ZONE
+    exports: Exports, wanted: Filter, request: Request, lang: Lang = "ko", time_zone: TimeZone = UTC_ZONE
 ) -> StreamingResponse:
     """What is filtered as CSV, newest first, however much it is.
 
@@ -56,11 +65,13 @@ async def export_csv(
     first = await anext(pieces)  # errors come before the answer has begun
 
     async def every() -> AsyncIterator[bytes]:
-        yield first
-        async for piece in pieces:
+        piece: bytes | None = first
+        while piece is not None:
             yield piece
+            with acting_as(await ask_again(request)):
+                piece = await anext(pieces, None)
 
-    return StreamingResponse(every(), media_type=CSV, headers=_download("csv"))
+    return _Table(every(), media_type=CSV, headers=_download("csv"))
 
 
 @router.get(
@@ -68,7 +79,7 @@ async def export_csv(
     response_class=Response,
     responses={
         200: {"content": {XLSX: {}}, "description": "An XLSX file."},
-        **documented(ExportTooLarge, DatabaseUnavailable),
+        **documented(ExportTooLarge, DatabaseUnavailable, StorageFull),
     },
     dependencies=[needs(Role.INSPECTOR)],
 )
@@ -88,6 +99,7 @@ async def export_xlsx(exports: Exports, wanted: Filter, lang: Lang = "ko", time_
             DecoderUnavailable,
             EmbedderUnavailable,
             DatabaseUnavailable,
+            StorageFull,
             StorageUnavailable,
         ),
     },
@@ -100,8 +112,20 @@ async def export_report(
 
     Heat maps are drawn by the catalog as it is now.
     """
-    report = await reports.draw(wanted, lang, time_zone, request.is_disconnected)
+
+    async def gone() -> bool:
+        await ask_again(request)
+        return await request.is_disconnected()
+
+    report = await reports.draw(wanted, lang, time_zone, gone)
     return Response(report, media_type=PDF, headers=_download("pdf"))
+
+
+class _Table(StreamingResponse):
+    async def stream_response(self, send: Send) -> None:
+        # Without the last piece the connection breaks, so that nobody takes a part of the table for all of it.
+        with suppress(Unauthenticated):
+            await super().stream_response(send)
 
 
 def _download(kind: str) -> dict[str, str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from app.acting import acting
 from app.api.language import Language
 from app.catalogs.errors import DefectClassNotFound
 from app.catalogs.schemas import DefectClassName
@@ -77,13 +78,15 @@ class ReportService:
             raise QueueFull
         self._in_work += 1
         try:
+            await self._exports.record(wanted, "pdf")
             answers = [answer async for page in self._exports.pages(wanted) for answer in page][:MOST_BLOCKS]
             names = await self._names(answers, wanted)
             texts = Texts(language, zone, names)
             made = datetime.now(UTC)
-            document = await asyncio.to_thread(_open, language, made)
+            made_by = acting().name
+            document = await asyncio.to_thread(_open, language, made, made_by)
             try:
-                await asyncio.to_thread(document.begin, *texts.heading(made, wanted, answers))
+                await asyncio.to_thread(document.begin, *texts.heading(made, wanted, answers), made_by)
                 for answer in answers:
                     if await gone():
                         break
@@ -101,13 +104,8 @@ class ReportService:
         """The classes that are spoken of: as they were answered, others as they are now."""
         names = {each.defect_class.id: each.defect_class for answer in answers for each in answer.predictions}
         said = {answer.feedback.defect_class_id for answer in answers if answer.feedback}
-        for class_id in {*said, wanted.defect_class_id} - {None, *names}:
-            assert class_id is not None  # noqa: S101 - see the line above
-            try:
-                names[class_id] = await self._catalogs.get_defect_class(class_id)
-            except DefectClassNotFound:
-                continue
-        return names
+        others = {each for each in (*said, wanted.defect_class_id) if each is not None} - names.keys()
+        return names | await self._catalogs.class_names(others)
 
     async def _photo(self, answer: ClassificationOut) -> Picture | None:
         try:
@@ -131,11 +129,11 @@ class ReportService:
         return Picture(await asyncio.to_thread(reading.encode_jpeg, pixels, 85), pixels.shape[1], pixels.shape[0])
 
 
-def _open(language: Language, made: datetime) -> "ReportDocument":
+def _open(language: Language, made: datetime, made_by: str) -> "ReportDocument":
     # Loading it takes half a second, and most processes never make a report.
     from app.inspections.exports.report_pdf import ReportDocument  # noqa: PLC0415
 
-    return ReportDocument(language, made)
+    return ReportDocument(language, made, made_by)
 
 
 async def _patiently(draw: Callable[[], Awaitable[Result]]) -> Result:

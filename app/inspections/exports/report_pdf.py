@@ -27,7 +27,7 @@ MARKS = 2
 class ReportDocument(FPDF):
     """A report that grows block by block. Only for one thread at a time."""
 
-    def __init__(self, language: Language, made: datetime) -> None:
+    def __init__(self, language: Language, made: datetime, made_by: str) -> None:
         super().__init__()
         self._words = WORDS[language]
         self._footer = ""
@@ -35,6 +35,7 @@ class ReportDocument(FPDF):
         self.set_lang(language)
         self.set_title(self._words["title"])
         self.set_creator("Haja")
+        self.set_author(made_by)
         self.set_creation_date(made)
         self.set_margins(MARGIN, MARGIN)
         self.c_margin = 0
@@ -56,13 +57,13 @@ class ReportDocument(FPDF):
         self.cell(WIDTH - 20, 5, self._footer)
         self.cell(20, 5, f"{self._words['page']} {self.page_no()} / {self.str_alias_nb_pages}")
 
-    def begin(self, made: str, conditions: str, counts: Sequence[tuple[str, int]]) -> None:
-        """Heading, filter and how many photos each class has, most first."""
+    def begin(self, made: str, conditions: str, counts: Sequence[tuple[str, int]], made_by: str) -> None:
+        """Heading, filter, how many photos each class has, most first, and who made the report."""
         words = self._words
         total = sum(count for _, count in counts)
         self._footer = f"Haja · {words['title']} · {made}"
         self._line(words["title"], 20, INK, "B", height=11)
-        self._line(made, 9, GREY)
+        self._line(f"{made} · {words['made by']} {made_by}", 9, GREY)
         self._line(f"{words['filter']}: {conditions}", 9, GREY)
         self.ln(3)
         self._rule()

@@ -7,11 +7,12 @@ from datetime import datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from app.acting import UNKNOWN
 from app.api.language import Language
 from app.catalogs.schemas import DefectClassName
 from app.inspections.exports.words import WORDS
 from app.inspections.filters import ClassificationFilter
-from app.inspections.schemas import ClassificationOut
+from app.inspections.schemas import ClassificationOut, FeedbackOut
 
 
 @dataclass(frozen=True)
@@ -64,10 +65,13 @@ class Texts:
             (words["place"], f"{answer.place} {coordinates}".strip()),
             (words["taken"], (taken.taken_at or "").replace("T", " ")),
         ]
-        aside = (
-            f"{words['time']} {self._time(answer.created_at)} · {words['catalog']} {answer.catalog} · {taken.filename}"
-        )
-        return Block(self._finding(answer), aside, photo, heatmap, [fact for fact in facts if fact[1]])
+        aside = [
+            f"{words['time']} {self._time(answer.created_at)}",
+            f"{words['catalog']} {answer.catalog}",
+            taken.filename,
+            f"{words['sent by']} {self._who(answer)}",
+        ]
+        return Block(self._finding(answer), " · ".join(aside), photo, heatmap, [fact for fact in facts if fact[1]])
 
     def _shown(self, answer: ClassificationOut) -> tuple[UUID | None, str] | None:
         """Id and name of what the photo shows: the inspector's word where there is one, else the answer."""
@@ -96,9 +100,12 @@ class Texts:
         word = answer.feedback
         if word is None:
             return self._words["no word"]
-        if word.verdict == "unknown":
-            return self._words["refused"]
-        return self._words[word.verdict].format(name=self._both(word.defect_class_id, word.defect_class_name or ""))
+        said = self._words["refused" if word.verdict == "unknown" else word.verdict]
+        name = self._both(word.defect_class_id, word.defect_class_name or "")
+        return f"{said.format(name=name)} ({self._who(word)})"
+
+    def _who(self, done: ClassificationOut | FeedbackOut) -> str:
+        return self._words["not known"] if done.actor_id is None and done.actor == UNKNOWN else done.actor
 
     def _both(self, class_id: UUID | None, name: str) -> str:
         """A class in both languages, that of the report first."""

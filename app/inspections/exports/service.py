@@ -6,6 +6,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
+from app.acting import acting
 from app.api.language import Language
 from app.api.pagination import pages
 from app.errors import HajaError
@@ -40,6 +41,7 @@ class ExportService:
 
         What comes in meanwhile is left out. No session is open while a caller is slow.
         """
+        await self.record(wanted, "csv")
         head = BOM.encode() + csv_rows([headings(language, zone)])
         async for page in self.pages(wanted):
             yield head + await asyncio.to_thread(csv_rows, (cells(answer, zone) for answer in page))
@@ -48,7 +50,8 @@ class ExportService:
     async def xlsx(self, wanted: ClassificationFilter, language: Language, zone: ZoneInfo) -> bytes:
         """An XLSX file. Raises `ExportTooLarge`."""
         await self.refuse_more_than(MOST_ROWS, wanted, "an XLSX file", "take CSV, which has no limit")
-        sheet = await asyncio.to_thread(_new_sheet, headings(language, zone))
+        await self.record(wanted, "xlsx")
+        sheet = await asyncio.to_thread(_new_sheet, headings(language, zone), acting().name)
         try:
             async for page in self.pages(wanted):
                 await asyncio.to_thread(sheet.add, (cells(answer, zone) for answer in page))
@@ -60,6 +63,10 @@ class ExportService:
         """All that is filtered, a page at a time; one empty page where there is nothing."""
         return pages(lambda before, limit: self._inspections.list_classifications(wanted, before=before, limit=limit))
 
+    async def record(self, wanted: ClassificationFilter, file: str) -> None:
+        """Note in the audit trail that what is filtered is about to leave in a file."""
+        await self._inspections.record_export(wanted, file)
+
     async def refuse_more_than(self, most: int, wanted: ClassificationFilter, file: str, else_: str) -> None:
         """Raise `ExportTooLarge` where more is filtered."""
         if await self._inspections.has_more_than(most, wanted):
@@ -69,8 +76,8 @@ class ExportService:
             )
 
 
-def _new_sheet(first_row: list[str]) -> "Spreadsheet":
+def _new_sheet(first_row: list[str], made_by: str) -> "Spreadsheet":
     # Loading it takes a third of a second, and most processes never need it.
     from app.inspections.exports.xlsx import Spreadsheet  # noqa: PLC0415
 
-    return Spreadsheet(first_row)
+    return Spreadsheet(first_row, made_by)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from app.api.language import Language
@@ -22,6 +23,10 @@ class Column:
 
 def _first(answer: ClassificationOut) -> Prediction:
     return answer.predictions[0]
+
+
+def _id(key_id: UUID | None) -> str | None:
+    return None if key_id is None else str(key_id)
 
 
 def _said(value: Callable[[FeedbackOut], str | None]) -> Callable[[ClassificationOut], Cell]:
@@ -49,6 +54,10 @@ COLUMNS = (
     Column("판정 ID", "Classification ID", lambda answer: str(answer.id)),
     Column("백본", "Backbone", lambda answer: answer.backbone_id),
     Column("카탈로그 버전", "Catalog version", lambda answer: answer.catalog_version),
+    Column("사진을 보낸 사람", "Sent by", lambda answer: answer.actor),
+    Column("사진을 보낸 사람의 키 ID", "Key ID of who sent it", lambda answer: _id(answer.actor_id)),
+    Column("판단한 사람", "Judged by", _said(lambda word: word.actor)),
+    Column("판단한 사람의 키 ID", "Key ID of who judged it", _said(lambda word: _id(word.actor_id))),
 )
 """The class is the first prediction as it was answered, also where the answer was unknown."""
 

@@ -8,6 +8,7 @@ WORDS: Final[dict[Language, dict[str, str]]] = {
     "ko": {
         "title": "하자 점검 보고서",
         "made": "작성 {made} ({zone})",
+        "made by": "작성한 사람",
         "filter": "조건",
         "everything": "전체 기록",
         "photos": "사진 {count}장",
@@ -26,6 +27,8 @@ WORDS: Final[dict[Language, dict[str, str]]] = {
         "corrected": "정정: {name}",
         "refused": "등록되지 않은 유형",
         "no word": "아직 없음",
+        "sent by": "보낸 사람",
+        "not known": "알 수 없음",
         "comment": "점검자 의견",
         "place": "위치",
         "taken": "촬영 시각",
@@ -49,6 +52,7 @@ WORDS: Final[dict[Language, dict[str, str]]] = {
     "en": {
         "title": "Defect inspection report",
         "made": "Made {made} ({zone})",
+        "made by": "Made by",
         "filter": "Filter",
         "everything": "the whole history",
         "photos": "Photos: {count}",
@@ -67,6 +71,8 @@ WORDS: Final[dict[Language, dict[str, str]]] = {
         "corrected": "Corrected: {name}",
         "refused": "No registered class",
         "no word": "no word yet",
+        "sent by": "Sent by",
+        "not known": "not known",
         "comment": "Comment",
         "place": "Place",
         "taken": "Taken",

@@ -11,15 +11,16 @@ from openpyxl.utils import get_column_letter
 
 from app.inspections.exports.table import Cell
 
-WIDTHS = (20, 12, 18, 18, 18, 10, 10, 14, 18, 30, 30, 24, 11, 11, 26, 20, 18, 38, 30, 10)
+WIDTHS = (20, 12, 18, 18, 18, 10, 10, 14, 18, 30, 30, 24, 11, 11, 26, 20, 18, 38, 30, 10, 20, 38, 20, 38)
 _NOT_IN_XML = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 
 
 class Spreadsheet:
     """An XLSX file that grows row by row, in a temporary file of openpyxl's."""
 
-    def __init__(self, headings: Sequence[str]) -> None:
+    def __init__(self, headings: Sequence[str], made_by: str) -> None:
         self._workbook = Workbook(write_only=True)
+        self._workbook.properties.creator = _NOT_IN_XML.sub("", made_by)
         self._sheet = self._workbook.create_sheet("Haja")
         self._sheet.freeze_panes = "A2"
         for place, width in enumerate(WIDTHS, 1):

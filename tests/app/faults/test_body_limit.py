@@ -167,3 +167,44 @@ async def test_a_caller_who_hangs_up_in_the_middle_leaves_nothing(
             _send_and_hang_up(server, data)
         assert (await remote.get("/readyz")).status_code == 200
     await still_answers(remote, photo())
+
+
+@pytest.mark.only_on("sqlite", "the database has no part in it")
+@pytest.mark.parametrize(
+    ("path", "length", "status"),
+    [("/nowhere", 90, 404), ("/v1/catalogs/none/classifications/batch", 90, 404), (CLASSIFICATIONS, LIMIT + 1, 413)],
+)
+async def test_a_refused_expectation_ends_the_connection_and_eats_no_request(
+    remote: httpx.AsyncClient, server: str, path: str, length: int, status: int
+) -> None:
+    await register(remote, "crack", [photo()])
+    head = _request(length, b"").replace(CLASSIFICATIONS.encode(), path.encode())
+    answers = _one_after_another(server, _expecting(head), b"GET /livez HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+    assert answers[0].startswith(b"HTTP/1.1 %d " % status)
+    assert b"connection: close" in answers[0].lower()
+    assert answers[1:] == [b""]
+
+
+@pytest.mark.only_on("sqlite", "the database has no part in it")
+async def test_an_expectation_that_is_met_keeps_the_connection(remote: httpx.AsyncClient, server: str) -> None:
+    await register(remote, "crack", [photo()])
+    body = _multipart(photo(seed=1))
+    answers = _one_after_another(
+        server, _expecting(_request(len(body), b"")), body, b"GET /livez HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+    )
+    assert [answer.partition(b"\r\n")[0].split()[1] for answer in answers] == [b"100", b"201", b"200"]
+
+
+def _expecting(head: bytes) -> bytes:
+    return head.replace(b"\r\n\r\n", b"\r\nExpect: 100-continue\r\n\r\n")
+
+
+def _one_after_another(server: str, *sent: bytes) -> list[bytes]:
+    """What comes back for each of several sendings on one connection; nothing where it has ended."""
+    address = urlsplit(server)
+    with socket.create_connection((address.hostname, address.port), timeout=30) as connection:
+        answers = []
+        for data in sent:
+            connection.sendall(data)
+            answers.append(connection.recv(65_536))
+        return answers

@@ -62,7 +62,8 @@ class _Page(HTMLParser):
 async def _check_pages(client: httpx.AsyncClient, *addresses: str) -> None:
     for address in addresses:
         answer = await client.get(address)
-        assert answer.status_code == 200
+        # Of several lines, or with a tab, a place is none, and the page that says so may not be broken out of either.
+        assert answer.status_code == (422 if re.search("%0[9AD]", address) else 200)
         page = _Page(answer.text)
         assert page.elements > 10
         assert page.faults == []

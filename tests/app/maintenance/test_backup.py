@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import inspect
 
 from app.config import Settings
-from app.maintenance.backup_file import BackupReader
+from app.maintenance.backup_reader import BackupReader
 from app.maintenance.backup_rows import LEFT_OUT
 from app.serve import running
 from app.storage import schema
@@ -212,3 +212,21 @@ def test_a_program_that_does_nothing_else_knows_every_table(migrated: Path, tmp_
     assert done.returncode == 0, done.stdout + done.stderr
     with BackupReader(tmp_path / "site.zip") as backup:
         assert set(backup.manifest.tables) == set(Base.metadata.tables) - LEFT_OUT
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("revision", schema.revisions())
+def test_a_backup_of_every_older_schema_is_restored(at: Run, tmp_path: Path, revision: str) -> None:
+    url = f"sqlite:///{tmp_path}/older.db"
+    schema.upgrade(url, revision)
+    execute(
+        url,
+        "INSERT INTO catalogs (id, name, title_ko, title_en, description, version, created_at) "
+        "VALUES ('0199c2a5aaaa7cc39d0e5d2f0a1b2c3d', 'tower', '', '', '', 1, '2026-01-01 00:00:00')",
+    )
+    assert at(url, "backup", tmp_path / "older.zip")[0] == 0
+    copy = f"sqlite:///{tmp_path}/copy.db"
+    code, _, err = at(copy, "restore", tmp_path / "older.zip")
+    assert (code, err) == (0, "")
+    assert schema.known_revision(copy) == schema.head()
+    assert ("tower",) in execute(copy, "SELECT name FROM catalogs")

@@ -38,10 +38,11 @@ class Service:
         media_type: bytes = FORM,
         path: str = "/v1/catalogs",
         length: tuple[bytes, bytes] = CHUNKED,
+        more: Sequence[tuple[bytes, bytes]] = (),
     ) -> None:
         """Send a body part by part; at None the sender falls silent for good."""
         waiting = list(parts)
-        headers = [(b"content-type", media_type), length] if waiting else []
+        headers = [(b"content-type", media_type), length, *more] if waiting else []
 
         async def receive() -> Message:
             part = waiting.pop(0)
@@ -165,15 +166,22 @@ def _said(length: int) -> tuple[bytes, bytes]:
 
 
 @pytest.mark.parametrize(
-    ("length", "not_shed"), [(_said(5), 0), (_said(MAX_BYTES), 0), (_said(MAX_BYTES + 1), 1), (CHUNKED, 1)]
+    ("length", "more", "not_shed"),
+    [
+        (_said(5), [], 0),
+        (_said(MAX_BYTES), [], 0),
+        (_said(MAX_BYTES + 1), [], 1),
+        (CHUNKED, [], 1),
+        (_said(5), [(b"expect", b"100-Continue")], 1),
+    ],
 )
-async def test_forms_over_the_limit_are_shed_where_their_length_is_known_and_allowed(
-    length: tuple[bytes, bytes], not_shed: int
+async def test_forms_over_the_limit_are_shed_where_they_come_anyway_with_a_length_known_and_allowed(
+    length: tuple[bytes, bytes], more: Sequence[tuple[bytes, bytes]], not_shed: int
 ) -> None:
     service = Service(1)
     admitted = asyncio.create_task(service.send([b"photo"]))
     await _settle()
-    await service.send([b"photo"], length=length)
+    await service.send([b"photo"], length=length, more=more)
     assert service.statuses == [429]
     assert service.not_shed == 1 + not_shed
     service.served.set()

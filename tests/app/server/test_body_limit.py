@@ -39,7 +39,7 @@ async def _arrive(pieces: Sequence[tuple[float, int]], work_s: float = 0.0, paus
 
     body = LimitBody(
         app,
-        Limits(request_bytes=10_000, batch_bytes=10_000, held_bytes=12_000, body_pause_s=pause_s, body_rate=1000),
+        Limits(request_bytes=10_000, batch_bytes=10_000, held_bytes=40_000, body_pause_s=pause_s, body_rate=1000),
     )
     headers = [(b"content-type", FORM), (b"transfer-encoding", b"chunked")]
     await body({"type": "http", "path": "/", "headers": headers}, receive, send)
@@ -58,7 +58,16 @@ async def test_a_body_may_come_at_its_rate_and_the_services_own_work_is_not_coun
     assert await _arrive([(0.0, 1)] * 3, work_s=0.3) == 3
 
 
-async def test_bodies_in_memory_are_counted_together() -> None:
+async def test_a_burst_pays_for_no_trickling_after_it() -> None:
+    with pytest.raises(BodyTooSlow):
+        await _arrive([(0, 9000)] + [(0.05, 1)] * 60)
+
+
+async def test_a_slow_and_uneven_line_is_no_fault() -> None:
+    assert await _arrive([(0.5, 600), (0.7, 800), (0.1, 10), (0.5, 700)], pause_s=5) == 2110
+
+
+async def test_bodies_are_counted_together_and_nobody_gets_what_the_others_have_left() -> None:
     read = asyncio.Event()
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001 - ASGI's signature
@@ -71,15 +80,20 @@ async def test_bodies_in_memory_are_counted_together() -> None:
     async def send(message: Message) -> None:
         raise AssertionError(message)
 
-    body = LimitBody(app, Limits(request_bytes=1000, batch_bytes=1000, held_bytes=1500, body_pause_s=1, body_rate=1))
+    body = LimitBody(app, Limits(request_bytes=1000, batch_bytes=1000, held_bytes=2000, body_pause_s=1, body_rate=1))
     scope = {"type": "http", "path": "/", "headers": [(b"content-type", FORM), (b"content-length", b"600")]}
-    held = [asyncio.create_task(body(scope, receive, send)) for _ in range(2)]
+    one, other, third = ({**scope, "client": (f"10.0.0.{number}", 9)} for number in range(3))
+    held = [asyncio.create_task(body(one, receive, send))]
     await asyncio.sleep(0.01)
     with pytest.raises(QueueFull):
-        await body(scope, receive, send)
+        await body(one, receive, send)
+    held.append(asyncio.create_task(body(other, receive, send)))
+    await asyncio.sleep(0.01)
+    with pytest.raises(QueueFull):
+        await body(third, receive, send)
     read.set()
     await asyncio.gather(*held)
-    await body(scope, receive, send)
+    await body(third, receive, send)
 
 
 async def test_work_has_an_end_and_waiting_for_the_caller_is_no_work() -> None:

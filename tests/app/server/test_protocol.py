@@ -184,6 +184,14 @@ def test_empty_lines_keep_no_connection_open(call: Call) -> None:
         (POST % b"read" + CHUNKED + b"0\r\nX: " + b"a" * 2_000_000, 431, "headers-too-large"),
         (POST % b"read" + CHUNKED + b"5;" + b"a" * 2_000_000, 431, "headers-too-large"),
         (b"GET http://[ HTTP/1.1\r\n\r\n", 400, "bad-request"),
+        (b"GET http://evil.example/ HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, "bad-request"),
+        (b"GET http://localhost@evil.example/ HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, "bad-request"),
+        (b"GET http://localhost/ HTTP/1.1\r\n\r\n", 400, "bad-request"),
+        (b"GET /\r\n\r\n", 400, "bad-request"),
+        (b"GET / HTTP/0.9\r\n\r\n", 400, "bad-request"),
+        (b"GET / HTTP/1.2\r\n\r\n", 400, "bad-request"),
+        (b"GET / HTTP/2.0\r\n\r\n", 400, "bad-request"),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400, "bad-request"),
         (b"\x16\x03\x01\x02\x00\x01\x00", 400, "bad-request"),
         (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\nabc", 400, "bad-request"),
         (b"POST / HTTP/1.1\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabc", 400, "bad-request"),
@@ -194,6 +202,12 @@ def test_what_is_too_large_or_no_http_is_a_problem(call: Call, head: bytes, stat
     caller = call()
     caller.send(head)
     assert caller.problem() == (status, code)
+
+
+def test_an_address_in_full_is_read_as_its_path_where_it_names_the_host(call: Call) -> None:
+    caller = call()
+    caller.send(b"GET http://Localhost:8000/?a=1 HTTP/1.1\r\nHost: localhost:8000\r\n\r\n")
+    assert caller.receive().startswith(b"HTTP/1.1 200")
 
 
 def test_an_answer_that_is_due_comes_before_the_end_for_what_follows_it(call: Call) -> None:

@@ -1,5 +1,6 @@
 """The pages without a browser: headers, languages, errors, and that every text is there in both languages."""
 
+import html
 import importlib
 import json
 import pkgutil
@@ -34,7 +35,8 @@ async def test_a_page_runs_and_loads_only_what_is_its_own(client: httpx.AsyncCli
     assert "frame-ancestors 'none'" in policy
     assert "unsafe" not in policy
     assert answer.headers["x-content-type-options"] == "nosniff"
-    assert answer.headers["referrer-policy"] == "no-referrer"
+    assert answer.headers["referrer-policy"] == "same-origin"
+    assert not [name for name in answer.headers if name.startswith("access-control-")]
     assert not re.search(r"https?://", answer.text)
     assert not re.search(r"<script(?! type=\"application/json\"| type=\"module\" src=\"/static/)", answer.text)
     assert not re.search(r"\s(style|on\w+)=", answer.text)
@@ -45,8 +47,22 @@ async def test_a_page_runs_and_loads_only_what_is_its_own(client: httpx.AsyncCli
 async def test_the_api_page_has_a_policy_under_which_it_works(client: httpx.AsyncClient) -> None:
     answer = await client.get("/docs")
     assert answer.status_code == 200
+    assert "object-src 'none'" in answer.headers["content-security-policy"]
     assert "script-src 'self' 'unsafe-inline'" in answer.headers["content-security-policy"]
     assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
+
+
+async def test_pages_without_keys_are_of_one_owner(client: httpx.AsyncClient) -> None:
+    of_another_database = {"Cookie": "haja_owner=00000000-0000-7000-8000-000000000000"}
+    answer = await client.get("/", headers=of_another_database)
+    assert '"owner": "",' in answer.text
+    assert answer.headers["cache-control"] == "no-store"
+    assert re.match(r'haja_owner="?"?; .*Max-Age=0', answer.headers["set-cookie"])
+    assert "set-cookie" not in (await client.get("/")).headers
+    changes = {owner: {"X-Haja-Owner": owner} for owner in ("", "00000000-0000-7000-8000-000000000000")}
+    made = [await client.post("/v1/catalogs", json={"name": "tower"}, headers=each) for each in changes.values()]
+    assert made[0].status_code == 201
+    problem(made[1], 403, "csrf-token-invalid")
 
 
 @pytest.mark.parametrize(("origin", "status"), [("cross-site", 403), ("same-site", 403), ("same-origin", 201)])
@@ -71,20 +87,39 @@ async def test_names_and_notes_are_text(client: httpx.AsyncClient) -> None:
 
 
 @pytest.mark.parametrize(
-    ("address", "status"),
+    ("address", "status", "code"),
     [
-        ("/catalog/00000000-0000-7000-8000-000000000000", 404),
-        ("/catalog/nonsense", 404),
-        ("/classifications/00000000-0000-7000-8000-000000000000", 404),
-        ("/history?cursor=nonsense", 422),
-        ("/history?since=yesterday", 404),
+        ("/catalog/00000000-0000-7000-8000-000000000000", 404, "defect-class-not-found"),
+        ("/catalog/nonsense", 404, "not-found"),
+        ("/classifications/00000000-0000-7000-8000-000000000000", 404, "classification-not-found"),
+        ("/history?cursor=nonsense", 422, "cursor-invalid"),
+        ("/history?since=yesterday", 422, "request-invalid"),
+        ("/history?until=9999-12-31", 422, "request-invalid"),
+        ("/history?since=0001-01-01&zone=%2B19:59", 422, "request-invalid"),
+        ("/history?since=2026-01-01&zone=%2B20:00", 422, "request-invalid"),
+        ("/history?place=%00", 422, "request-invalid"),
+        ("/choose?language=xx", 422, "request-invalid"),
     ],
 )
-async def test_an_error_of_a_page_is_a_page(client: httpx.AsyncClient, address: str, status: int) -> None:
+async def test_an_error_of_a_page_is_a_page(client: httpx.AsyncClient, address: str, status: int, code: str) -> None:
     answer = await client.get(address, headers={"Accept-Language": "ko"})
     assert answer.status_code == status
     assert answer.headers["content-type"].startswith("text/html")
     assert "처리하지 못했습니다" in answer.text
+    assert load_texts()["ko"][f"problem.{code}"] in answer.text
+
+
+async def test_the_first_and_the_last_day_of_the_history_are_days_like_others(client: httpx.AsyncClient) -> None:
+    await register(client, "crack", photos("crack", range(2)))
+    await classify(client, photo("crack", 3))
+    for query in (
+        "since=0002-01-02&zone=%2B19:59",
+        "until=9998-12-29&zone=-19:59",
+        "since=0002-01-02&until=9998-12-29",
+    ):
+        text = (await client.get(f"/history?{query}")).text
+        [link] = re.findall(r'href="(/v1/classifications/export\.csv[^"]*)"', text)
+        assert (await client.get(html.unescape(link))).status_code == 200
 
 
 async def test_a_choice_is_remembered_and_leads_nowhere_else(client: httpx.AsyncClient) -> None:

@@ -134,9 +134,11 @@ function showNearest(card, { nearest, predictions }) {
   );
 }
 
-function showFacts(card, { photo, created_at: createdAt, catalog, catalog_version: version }) {
+function showFacts(card, { photo, actor, actor_id: key, created_at: createdAt, catalog, catalog_version: version }) {
   const facts = [
     [t("facts.answered"), moment(createdAt)],
+    // A phone may still show an answer from before this was kept.
+    actor && [t("facts.sent_by"), key === null && actor === "unknown" ? t("facts.not_known") : actor],
     photo.taken_at && [t("facts.taken"), moment(photo.taken_at)],
     photo.latitude !== null && [t("facts.position"), `${photo.latitude.toFixed(5)}, ${photo.longitude.toFixed(5)}`],
     [t("facts.file"), photo.filename],

@@ -1,5 +1,7 @@
 // Calls of the REST interface. Whatever goes wrong becomes a Problem, which says whether to try again.
 
+import { owner } from "./owner.js";
+
 export class Problem extends Error {
   constructor({ status = 0, code = "no-network", detail = null, errors = null }, retryAfter = 0) {
     super(code);
@@ -44,10 +46,11 @@ function problemOf(status, text, retryAfter) {
   return problem;
 }
 
-/** What shows that a request comes from these pages; read each time, for it changes when somebody signs in. */
+/** What shows that a request comes from these pages, and whose page it is: the service does nothing if somebody else is
+ *  signed in. The token is read each time, for it changes when somebody signs in. */
 function proof() {
   const token = /(?:^|; )haja_csrf=([0-9a-f]+)/.exec(document.cookie)?.[1];
-  return token ? { "X-CSRF-Token": token } : {};
+  return { "X-Haja-Owner": owner, ...(token ? { "X-CSRF-Token": token } : {}) };
 }
 
 /** Send JSON, or nothing; gives the answer's JSON. */
@@ -73,7 +76,7 @@ export async function call(method, address, body) {
 export async function download(address) {
   let answer;
   try {
-    answer = await fetch(address);
+    answer = await fetch(address, { headers: proof() });
     if (answer.ok) {
       const name = /filename="([^"]+)"/.exec(answer.headers.get("Content-Disposition") ?? "")?.[1];
       return { address: URL.createObjectURL(await answer.blob()), name };

@@ -3,7 +3,9 @@
 import { answerCard, summary, verdictLine } from "./answer.js";
 import { newKey } from "./api.js";
 import { copy, element, tell } from "./dom.js";
+import { recall, remember } from "./memory.js";
 import * as outbox from "./outbox.js";
+import { holdPage } from "./owner.js";
 import { position } from "./position.js";
 import { prepare } from "./prepare.js";
 import { drain, onProgress } from "./sender.js";
@@ -16,15 +18,17 @@ const waitingCards = new Map();
 const answers = new Map();
 
 // The place holds for the photos that follow, also tomorrow.
-place.value ||= localStorage.getItem("place") ?? "";
+place.value ||= recall("place") ?? "";
 const showPlace = () => (document.getElementById("place-now").textContent = place.value);
 showPlace();
 place.addEventListener("input", () => {
-  localStorage.setItem("place", place.value);
+  remember("place", place.value);
   showPlace();
 });
 
-async function take(input, camera) {
+const take = (input, camera) => holdPage(store(input, camera));
+
+async function store(input, camera) {
   const files = [...input.files];
   input.value = "";
   tell(trouble, "");
@@ -74,6 +78,16 @@ async function show() {
   showAnswers(entries.filter((entry) => entry.state === "answered"));
   const first = document.getElementById("first");
   if (first) first.hidden = entries.length > 0;
+  showOthers(await outbox.countOfOthers());
+}
+
+function showOthers({ unclaimed, others }) {
+  const question = document.getElementById("unclaimed");
+  question.hidden = !unclaimed;
+  question.querySelector("p").textContent = t("outbox.unclaimed", { count: unclaimed });
+  const foreign = document.getElementById("of-others");
+  foreign.hidden = !others;
+  foreign.querySelector("p").textContent = t("outbox.others", { count: others });
 }
 
 function showWaiting(entries) {
@@ -111,7 +125,7 @@ function waitingCard(entry) {
   card.querySelector(".file").textContent = entry.filename;
   const note = card.querySelector("input");
   note.value = entry.note;
-  note.addEventListener("input", () => outbox.change(entry.id, { note: note.value.trim() }));
+  note.addEventListener("input", () => holdPage(outbox.change(entry.id, { note: note.value.trim() })));
   card.querySelector(".again").addEventListener("click", async () => {
     await outbox.change(entry.id, { state: "waiting", problem: null });
     drain();
@@ -174,6 +188,11 @@ function answerItem(entry) {
   return item;
 }
 
+document.querySelector("#unclaimed button").addEventListener("click", async () => {
+  await outbox.claim();
+  drain();
+});
+document.querySelector("#of-others button")?.addEventListener("click", () => outbox.release());
 document.getElementById("clear").addEventListener("click", () => outbox.dropAnswers());
 document.getElementById("catalog-choice")?.addEventListener("change", (event) => event.target.form.requestSubmit());
 

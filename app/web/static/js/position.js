@@ -1,5 +1,6 @@
 // Where the phone is, if the visitor wants it noted and the phone allows it.
 
+import { recall, remember } from "./memory.js";
 import { t } from "./texts.js";
 
 const box = document.getElementById("locate");
@@ -38,9 +39,9 @@ function start() {
   );
 }
 
-box.checked = localStorage.getItem("locate") === "yes";
+box.checked = recall("locate") === "yes";
 box.addEventListener("change", () => {
-  localStorage.setItem("locate", box.checked ? "yes" : "no");
+  remember("locate", box.checked ? "yes" : "no");
   if (box.checked) start();
   else stop("");
 });

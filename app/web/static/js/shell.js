@@ -1,9 +1,19 @@
-// On every page: the service worker, the outbox that drains, what waits, the connection, times in the visitor's zone.
+// On every page: whose it is, the service worker, the outbox that drains, what waits, the connection, local times.
 
-import { call } from "./api.js";
+import { forgetAllBut } from "./memory.js";
 import * as outbox from "./outbox.js";
+import { isCurrent, owner, tellTabs, watch } from "./owner.js";
 import { drainAlways } from "./sender.js";
+import { signOut } from "./sign_out.js";
 import { language, moment } from "./texts.js";
+
+watch();
+if (isCurrent()) {
+  tellTabs();
+  // Whoever was signed in before, and never signed out, leaves no more behind than unsent photos.
+  forgetAllBut(owner);
+  outbox.dropAnswersExceptOf(owner);
+}
 
 for (const place of document.querySelectorAll("time[datetime]")) place.textContent = moment(place.dateTime);
 
@@ -15,10 +25,7 @@ showConnection();
 
 addEventListener("haja-signed-out", () => (document.getElementById("signed-out").hidden = false));
 document.getElementById("sign-out")?.addEventListener("click", async () => {
-  await call("POST", "/sign-out").catch(() => {});
-  // The page that is kept for bad times shows names; photos that wait are kept elsewhere, and stay.
-  for (const name of await (globalThis.caches?.keys() ?? [])) await caches.delete(name);
-  location.assign("/sign-in");
+  document.getElementById("still-signed-in").hidden = await signOut();
 });
 
 const count = document.getElementById("waiting-count");
@@ -32,4 +39,6 @@ showCount();
 drainAlways();
 
 // Its address has the language, so that choosing the other one keeps the pages of that one for bad times.
-navigator.serviceWorker?.register(`/service-worker.js?language=${language}`);
+const { serviceWorker } = navigator;
+serviceWorker?.register(`/service-worker.js?language=${language}`);
+if (isCurrent()) serviceWorker?.ready.then(({ active }) => active.postMessage({ owner }));

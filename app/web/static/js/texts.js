@@ -4,6 +4,7 @@ const page = JSON.parse(document.getElementById("page").textContent);
 
 export const language = page.language;
 export const catalog = page.catalog;
+export const pageOwner = page.owner;
 
 export function t(key, parts = {}) {
   return page.texts[key].replace(/\{(\w+)\}/g, (_, name) => parts[name]);

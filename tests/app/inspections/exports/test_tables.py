@@ -70,6 +70,10 @@ async def test_a_row_says_what_the_answer_says(client: httpx.AsyncClient, rust: 
         "Classification ID": full["id"],
         "Backbone": full["backbone_id"],
         "Catalog version": "2",
+        "Sent by": "anybody",
+        "Key ID of who sent it": "",
+        "Judged by": "anybody",
+        "Key ID of who judged it": "",
     }
     assert second[heading.index("Classification ID")] == bare["id"]
     assert [second[heading.index(each)] for each in ("Inspector's verdict", "Note", "Latitude", "Taken")] == [""] * 4
