@@ -16,6 +16,7 @@ import app.catalogs.endpoints
 import app.evaluation.endpoints
 import app.inspections.endpoints
 import app.inspections.exports.endpoints
+import app.inspections.region_endpoints
 import app.inspections.thumbnails
 import app.jobs.endpoints
 import app.server.health
@@ -79,6 +80,7 @@ def create_app(
             app.state.catalog_service = services.catalogs
             app.state.evaluation_service = services.evaluations
             app.state.inspection_service = services.inspections
+            app.state.region_service = services.regions
             app.state.heatmap_service = services.heatmaps
             app.state.export_service = services.exports
             app.state.report_service = services.reports
@@ -131,6 +133,7 @@ def create_app(
         app.catalogs.endpoints,
         app.evaluation.endpoints,
         app.inspections.endpoints,
+        app.inspections.region_endpoints,
         app.jobs.endpoints,
         app.inspections.thumbnails,
         app.access.endpoints,

@@ -24,6 +24,7 @@ from app.evaluation.service import EvaluationService
 from app.inspections.exports.report import ReportService
 from app.inspections.exports.service import ExportService
 from app.inspections.heatmap import HeatmapService
+from app.inspections.regions import RegionService
 from app.inspections.replay import ReplayService
 from app.inspections.service import InspectionService
 from app.jobs.service import JobService
@@ -60,6 +61,7 @@ class Services:
         self.catalogs = CatalogService(self.database, photos)
         self.evaluations = EvaluationService(self.database, self.catalogs)
         self.inspections = InspectionService(self.database, self.catalogs, photos, metrics)
+        self.regions = RegionService(self.database, self.inspections, self.catalogs, photos)
         self.replays = ReplayService(self.database, self.inspections, photos)
         self.heatmaps = HeatmapService(self.database, self.inspections, self.catalogs, photos)
         self.batch_worker = BatchWorker(self.database, archive, self.inspections, self.intake)

@@ -13,7 +13,7 @@ from app.catalogs.past import index_of
 from app.catalogs.prototype_cache import Candidate
 from app.catalogs.schemas import DefectClassName
 from app.catalogs.support_cache import Supports
-from app.inspections.service import judge, nearest_examples
+from app.inspections.judging import judge, nearest_examples
 from app.photos import quality, reading
 from app.storage.tables import new_id
 from benchmarks import ceiling, pictures, report, service, timing

@@ -14,7 +14,7 @@ from app.catalogs import repository as catalog_rows
 from app.catalogs.prototype_cache import Candidate, PrototypeIndex
 from app.catalogs.schemas import DefectClassName
 from app.config import Settings
-from app.inspections.service import judge
+from app.inspections.judging import judge
 from app.storage import schema
 from app.storage.database import Database
 from app.storage.tables import new_id

@@ -99,6 +99,7 @@ def _open(browser: Browser, address: str, size: tuple[int, int], language: str, 
 def _take(page: Page, count: int, *files: FilePayload) -> None:
     page.locator("#files").set_input_files(files)
     expect(page.locator("#answer-list > details")).to_have_count(count, timeout=60_000)
+    page.locator("details[open] .show-heat").check()
     expect(page.locator("details[open] .heat")).to_be_visible(timeout=60_000)
 
 
@@ -173,6 +174,7 @@ def _every(browser: Browser, address: str, folder: Path) -> None:
             page.locator(".fold summary").click()
             shot("history")
             page.locator(".history a").first.click()
+            page.locator(".show-heat").check()
             expect(page.locator(".heat")).to_be_visible(timeout=60_000)
             shot("one")
 

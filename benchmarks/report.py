@@ -14,8 +14,8 @@ from pathlib import Path
 HERE = Path(__file__).parent
 RESULTS = HERE / "RESULTS.md"
 SPEED = (
-    "serving", "overload", "hold", "embedding", "photo_path", "decoding", "catalog_size", "answer_cost", "access_cost",
-    "start_and_memory", "serving_on_ray", "embedders", "site_cost",
+    "serving", "overload", "hold", "embedding", "photo_path", "decoding", "scan_cost", "catalog_size", "answer_cost",
+    "access_cost", "start_and_memory", "serving_on_ray", "embedders", "site_cost",
 )  # fmt: skip
 PACKAGES = ("numpy", "pillow", "torch", "openvino", "timm", "fastapi", "starlette", "uvicorn", "sqlalchemy", "ray")
 PREAMBLE = """# Speed and memory

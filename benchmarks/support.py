@@ -18,7 +18,7 @@ from app.catalogs.schemas import DefectClassName
 from app.catalogs.support_cache import Supports
 from app.catalogs.support_report import Example
 from app.catalogs.support_report import report as support_report
-from app.inspections.service import nearest_examples
+from app.inspections.judging import nearest_examples
 from app.photos import reading
 from app.photos.quality import copies
 from app.storage.tables import new_id

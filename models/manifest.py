@@ -9,6 +9,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from models.prototypes import l2_normalise
+
 CHECKPOINTS = Path(__file__).parent / "checkpoints"
 
 HeadName = Literal["prototypes", "ridge"]
@@ -64,6 +66,19 @@ class Graph:
 
 
 @dataclass(frozen=True)
+class Sound:
+    """A file beside the manifest: embeddings of surfaces without a defect, [centres, D], of length 1, and nothing else
+    than their numbers: float16, little-endian, row by row.
+
+    `models.regions` tells defects from them where a catalog has no sound examples of its own, and beside its own.
+    """
+
+    file: str
+    sha256: str
+    centres: int
+
+
+@dataclass(frozen=True)
 class Reading:
     """How the scores of one head are read.
 
@@ -93,7 +108,7 @@ class Manifest:
     """Everything about a checkpoint except the numbers themselves.
 
     `weights` and `graph` are None for a network whose weights are not in a file of ours (timm downloads them, or they
-    are random); `graph` alone for a checkpoint from before checkpoints had one.
+    are random); `graph` alone for a checkpoint from before checkpoints had one, `sound` where nobody made them.
     `typical_similarity` is the mean cosine of two photos of one class. A photo is unknown whose cosine similarity to
     the best class is more than `unknown_margin` below what is expected of a new photo of that class
     (`models.prototypes.expected_similarity`).
@@ -107,6 +122,7 @@ class Manifest:
     readings: dict[HeadName, Reading]
     weights: Weights | None = None
     graph: Graph | None = None
+    sound: Sound | None = None
     folder: Path = CHECKPOINTS
 
 
@@ -136,6 +152,7 @@ def read_manifest(path: Path) -> Manifest:
             },
             weights=Weights(**fields["weights"]),
             graph=Graph(**fields["graph"]) if "graph" in fields else None,
+            sound=Sound(**fields["sound"]) if "sound" in fields else None,
             folder=path.parent,
         )
     except OSError as error:
@@ -174,20 +191,43 @@ def checked_weights(manifest: Manifest) -> Path:
     """
     if manifest.weights is None:
         raise CheckpointError(f"The manifest {manifest.name} names no weights.")
-    path = manifest.folder / manifest.weights.file
+    return _checked(manifest.folder / manifest.weights.file, manifest.weights.sha256, "weights")
+
+
+def sound_surfaces(manifest: Manifest, dimension: int) -> NDArray[np.float32]:
+    """The sound surfaces of a checkpoint for embeddings [N, dimension]: float32 [centres, dimension], of length 1.
+
+    They are none, [0, dimension], where the manifest names no file.
+
+    Raises:
+        CheckpointError: the file is missing, is another, or does not hold what the manifest says.
+    """
+    if manifest.sound is None:
+        return np.empty((0, dimension), np.float32)
+    path = _checked(manifest.folder / manifest.sound.file, manifest.sound.sha256, "sound surfaces")
     try:
-        found = file_sha256(path)
-    except OSError as error:
-        raise CheckpointError(f"The weights {path} cannot be read: {error.strerror}.") from error
-    if found != manifest.weights.sha256:
-        raise CheckpointError(f"The weights {path} are not those of the manifest: their SHA-256 differs.")
-    return path
+        surfaces = np.frombuffer(path.read_bytes(), "<f2").reshape(manifest.sound.centres, dimension)
+    except (OSError, ValueError) as error:
+        raise CheckpointError(
+            f"The sound surfaces {path} are not {manifest.sound.centres} x {dimension} numbers in float16: {error}."
+        ) from error
+    return l2_normalise(surfaces)
 
 
 def file_sha256(path: Path) -> str:
     """The SHA-256 of a file's bytes, in hexadecimal. Raises OSError."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _checked(path: Path, sha256: str, what: str) -> Path:
+    try:
+        found = file_sha256(path)
+    except OSError as error:
+        raise CheckpointError(f"The {what} {path} cannot be read: {error.strerror}.") from error
+    if found != sha256:
+        raise CheckpointError(f"The {what} {path} are not those of the manifest: their SHA-256 differs.")
+    return path
 
 
 def _reading(fields: dict[str, Any]) -> Reading:

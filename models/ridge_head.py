@@ -62,6 +62,13 @@ def can_have_head(ways: int, photos: int) -> bool:
     return ways > 1 and photos <= MAX_PHOTOS
 
 
+def even_weights(labels: NDArray[np.int64]) -> NDArray[np.float64]:
+    """What each example weighs, [S], for a class to count as the classes' harmonic mean of examples."""
+    shots = np.bincount(labels)
+    weights: NDArray[np.float64] = (1 / np.mean(1 / shots) / shots)[labels]
+    return weights
+
+
 def fit_head(embeddings: NDArray[np.float32], labels: NDArray[np.int64]) -> RidgeHead:
     """Fit a head to the support photos of all classes.
 
@@ -72,7 +79,7 @@ def fit_head(embeddings: NDArray[np.float32], labels: NDArray[np.int64]) -> Ridg
     rows = embeddings.astype(np.float64)
     gram = rows @ rows.T
     shots = np.bincount(labels)
-    evenly = (1 / np.mean(1 / shots) / shots)[labels]
+    evenly = even_weights(labels)
     targets = np.eye(len(shots))[labels]
     _, doubted = _solve(gram, targets, evenly)
     trust = _trust(_margins(doubted, labels), labels)

@@ -11,11 +11,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 HAJA = [sys.executable, "-c", "from app.commands.main import main; main()"]
+
+
+def wait_until_answered(url: str, handle: "subprocess.Popen[Any]", log: Path) -> None:
+    """Return when a GET of this address is answered 200 by a process that was started; its log says why it was not."""
+    for _ in range(1200):
+        assert handle.poll() is None, log.read_text(encoding="utf-8")
+        try:
+            if httpx.get(url).status_code == 200:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.1)
+    pytest.fail("it did not become ready in two minutes")
 
 
 @dataclass
@@ -28,15 +42,7 @@ class Process:
 
     def wait_until_ready(self) -> None:
         """Return when photos can come."""
-        for _ in range(1200):
-            assert self.handle.poll() is None, self.log.read_text(encoding="utf-8")
-            try:
-                if httpx.get(f"{self.address}/readyz").status_code == 200:
-                    return
-            except httpx.TransportError:
-                pass
-            time.sleep(0.1)
-        pytest.fail("the service did not become ready in two minutes")
+        wait_until_answered(f"{self.address}/readyz", self.handle, self.log)
 
     def end(self) -> list[dict[str, object]]:
         """Ask it to end, as a supervisor does; its log."""

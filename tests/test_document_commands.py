@@ -55,6 +55,11 @@ NOT_RUN = {
     "haja worker": "is a machine of a cluster: tests/app/embedding/on_ray runs it on one and on three machines",
     "haja serve": "with that cluster, or behind that proxy",
     "python -m app.embedding.on_ray.deploy": "with that cluster: tests/app/embedding/on_ray",
+    "haja sound-surfaces": "wants photos to learn from: tests/app/commands/test_learning.py runs it on others",
+    "curl -o crop.jpg": "likewise wants an answer with regions",
+    'curl -H \'Content-Type: application/json\' -d \'{"verdict": "not-a-defect"': "wants an answer with regions: "
+    "tests/app/inspections/test_region_feedback.py",
+    "curl -H 'Content-Type: application/json' -d '{\"box\"": "likewise",
     "haja meta-train models/learning/configs/defects_ridge.toml": "trains the shipped checkpoint for an hour",
 }
 """How a command begins that is not run, and why."""

@@ -5,7 +5,6 @@ import os
 import re
 import shutil
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.service_process import HAJA, free_port, serving
+from tests.service_process import HAJA, free_port, serving, wait_until_answered
 
 DEPLOY = Path(__file__).parents[1] / "deploy"
 CADDYFILES = sorted(path.name for path in DEPLOY.glob("Caddyfile*"))
@@ -60,14 +59,7 @@ def _proxied(folder: Path, service: str) -> Iterator[str]:
     log = folder / "caddy.txt"
     with log.open("wb") as output, subprocess.Popen(command, env=variables, stdout=output, stderr=output) as process:
         try:
-            for _ in range(600):
-                assert process.poll() is None, log.read_text("utf-8")
-                try:
-                    if httpx.get(f"http://127.0.0.1:{port}/livez").status_code == 200:
-                        break
-                except httpx.TransportError:
-                    pass
-                time.sleep(0.1)
+            wait_until_answered(f"http://127.0.0.1:{port}/livez", process, log)
             yield f"http://127.0.0.1:{port}"
         finally:
             process.kill()

@@ -1,8 +1,6 @@
 """Asks every request who sends it, before its body is read: closed is the rule, and what is public stands here."""
 
 import hmac
-import math
-import time
 from functools import partial
 from urllib.parse import urlencode
 
@@ -16,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.access.cookies import Cookies
 from app.access.foreign_pages import refuse_foreign_page
+from app.access.rates import count
 from app.access.reached import host_of, require_this_machine
 from app.access.service import AccessService
 from app.access.sign_in_tries import SignInTries
@@ -100,10 +99,8 @@ class Authenticate:
         return session.principal
 
     async def _count(self, principal: Principal) -> None:
-        who = str(principal.id)
-        if not await self._counts.hit(self._limit, who):
-            reset_at = (await self._counts.get_window_stats(self._limit, who)).reset_time
-            raise TooManyRequests(self._per_minute, max(1, math.ceil(reset_at - time.time())))
+        if wait_s := await count(self._counts, self._limit, str(principal.id)):
+            raise TooManyRequests(self._per_minute, wait_s)
 
 
 def _refuse_page_of_another(headers: Headers, principal: Principal) -> None:

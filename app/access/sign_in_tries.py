@@ -1,8 +1,6 @@
 """How often somebody may try to sign in, and what is noted of a try that fails."""
 
 import ipaddress
-import math
-import time
 from typing import Literal
 
 import structlog
@@ -12,6 +10,7 @@ from limits.aio.strategies import MovingWindowRateLimiter
 from starlette.types import Scope
 
 from app.access.errors import TooManySignIns
+from app.access.rates import count
 from app.metrics import Metrics
 
 _log = structlog.get_logger("app.access")
@@ -33,10 +32,8 @@ class SignInTries:
 
     async def count(self, scope: Scope) -> None:
         """Note a try before anything is looked up for it. Raises `TooManySignIns`."""
-        who = _network(_address(scope))
-        if not await self._counts.hit(self._limit, who):
-            reset_at = (await self._counts.get_window_stats(self._limit, who)).reset_time
-            raise TooManySignIns(self._per_minute, max(1, math.ceil(reset_at - time.time())))
+        if wait_s := await count(self._counts, self._limit, _network(_address(scope))):
+            raise TooManySignIns(self._per_minute, wait_s)
 
     def fail(self, scope: Scope, way: Way) -> None:
         """Note a try that failed: `key` is one that came with a request."""

@@ -7,10 +7,11 @@ from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Row, delete, exists, insert, select, update
+from sqlalchemy import ColumnElement, FromClause, Row, and_, delete, exists, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.backbones.tables import KnownBackbone
+from app.catalogs.history import embedded
 from app.catalogs.repository import pack
 from app.catalogs.tables import Catalog, DefectClass, Prototype, SupportPhoto
 from app.jobs.tables import Job, JobItem
@@ -70,11 +71,11 @@ async def wanted(session: AsyncSession) -> set[str]:
 
 async def missing(session: AsyncSession, catalog_id: UUID, backbone_id: str) -> Sequence[Row[str, str]]:
     """SHA-256 and a file name of a catalog's support photos that have no embedding by a backbone."""
-    embedded = exists().where(Embedding.photo_sha256 == SupportPhoto.photo_sha256, Embedding.backbone_id == backbone_id)
+    has_embedding = exists().where(embedded(), Embedding.backbone_id == backbone_id)
     query = (
         select(SupportPhoto.photo_sha256, SupportPhoto.filename)
         .join(DefectClass, DefectClass.id == SupportPhoto.defect_class_id)
-        .where(DefectClass.catalog_id == catalog_id, ~embedded)
+        .where(DefectClass.catalog_id == catalog_id, ~has_embedding)
         .order_by(SupportPhoto.id)
     )
     rows = {row[0]: row for row in (await session.execute(query)).all()}
@@ -87,12 +88,23 @@ async def pairs(session: AsyncSession, catalog_id: UUID, one: str, other: str) -
     query = (
         select(SupportPhoto.defect_class_id, first.c.vector, second.c.vector)
         .join(DefectClass, DefectClass.id == SupportPhoto.defect_class_id)
-        .join(first, (first.c.photo_sha256 == SupportPhoto.photo_sha256) & (first.c.backbone_id == one))
-        .join(second, (second.c.photo_sha256 == SupportPhoto.photo_sha256) & (second.c.backbone_id == other))
+        .join(first, _of_example(first) & (first.c.backbone_id == one))
+        .join(second, _of_example(second) & (second.c.backbone_id == other))
         .where(DefectClass.catalog_id == catalog_id)
         .order_by(SupportPhoto.id)
     )
     return (await session.execute(query)).all()
+
+
+def _of_example(embeddings: FromClause) -> ColumnElement[bool]:
+    columns = embeddings.c
+    return and_(columns.photo_sha256 == SupportPhoto.photo_sha256, columns.part == SupportPhoto.part)
+
+
+async def parts(session: AsyncSession, sha256: str) -> list[str]:
+    """The parts of a photo that are examples of anything, as text; the whole is none."""
+    query = select(SupportPhoto.part).where(SupportPhoto.photo_sha256 == sha256, SupportPhoto.part != "").distinct()
+    return list((await session.scalars(query.order_by(SupportPhoto.part))).all())
 
 
 async def switch(

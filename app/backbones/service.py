@@ -28,6 +28,7 @@ from app.photos.path import PhotoPath
 from app.photos.reading import PhotoDamaged
 from app.storage.database import Database
 from models.prototypes import embedding_sum
+from models.windows import Part
 
 GROUP = 16
 """Photos that are embedded, and written in one transaction, at a time."""
@@ -109,7 +110,7 @@ class ReembeddingService:
         """
         async with self._database.reading() as session:
             waiting = await job_rows.waiting(session, job_id, GROUP)
-        taken: list[tuple[JobItem, ReceivedPhoto | HajaError]] = []
+        taken: list[tuple[JobItem, list[ReceivedPhoto] | HajaError]] = []
 
         async def take(item: JobItem) -> None:
             taken.append((item, await self._take(item)))
@@ -163,21 +164,25 @@ class ReembeddingService:
                 # Somebody changed the catalog in between: this change of its version comes to nothing as well.
                 await session.rollback()
 
-    async def _take(self, item: JobItem) -> ReceivedPhoto | HajaError:
+    async def _take(self, item: JobItem) -> list[ReceivedPhoto] | HajaError:
+        """A photo as a whole, and its parts that are examples."""
         assert item.photo_sha256 is not None  # noqa: S101 - it waits
         try:
             photo = KeptPhoto(item.filename, await self._photos.archive.bytes(item.photo_sha256))
             taken = await self._photos.intake.take(photo, self._new)
+            async with self._database.reading() as session:
+                parts = [Part.parse(text) for text in await repository.parts(session, item.photo_sha256)]
+            embedded = await self._photos.intake.take_parts(taken, parts, self._new) if parts else []
         except TEMPORARY:
             raise
         except HajaError as error:
             return error
         if taken.decoded.sha256 != item.photo_sha256:
             return PhotoDamaged("The stored bytes of this photo have changed.")
-        return taken
+        return [taken, *(part for part in embedded if part)]
 
-    async def _write(self, taken: list[tuple[JobItem, ReceivedPhoto | HajaError]]) -> None:
-        sound = [photo for item, photo in taken if isinstance(photo, ReceivedPhoto)]
+    async def _write(self, taken: list[tuple[JobItem, list[ReceivedPhoto] | HajaError]]) -> None:
+        sound = [photo for _, photos in taken if not isinstance(photos, HajaError) for photo in photos]
         async with self._database.writing() as session:
             if sound:
                 await session.run_sync(self._photos.archive.keep_embeddings, sound)

@@ -150,7 +150,7 @@ async def delete_catalog(catalog: str, catalogs: Catalogs) -> None:
 )
 async def register_defect_class(
     catalog: str,
-    wanted: Annotated[schemas.DefectClassCreate, Form()],
+    wanted: Annotated[schemas.DefectClassRegistration, Form()],
     photos: PhotoFiles,
     catalogs: Catalogs,
     request: Request,
@@ -158,7 +158,7 @@ async def register_defect_class(
 ) -> Response:
     """Register a defect class with its first photos (about five); the next photo of it is recognised."""
     request_once = await once(request, key, wanted, photos)
-    return await request_once.respond(lambda: catalogs.register(catalog, wanted, photos, request_once))
+    return await request_once.respond(lambda: catalogs.register(catalog, wanted, photos, request_once, wanted))
 
 
 @router.get(
@@ -220,11 +220,16 @@ async def delete_defect_class(class_id: UUID, catalogs: Catalogs) -> None:
     dependencies=[needs(Role.CURATOR, DEFECT_CLASS)],
 )
 async def add_support_photos(
-    class_id: UUID, photos: PhotoFiles, catalogs: Catalogs, request: Request, key: IdempotencyKeyHeader = None
+    class_id: UUID,
+    photos: PhotoFiles,
+    parts: Annotated[schemas.ExampleParts, Form()],
+    catalogs: Catalogs,
+    request: Request,
+    key: IdempotencyKeyHeader = None,
 ) -> Response:
     """Add examples to a class."""
-    request_once = await once(request, key, photos)
-    return await request_once.respond(lambda: catalogs.add_support_photos(class_id, photos, request_once))
+    request_once = await once(request, key, parts, photos)
+    return await request_once.respond(lambda: catalogs.add_support_photos(class_id, photos, request_once, parts))
 
 
 @router.get(

@@ -1,46 +1,46 @@
 """The heads of the catalogs that were used last, each fitted again when its catalog has changed."""
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from uuid import UUID
 
 import numpy as np
 
-from app.catalogs.prototype_cache import CATALOGS_KEPT, PrototypeIndex
+from app.catalogs.per_version import PerVersion
+from app.catalogs.prototype_cache import PrototypeIndex
 from app.catalogs.support_cache import SupportCache, Supports
+from models.manifest import Manifest, sound_surfaces
+from models.regions import WindowHead, fit_window_head
 from models.ridge_head import RidgeHead, can_have_head, fit_head
 
 
-@dataclass
-class _Entry:
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    version: int = -1
-    head: RidgeHead | None = None
-
-
 class HeadCache:
-    """A head for each catalog that is small enough for one; a large catalog is judged by its prototypes."""
+    """A head for each catalog that is small enough for one, and one for the windows of wide photos."""
 
     def __init__(self, supports: SupportCache) -> None:
         self._supports = supports
-        self._entries: OrderedDict[UUID, _Entry] = OrderedDict()
+        self._heads: PerVersion[RidgeHead] = PerVersion()
+        self._window_heads: PerVersion[WindowHead] = PerVersion()
 
     async def head(self, catalog_id: UUID, index: PrototypeIndex) -> RidgeHead | None:
         """The head over the candidates of an index; None where prototypes shall judge."""
         if not can_have_head(len(index.candidates), int(index.shots.sum())):
             return None
-        entry = self._entries.setdefault(catalog_id, _Entry())
-        self._entries.move_to_end(catalog_id)
-        if len(self._entries) > CATALOGS_KEPT:
-            self._entries.popitem(last=False)
-        # Callers of the same catalog wait for one fit instead of each doing it.
-        async with entry.lock:
-            if entry.version != index.version:
-                supports = await self._supports.supports(index.candidates, index)
-                entry.head, entry.version = await asyncio.to_thread(head_of, supports), index.version
-            return entry.head
+
+        async def fit() -> RidgeHead | None:
+            supports = await self._supports.supports(index.candidates, index)
+            return await asyncio.to_thread(head_of, supports)
+
+        return await self._heads.get(catalog_id, index.version, fit)
+
+    async def window_head(self, catalog_id: UUID, index: PrototypeIndex, manifest: Manifest) -> WindowHead | None:
+        """The head that judges windows, over the candidates that are defects; None where nothing says what is sound."""
+
+        async def fit() -> WindowHead | None:
+            supports = await self._supports.supports(index.candidates, index)
+            return await asyncio.to_thread(window_head_of, supports, manifest)
+
+        return await self._window_heads.get(catalog_id, index.version, fit)
 
 
 def head_of(supports: Sequence[Supports]) -> RidgeHead | None:
@@ -53,3 +53,21 @@ def head_of(supports: Sequence[Supports]) -> RidgeHead | None:
     labels = np.repeat(np.arange(len(supports)), [len(each.ids) for each in supports])
     head = fit_head(np.concatenate([each.embeddings for each in supports]), labels)
     return None if head.outdone else head
+
+
+def window_head_of(supports: Sequence[Supports], manifest: Manifest) -> WindowHead | None:
+    """The head over those of these classes that are defects, in this order, against those of sound surfaces.
+
+    None where there is no defect, or neither the catalog nor the checkpoint has a sound surface.
+    """
+    defects = [each for each in supports if each.candidate.kind == "defect"]
+    if not defects or not all(each.ids for each in supports):
+        return None
+    dimension = defects[0].embeddings.shape[1]
+    own = [each.embeddings for each in supports if each.candidate.kind == "sound"]
+    sound = np.concatenate([np.empty((0, dimension), np.float32), *own])
+    generic = sound_surfaces(manifest, dimension)
+    if not len(sound) + len(generic):
+        return None
+    labels = np.repeat(np.arange(len(defects)), [len(each.ids) for each in defects])
+    return fit_window_head(np.concatenate([each.embeddings for each in defects]), labels, sound, generic)

@@ -3,11 +3,16 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, insert, literal, select, union_all
+from sqlalchemy import ColumnElement, Row, and_, insert, literal, select, union_all
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.catalogs.tables import Catalog, DefectClass, PastDefectClass, PastSupportPhoto, SupportPhoto
 from app.photos.tables import Embedding
+
+
+def embedded() -> ColumnElement[bool]:
+    """That an embedding is of a support photo, or of the part of it that is the example."""
+    return and_(Embedding.photo_sha256 == SupportPhoto.photo_sha256, Embedding.part == SupportPhoto.part)
 
 
 async def keep_class(session: AsyncSession, class_id: UUID, version: int) -> None:
@@ -16,6 +21,7 @@ async def keep_class(session: AsyncSession, class_id: UUID, version: int) -> Non
         PastDefectClass.defect_class_id: DefectClass.id,
         PastDefectClass.until: literal(version),
         PastDefectClass.catalog_id: DefectClass.catalog_id,
+        PastDefectClass.kind: DefectClass.kind,
         PastDefectClass.name: DefectClass.name,
         PastDefectClass.title_ko: DefectClass.title_ko,
         PastDefectClass.title_en: DefectClass.title_en,
@@ -43,6 +49,7 @@ async def _keep(session: AsyncSession, removed: ColumnElement[bool], version: in
         PastSupportPhoto.catalog_id: DefectClass.catalog_id,
         PastSupportPhoto.defect_class_id: SupportPhoto.defect_class_id,
         PastSupportPhoto.photo_sha256: SupportPhoto.photo_sha256,
+        PastSupportPhoto.part: SupportPhoto.part,
         PastSupportPhoto.vector: Embedding.vector,
         PastSupportPhoto.added_in: SupportPhoto.added_in,
         PastSupportPhoto.removed_in: literal(version),
@@ -50,7 +57,7 @@ async def _keep(session: AsyncSession, removed: ColumnElement[bool], version: in
     before = (
         select(*columns.values())
         .join(DefectClass, DefectClass.id == SupportPhoto.defect_class_id)
-        .join(Embedding, Embedding.photo_sha256 == SupportPhoto.photo_sha256)
+        .join(Embedding, embedded())
         .where(removed)
     )
     await session.execute(insert(PastSupportPhoto).from_select(list(columns), before))
@@ -63,13 +70,14 @@ async def recorded_from(session: AsyncSession, catalog_id: UUID) -> int:
 
 async def class_fields(
     session: AsyncSession, catalog_id: UUID, version: int
-) -> dict[UUID, Row[UUID, str, str, str, str | None, float | None]]:
-    """Id, names, severity and threshold of a catalog's classes as they were at `version`, by id.
+) -> dict[UUID, Row[UUID, str, str, str, str, str | None, float | None]]:
+    """Id, kind, names, severity and threshold of a catalog's classes as they were at `version`, by id.
 
     Among them are classes that came later: what was recognised then is what had support photos.
     """
     now = select(
         DefectClass.id,
+        DefectClass.kind,
         DefectClass.name,
         DefectClass.title_ko,
         DefectClass.title_en,
@@ -79,6 +87,7 @@ async def class_fields(
     since = (
         select(
             PastDefectClass.defect_class_id.label("id"),
+            PastDefectClass.kind,
             PastDefectClass.name,
             PastDefectClass.title_ko,
             PastDefectClass.title_en,
@@ -118,7 +127,7 @@ async def _supports(
 ) -> Sequence[Row[UUID, UUID, str, bytes]]:
     still = (
         select(SupportPhoto.defect_class_id, SupportPhoto.id, SupportPhoto.photo_sha256, Embedding.vector)
-        .join(Embedding, Embedding.photo_sha256 == SupportPhoto.photo_sha256)
+        .join(Embedding, embedded())
         .where(live, Embedding.backbone_id == backbone_id, SupportPhoto.added_in <= version)
     )
     removed = select(

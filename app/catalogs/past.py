@@ -21,17 +21,17 @@ async def supports_at(session: Session, catalog_id: UUID, backbone_id: str, vers
     rows = await history.all_supports(session, catalog_id, backbone_id, version)
     used = {class_id for class_id, *_ in rows}
     candidates = [
-        Candidate(DefectClassName.model_validate(row), row.threshold, changed_in=version)
+        Candidate(DefectClassName.model_validate(row), row.threshold, version, row.kind)
         for class_id, row in sorted(fields.items())
         if class_id in used
     ]
     return by_class(candidates, rows)
 
 
-def index_of(version: int, backbone_id: str, supports: Sequence[Supports]) -> PrototypeIndex:
+def index_of(version: int, backbone_id: str, supports: Sequence[Supports], *, scans: bool = False) -> PrototypeIndex:
     """The prototypes of these classes: exact sums do not depend on the way there, so they are those of `version`."""
     totals = [
         ClassTotal(each.candidate.defect_class.id, each.candidate, embedding_sum(each.embeddings), len(each.ids))
         for each in supports
     ]
-    return build_index(version, backbone_id, totals)
+    return build_index(version, backbone_id, totals, scans=scans)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from app.catalogs import repository
 from app.catalogs.repository import unpack
-from app.catalogs.schemas import DefectClassName
+from app.catalogs.schemas import ClassKind, DefectClassName
 from app.errors import CatalogNotFound
 from app.storage.database import Database
 from models.prototypes import prototype
@@ -26,6 +26,7 @@ class Candidate:
     defect_class: DefectClassName
     threshold: float | None
     changed_in: int
+    kind: ClassKind = "defect"
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class PrototypeIndex:
 
     The embeddings are by the backbone `backbone_id`. `matrix` is float32 [R, D]; row `rows[i]` is the prototype of
     `candidates[i]`. Rows that no candidate names are of earlier versions. `shots` int64 [C] and `lengths` float64 [C],
-    the lengths of the embedding sums, are of the candidates.
+    the lengths of the embedding sums, are of the candidates. `scans`: photos are looked at everywhere.
     """
 
     version: int
@@ -44,6 +45,7 @@ class PrototypeIndex:
     candidates: tuple[Candidate, ...]
     shots: NDArray[np.int64]
     lengths: NDArray[np.float64]
+    scans: bool = False
 
 
 @dataclass(frozen=True)
@@ -56,9 +58,9 @@ class ClassTotal:
     shots: int
 
 
-def build_index(version: int, backbone_id: str, classes: list[ClassTotal]) -> PrototypeIndex:
+def build_index(version: int, backbone_id: str, classes: list[ClassTotal], *, scans: bool = False) -> PrototypeIndex:
     """The prototypes of a catalog of which every class is given, to the bit those of the cache."""
-    return _Prototypes(backbone_id).merge(version, classes, None)
+    return _Prototypes(backbone_id).merge(version, classes, None, scans=scans)
 
 
 class _Prototypes:
@@ -80,7 +82,9 @@ class _Prototypes:
         """How many classes there are after these changes, if none was removed."""
         return len(self._candidates.keys() | {change.class_id for change in changes})
 
-    def merge(self, version: int, changes: list[ClassTotal], remaining: Iterable[UUID] | None) -> PrototypeIndex:
+    def merge(
+        self, version: int, changes: list[ClassTotal], remaining: Iterable[UUID] | None, *, scans: bool
+    ) -> PrototypeIndex:
         """Take changes over; `remaining` names the classes that are left where some were removed."""
         for change in changes:
             self._row_of.pop(change.class_id, None)
@@ -102,7 +106,7 @@ class _Prototypes:
         shots = np.array([shots for shots, _ in spread], np.int64)
         lengths = np.array([length for _, length in spread], np.float64)
         self.index = PrototypeIndex(
-            version, self._backbone_id, self._storage[: self._used], rows, candidates, shots, lengths
+            version, self._backbone_id, self._storage[: self._used], rows, candidates, shots, lengths, scans
         )
         return self.index
 
@@ -173,14 +177,16 @@ class PrototypeCache:
                         DefectClassName(id=class_id, name=name, title_ko=ko, title_en=en, severity=severity),
                         threshold,
                         changed_in,
+                        kind,
                     ),
                     None if embedding_sum is None else unpack(embedding_sum),
                     shots or 0,
                 )
-                for class_id, name, ko, en, severity, threshold, changed_in, embedding_sum, shots in rows
+                for class_id, kind, name, ko, en, severity, threshold, changed_in, embedding_sum, shots in rows
             ]
             remaining = None
             if prototypes.known(changes) != await repository.class_count(session, catalog_id):
                 remaining = await repository.class_ids(session, catalog_id)
-        await asyncio.to_thread(prototypes.merge, version, changes, remaining)
+            scans = await repository.scans(session, catalog_id)
+        await asyncio.to_thread(prototypes.merge, version, changes, remaining, scans=scans)
         entry.prototypes = prototypes

@@ -11,6 +11,8 @@ from sqlalchemy import Row, Select, bindparam, delete, func, insert, select, upd
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.catalogs.history import embedded
+from app.catalogs.schemas import ClassKind
 from app.catalogs.tables import Catalog, DefectClass, Prototype, SupportPhoto
 from app.photos.tables import Embedding, Photo
 from app.storage.database import SyncSession, insert_absent
@@ -227,21 +229,69 @@ async def support_sha256s(session: AsyncSession, class_id: UUID) -> Sequence[str
     ).all()
 
 
+async def scans(session: AsyncSession, catalog_id: UUID) -> bool:
+    """Whether photos are looked at everywhere, and not as a whole: see `Catalog`."""
+    mode = await session.scalar(select(Catalog.mode).where(Catalog.id == catalog_id))
+    if mode is not None:
+        return mode == "scan"
+    query = select(SupportPhoto.id).join(DefectClass, DefectClass.id == SupportPhoto.defect_class_id)
+    parts = query.where(DefectClass.catalog_id == catalog_id, DefectClass.kind == "defect", SupportPhoto.part != "")
+    return await session.scalar(parts.limit(1)) is not None
+
+
+async def sound_class(session: AsyncSession, catalog_id: UUID) -> DefectClass | None:
+    """The oldest class of sound surfaces of a catalog, or None."""
+    query = select(DefectClass).where(DefectClass.catalog_id == catalog_id, DefectClass.kind == "sound")
+    return await session.scalar(query.order_by(DefectClass.id).limit(1))
+
+
+async def defect_parts(session: AsyncSession, catalog_id: UUID, sha256s: Sequence[str]) -> dict[str, list[str]]:
+    """The parts of these photos that are examples of defects in a catalog, by SHA-256."""
+    query = (
+        select(SupportPhoto.photo_sha256, SupportPhoto.part)
+        .join(DefectClass, DefectClass.id == SupportPhoto.defect_class_id)
+        .where(DefectClass.catalog_id == catalog_id, DefectClass.kind == "defect")
+        .where(SupportPhoto.photo_sha256.in_(sha256s))
+    )
+    found: dict[str, list[str]] = {}
+    for sha256, part in (await session.execute(query)).all():
+        found.setdefault(sha256, []).append(part)
+    return found
+
+
+async def rests(session: AsyncSession, catalog_id: UUID, sha256s: Sequence[str]) -> dict[str, SupportPhoto]:
+    """What lies outside the regions of these photos and is an example of a sound surface in a catalog, by SHA-256."""
+    query = (
+        select(SupportPhoto)
+        .join(DefectClass, DefectClass.id == SupportPhoto.defect_class_id)
+        .where(DefectClass.catalog_id == catalog_id, DefectClass.kind == "sound", SupportPhoto.part.startswith("out"))
+        .where(SupportPhoto.photo_sha256.in_(sha256s))
+    )
+    return {support.photo_sha256: support for support in (await session.scalars(query)).all()}
+
+
+async def support_photos_of(session: AsyncSession, class_id: UUID, sha256s: Sequence[str]) -> Sequence[SupportPhoto]:
+    """The support photos of a class that are these photos or parts of them."""
+    query = select(SupportPhoto).where(SupportPhoto.defect_class_id == class_id, SupportPhoto.photo_sha256.in_(sha256s))
+    return (await session.scalars(query.order_by(SupportPhoto.id))).all()
+
+
 async def add_support_photos(
-    session: AsyncSession, class_id: UUID, names: dict[str, str], version: int
+    session: AsyncSession, class_id: UUID, photos: Sequence[tuple[str, str, str]], version: int
 ) -> dict[str, UUID]:
-    """Insert support photos, given as SHA-256 -> file name, that `version` brings; their new ids by SHA-256."""
+    """Insert support photos that `version` brings, given as SHA-256, part and file name; their new ids by SHA-256."""
     now = datetime.now(UTC)
     rows: list[dict[str, Any]] = [
         {
             "id": new_id(),
             "defect_class_id": class_id,
             "photo_sha256": sha256,
+            "part": part,
             "filename": filename,
             "added_in": version,
             "created_at": now,
         }
-        for sha256, filename in names.items()
+        for sha256, part, filename in photos
     ]
     await session.execute(insert(SupportPhoto), rows)
     return {str(row["photo_sha256"]): row["id"] for row in rows}
@@ -284,12 +334,13 @@ async def class_ids(session: AsyncSession, catalog_id: UUID) -> Sequence[UUID]:
 
 async def changes(
     session: AsyncSession, catalog_id: UUID, backbone_id: str, since: int
-) -> Sequence[Row[UUID, str, str, str, str | None, float | None, int, bytes, int]]:
-    """Classes that changed after version `since`: id, names, severity, threshold, version, sum, shots."""
+) -> Sequence[Row[UUID, ClassKind, str, str, str, str | None, float | None, int, bytes, int]]:
+    """Classes that changed after version `since`: id, kind, names, severity, threshold, version, sum, shots."""
     return (
         await session.execute(
             select(
                 DefectClass.id,
+                DefectClass.kind,
                 DefectClass.name,
                 DefectClass.title_ko,
                 DefectClass.title_en,
@@ -345,11 +396,7 @@ async def catalog_of(session: AsyncSession, class_id: UUID) -> Catalog | None:
 
 def _embedded(query: Query, backbone_id: str) -> Query:
     """A query of support photos, joined with their embeddings by one backbone, oldest photo first."""
-    return (
-        query.join(Embedding, Embedding.photo_sha256 == SupportPhoto.photo_sha256)
-        .where(Embedding.backbone_id == backbone_id)
-        .order_by(SupportPhoto.id)
-    )
+    return query.join(Embedding, embedded()).where(Embedding.backbone_id == backbone_id).order_by(SupportPhoto.id)
 
 
 def unpack(embedding_sum: bytes) -> NDArray[np.float64]:

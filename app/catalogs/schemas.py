@@ -4,12 +4,15 @@ from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from app.api.fields import CatalogSlug, ClassName, Description, Patch, Title, never_null
 from app.api.language import Language
+from app.photos.regions import RegionBox, boxes_of
 from models.leave_one_out import wilson_interval
 
+Mode = Literal["quick", "scan"]
+ClassKind = Literal["defect", "sound"]
 Severity = Literal["low", "medium", "high", "critical"]
 WarningCode = Literal["few-photos", "near-duplicates", "looks-like-another-class", "too-dark", "blurred", "too-small"]
 
@@ -24,6 +27,15 @@ class _FromRow(BaseModel):
     model_config = ConfigDict(from_attributes=True)
 
 
+CatalogMode = Annotated[
+    Mode | None,
+    Field(
+        description="How photos are looked at: `quick`, as a whole; `scan`, everywhere in them, and the answer names "
+        "regions; null: `scan` as soon as an example of a class is a part of a photo."
+    ),
+]
+
+
 class CatalogCreate(BaseModel):
     """A catalog to make."""
 
@@ -36,6 +48,7 @@ class CatalogCreate(BaseModel):
     title_ko: Title = ""
     title_en: Title = ""
     description: Description = ""
+    mode: CatalogMode = None
 
 
 class CatalogChange(Patch):
@@ -45,6 +58,7 @@ class CatalogChange(Patch):
     title_ko: Title = ""
     title_en: Title = ""
     description: Description = ""
+    mode: CatalogMode = None
 
 
 class CatalogOut(_FromRow):
@@ -55,6 +69,7 @@ class CatalogOut(_FromRow):
     title_ko: str
     title_en: str
     description: str
+    mode: CatalogMode
     version: int = Field(description="Grows with every change of the catalog's classes.")
     created_at: datetime
 
@@ -63,10 +78,34 @@ class DefectClassCreate(BaseModel):
     """The text fields of a registration."""
 
     name: ClassName = Field(description="Unique in its catalog.")
+    kind: ClassKind = Field(
+        "defect", description="`sound`: photos of surfaces without a defect, which defects are told from."
+    )
     title_ko: Title = ""
     title_en: Title = ""
     description: Description = ""
     severity: Severity | None = Field(None, json_schema_extra=never_null)
+
+
+class ExampleParts(BaseModel):
+    """The text fields beside photos that become examples."""
+
+    regions: str = Field(
+        "",
+        max_length=1_000_000,
+        description='JSON: a list of `{"photo": 0, "x": 0.1, "y": 0.2, "w": 0.3, "h": 0.1}`. Of a photo with '
+        "regions these are the example, and not all of it. `photo` counts the request's photos from 0; the rest are "
+        "fractions of the upright photo's sides.",
+    )
+    rest_is_sound: bool = Field(
+        False,
+        description="Nothing is wrong outside the regions: the rest of these photos is kept as examples of sound "
+        "surfaces, in the catalog's class of that kind, which is made where there is none.",
+    )
+
+
+class DefectClassRegistration(DefectClassCreate, ExampleParts):
+    """All text fields of a registration."""
 
 
 class DefectClassChange(Patch):
@@ -102,6 +141,7 @@ class DefectClassName(_FromRow):
 class DefectClassFields(DefectClassName):
     """A defect class as it is stored."""
 
+    kind: ClassKind
     description: str
     threshold: float | None
     created_at: datetime
@@ -165,6 +205,7 @@ class PhotoOutcome(BaseModel):
         description="`duplicate`: the class has this very photo already, so it does not count again."
     )
     support_photo_id: UUID | None = None
+    regions: list[RegionBox] = Field([], description="The parts of it that are the example; none: all of it.")
     photo_id: str | None = Field(None, description="SHA-256 of the photo: its address under /v1/photos.")
     problem: PhotoProblem | None = None
 
@@ -185,5 +226,10 @@ class SupportPhotoOut(_FromRow):
 
     id: UUID
     photo_id: str = Field(validation_alias="photo_sha256")
+    regions: Annotated[list[RegionBox], BeforeValidator(boxes_of)] = Field(
+        validation_alias="part",
+        description="The parts of it that are the example, or in a class of sound surfaces what is left out; none: "
+        "all of it.",
+    )
     filename: str
     created_at: datetime

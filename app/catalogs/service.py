@@ -4,24 +4,20 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from uuid import UUID
 
-import numpy as np
-from numpy.typing import NDArray
-
 from app.access.audit.repository import record
 from app.acting import Role, acting
 from app.api.idempotency.service import Once
 from app.api.pagination import Page, cut
 from app.catalogs import history, repository
 from app.catalogs.errors import (
-    BackboneSwitched,
     CatalogNameTaken,
     DefaultCatalogProtected,
     DefectClassNameTaken,
     DefectClassNotFound,
-    NoUsablePhoto,
     SupportPhotoNotFound,
     TooManyPhotos,
 )
+from app.catalogs.examples import Examples, Regions, added_photos, make_sound
 from app.catalogs.head_cache import HeadCache
 from app.catalogs.prototype_cache import Candidate, PrototypeCache, PrototypeIndex
 from app.catalogs.repository import NameTakenError, Turn
@@ -34,8 +30,8 @@ from app.catalogs.schemas import (
     DefectClassFields,
     DefectClassName,
     DefectClassOut,
+    ExampleParts,
     PhotoOutcome,
-    PhotoProblem,
     Registered,
     SupportPhotoOut,
     SupportReport,
@@ -44,13 +40,19 @@ from app.catalogs.support_cache import SupportCache, Supports
 from app.catalogs.support_report import Example, report
 from app.catalogs.tables import Catalog, DefectClass, SupportPhoto
 from app.errors import CatalogNotFound, RoleInsufficient
-from app.photos.intake import ReceivedPhoto, Refused, Upload
+from app.photos.intake import MappedPhoto, ReceivedPhoto, Upload, display_name
 from app.photos.path import PhotoPath
+from app.photos.regions import read_regions
 from app.storage.database import Database, Session
-from models.prototypes import embedding_sum
+from models.manifest import Manifest
+from models.regions import WindowHead
 from models.ridge_head import RidgeHead
+from models.windows import Region
 
 MAX_PHOTOS = 50
+
+WHOLE = ExampleParts()
+"""All photos are examples as a whole."""
 
 
 class CatalogService:
@@ -66,6 +68,7 @@ class CatalogService:
         self._cache = PrototypeCache(database)
         self._supports = SupportCache(database)
         self._heads = HeadCache(self._supports)
+        self._examples = Examples(database, photos)
 
     async def create_catalog(self, wanted: CatalogCreate, once: Once) -> CatalogOut:
         """Make a catalog."""
@@ -100,6 +103,9 @@ class CatalogService:
             catalog = await self._held(session, name)
             if fields.get("name", name) != name:
                 _refuse_renaming(name)
+            if "mode" in fields:
+                turn = await self._turn(session, catalog.id)
+                fields |= {"version": turn.version}
             try:
                 await repository.change(session, catalog, fields)
             except NameTakenError:
@@ -118,44 +124,62 @@ class CatalogService:
             await self._photos.archive.forget_unreferenced(session)
 
     async def register(
-        self, catalog_name: str, wanted: DefectClassCreate, uploads: Sequence[Upload], once: Once
+        self,
+        catalog_name: str,
+        wanted: DefectClassCreate,
+        uploads: Sequence[Upload],
+        once: Once,
+        parts: ExampleParts = WHOLE,
     ) -> Registered:
         """Register a defect class with its first support photos; from then on it is recognised."""
-        _check_count(uploads)
+        regions = _checked_regions(uploads, parts)
         async with self._database.reading() as session:
             catalog = await self.find(session, catalog_name)
             # Known before fifty photos are decoded; the insert below decides.
             if await repository.defect_class_named(session, catalog.id, wanted.name) is not None:
                 raise _class_name_taken(wanted.name)
         index = await self.prototypes(catalog)
-        taken = await self._take(uploads, index)
+        taken = await self._examples.take(uploads, index, regions)
+        rests = await self._examples.rests(catalog.id, taken, index, sound=parts.rest_is_sound)
         async with self._database.writing() as session:
             await session.run_sync(once.claim)
             turn = await self._turn(session, catalog.id)
-            fields = wanted.model_dump() | {"catalog_id": catalog.id, "changed_in": turn.version, "threshold": None}
+            fields = wanted.model_dump(include=set(DefectClassCreate.model_fields)) | {
+                "catalog_id": catalog.id,
+                "changed_in": turn.version,
+                "threshold": None,
+            }
             try:
                 defect_class = await repository.add_defect_class(session, fields)
             except NameTakenError:
                 raise _class_name_taken(wanted.name) from None
-            photos = await self._add(session, defect_class, taken, turn)
-            record(session, "class-registered", catalog.id, defect_class.id, name=wanted.name, photos=_added(photos))
+            photos = await self._examples.add(session, defect_class, taken, turn)
+            named = {"name": wanted.name, "photos": added_photos(photos)}
+            record(session, "class-registered", catalog.id, defect_class.id, **named)
+            await self._examples.keep_rests(session, catalog.id, rests, turn)
+            await self._examples.drop_rests(session, catalog.id, added_photos(photos), turn)
             answer = await self._registered(session, defect_class, photos, turn, index)
             await session.run_sync(once.keep, answer)
         return answer
 
-    async def add_support_photos(self, class_id: UUID, uploads: Sequence[Upload], once: Once) -> Registered:
+    async def add_support_photos(
+        self, class_id: UUID, uploads: Sequence[Upload], once: Once, parts: ExampleParts = WHOLE
+    ) -> Registered:
         """Add support photos to a class."""
-        _check_count(uploads)
+        regions = _checked_regions(uploads, parts)
         async with self._database.reading() as session:
             catalog = await self._catalog_of(session, class_id)
         index = await self.prototypes(catalog)
-        taken = await self._take(uploads, index)
+        taken = await self._examples.take(uploads, index, regions)
+        rests = await self._examples.rests(catalog.id, taken, index, sound=parts.rest_is_sound)
         async with self._database.writing() as session:
             await session.run_sync(once.claim)
             defect_class, turn = await self._turn_of(session, class_id)
-            photos = await self._add(session, defect_class, taken, turn)
-            named = {"name": defect_class.name, "photos": _added(photos)}
+            photos = await self._examples.add(session, defect_class, taken, turn)
+            named = {"name": defect_class.name, "photos": added_photos(photos)}
             record(session, "examples-added", catalog.id, class_id, **named)
+            await self._examples.keep_rests(session, catalog.id, rests, turn)
+            await self._examples.drop_rests(session, catalog.id, added_photos(photos), turn)
             answer = await self._registered(session, defect_class, photos, turn, index)
             await session.run_sync(once.keep, answer)
         return answer
@@ -203,6 +227,7 @@ class CatalogService:
             await history.keep_support_photos(session, class_id, version)
             sha256s = await repository.support_sha256s(session, class_id)
             await repository.delete_defect_class(session, class_id)
+            await self._examples.drop_rests(session, defect_class.catalog_id, sha256s, turn)
             await self._photos.archive.forget_unreferenced(session, sha256s)
 
     async def support_report(self, class_id: UUID) -> SupportReport:
@@ -236,15 +261,10 @@ class CatalogService:
             support = await self._support_photo(session, support_id)
             defect_class, turn = await self._turn_of(session, support.defect_class_id)
             await self._support_photo(session, support_id)  # again: another may have removed it until now
-            stored = await self._photos.archive.embeddings(session, turn.backbone_id, [support.photo_sha256])
-            await repository.shift_prototype(
-                session, defect_class.id, turn.backbone_id, -_total(stored.values()), -len(stored)
-            )
-            await history.keep_support_photo(session, support_id, turn.version)
-            await repository.delete_support_photo(session, support_id)
+            await self._examples.remove(session, defect_class, support, turn)
             named = {"name": defect_class.name, "photo_id": support.photo_sha256}
             record(session, "example-removed", defect_class.catalog_id, support_id, **named)
-            await repository.change(session, defect_class, {"changed_in": turn.version})
+            await self._examples.drop_rests(session, defect_class.catalog_id, [support.photo_sha256], turn)
             await self._photos.archive.forget_unreferenced(session, [support.photo_sha256])
 
     async def index(self, catalog_name: str) -> tuple[UUID, PrototypeIndex]:
@@ -262,6 +282,10 @@ class CatalogService:
         """What orders the classes of an index; None where its prototypes do."""
         return await self._heads.head(catalog_id, index)
 
+    async def window_head(self, catalog_id: UUID, index: PrototypeIndex, manifest: Manifest) -> WindowHead | None:
+        """What judges the windows of a photo against the defects of an index; None where nothing says what is sound."""
+        return await self._heads.window_head(catalog_id, index, manifest)
+
     async def find(self, session: Session, name: str) -> Catalog:
         """The catalog of this name. Raises `CatalogNotFound`."""
         catalog = await repository.catalog(session, name)
@@ -272,49 +296,21 @@ class CatalogService:
     async def add_example(self, session: Session, class_id: UUID, received: ReceivedPhoto) -> UUID | None:
         """Add one kept photo to a class in the caller's transaction; its id there, also where it was one already."""
         defect_class, turn = await self._turn_of(session, class_id)
-        return (await self._add(session, defect_class, [received], turn))[0].support_photo_id
+        return (await self._examples.add(session, defect_class, [received], turn))[0].support_photo_id
+
+    async def add_region(self, session: Session, class_id: UUID, photo: MappedPhoto, region: Region) -> UUID:
+        """Make a region of a kept photo an example of a class in the caller's transaction; as `Examples.add_region`."""
+        defect_class, turn = await self._turn_of(session, class_id)
+        return await self._examples.add_region(session, defect_class, photo, region, turn)
+
+    async def sound_class(self, session: Session, catalog_id: UUID) -> UUID:
+        """The catalog's class of sound surfaces, made in the caller's transaction where there is none."""
+        found = await repository.sound_class(session, catalog_id)
+        return (found or await make_sound(session, catalog_id, await self._turn(session, catalog_id))).id
 
     async def supports(self, candidates: Sequence[Candidate], index: PrototypeIndex) -> list[Supports]:
         """The support photos of these candidates of an index, as they were at its version, by its backbone."""
         return await self._supports.supports(candidates, index)
-
-    async def _take(self, uploads: Sequence[Upload], index: PrototypeIndex) -> list[ReceivedPhoto | Refused]:
-        taken = await self._photos.intake.take_all(uploads, await self._photos.embedders.get(index.backbone_id))
-        if not any(isinstance(photo, ReceivedPhoto) for photo in taken):
-            faults = [
-                _outcome_of_refused(photo).model_dump(exclude_none=True)
-                for photo in taken
-                if isinstance(photo, Refused)
-            ]
-            raise NoUsablePhoto(
-                "None of the photos can be used, so nothing was stored; errors says why.", errors=faults
-            )
-        await self._photos.archive.store([photo for photo in taken if isinstance(photo, ReceivedPhoto)])
-        return taken
-
-    async def _add(
-        self, session: Session, defect_class: DefectClass, taken: list[ReceivedPhoto | Refused], turn: Turn
-    ) -> list[PhotoOutcome]:
-        """Write photos, embeddings, support photos and prototype of a class that this transaction holds."""
-        received = {photo.decoded.sha256: photo for photo in taken if isinstance(photo, ReceivedPhoto)}
-        known = await repository.known_sha256s(session, defect_class.id, list(received))
-        new = [photo for sha256, photo in received.items() if sha256 not in known]
-        added: dict[str, UUID] = {}
-        if any(photo.backbone_id != turn.backbone_id for photo in new):
-            raise BackboneSwitched
-        if new:
-            await session.run_sync(self._photos.archive.keep, new)
-            await session.run_sync(self._photos.archive.keep_embeddings, new)
-            # What counts is what is stored: another class may have brought this photo, through another batch.
-            sha256s = [photo.decoded.sha256 for photo in new]
-            stored = await self._photos.archive.embeddings(session, turn.backbone_id, sha256s)
-            await repository.shift_prototype(
-                session, defect_class.id, turn.backbone_id, _total(stored.values()), len(stored)
-            )
-            names = {photo.decoded.sha256: photo.filename for photo in new}
-            added = await repository.add_support_photos(session, defect_class.id, names, turn.version)
-            await repository.change(session, defect_class, {"changed_in": turn.version})
-        return _outcomes(taken, known, added)
 
     async def _registered(
         self,
@@ -376,50 +372,16 @@ class CatalogService:
         return turn
 
 
-def _outcomes(
-    taken: list[ReceivedPhoto | Refused], known: dict[str, UUID], added: dict[str, UUID]
-) -> list[PhotoOutcome]:
-    outcomes = []
-    counted: set[str] = set()
-    for photo in taken:
-        if isinstance(photo, Refused):
-            outcomes.append(_outcome_of_refused(photo))
-            continue
-        sha256 = photo.decoded.sha256
-        outcomes.append(
-            PhotoOutcome(
-                filename=photo.filename,
-                status="duplicate" if sha256 in known or sha256 in counted else "accepted",
-                support_photo_id=known.get(sha256) or added[sha256],
-                photo_id=sha256,
-            )
-        )
-        counted.add(sha256)
-    return outcomes
-
-
-def _added(photos: Iterable[PhotoOutcome]) -> list[str | None]:
-    return [photo.photo_id for photo in photos if photo.status == "accepted"]
-
-
-def _outcome_of_refused(photo: Refused) -> PhotoOutcome:
-    problem = PhotoProblem(code=photo.error.code, detail=photo.error.detail)
-    return PhotoOutcome(filename=photo.filename, status="rejected", photo_id=None, problem=problem)
-
-
 def _class_out(row: DefectClass, shots: int) -> DefectClassOut:
     return DefectClassOut(**DefectClassFields.model_validate(row).model_dump(), shots=shots)
 
 
-def _total(embeddings: Iterable[NDArray[np.float32]]) -> NDArray[np.float64]:
-    return embedding_sum(np.stack(list(embeddings)))
-
-
-def _check_count(uploads: Sequence[Upload]) -> None:
+def _checked_regions(uploads: Sequence[Upload], parts: ExampleParts) -> Regions:
     if len(uploads) > MAX_PHOTOS:
         raise TooManyPhotos(
             f"One request takes at most {MAX_PHOTOS} photos, not {len(uploads)}: send the rest afterwards."
         )
+    return read_regions(parts.regions, [display_name(upload.filename) for upload in uploads])
 
 
 def _catalog_deleted() -> CatalogNotFound:

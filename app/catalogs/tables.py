@@ -9,8 +9,8 @@ from sqlalchemy import ForeignKey, Index, LargeBinary, String, Text, UniqueConst
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.api.fields import CatalogSlug
-from app.catalogs.schemas import Severity, Threshold
-from app.photos.tables import Sha256, Vector
+from app.catalogs.schemas import ClassKind, Mode, Severity, Threshold
+from app.photos.tables import PART_LENGTH, PartText, Sha256, Vector
 from app.storage.tables import Base, new_id
 
 
@@ -23,6 +23,8 @@ def _whole_doubles(data: bytes) -> bytes:
 class Catalog(Base):
     """A set of defect classes; `version` counts every change of what it recognises or how it names it.
 
+    `mode` says whether photos are looked at as a whole (quick) or everywhere (scan); None: everywhere as soon as an
+    example of a class is a part of a photo.
     From version `recorded_from` on, what the catalog was like at each version can be told (see app.catalogs.past).
     Answers are given by the backbone `backbone_id`, and only by it there are prototypes.
     """
@@ -35,13 +37,17 @@ class Catalog(Base):
     title_en: Mapped[str] = mapped_column(String(200))
     description: Mapped[str] = mapped_column(Text)
     version: Mapped[int]
+    mode: Mapped[Mode | None] = mapped_column(String(8))
     backbone_id: Mapped[str] = mapped_column(String(128), server_default=text("''"))
     recorded_from: Mapped[int] = mapped_column(server_default=text("1"))
     created_at: Mapped[datetime]
 
 
 class DefectClass(Base):
-    """A type of defect; `changed_in` is the catalog's version in which it last changed, so caches read only that."""
+    """A type of defect, or sound surfaces: those are no defect, and what defects are told from.
+
+    `changed_in` is the catalog's version in which it last changed, so caches read only that.
+    """
 
     __tablename__ = "defect_classes"
     __table_args__ = (
@@ -51,6 +57,7 @@ class DefectClass(Base):
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     catalog_id: Mapped[UUID] = mapped_column(ForeignKey("catalogs.id", ondelete="CASCADE"))
+    kind: Mapped[ClassKind] = mapped_column(String(8), server_default=text("'defect'"))
     name: Mapped[str] = mapped_column(String(100))
     title_ko: Mapped[str] = mapped_column(String(200))
     title_en: Mapped[str] = mapped_column(String(200))
@@ -63,7 +70,10 @@ class DefectClass(Base):
 
 
 class SupportPhoto(Base):
-    """A photo that shows what a defect class looks like, since the catalog's version `added_in` (0: not known)."""
+    """A photo, or a part of it, that shows what a class looks like.
+
+    It does so since the catalog's version `added_in` (0: not known).
+    """
 
     __tablename__ = "support_photos"
     __table_args__ = (UniqueConstraint("defect_class_id", "photo_sha256"),)
@@ -71,6 +81,7 @@ class SupportPhoto(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     defect_class_id: Mapped[UUID] = mapped_column(ForeignKey("defect_classes.id", ondelete="CASCADE"))
     photo_sha256: Mapped[str] = mapped_column(ForeignKey("photos.sha256"), index=True)
+    part: Mapped[PartText] = mapped_column(String(PART_LENGTH), server_default=text("''"))
     filename: Mapped[str] = mapped_column(String(255))
     added_in: Mapped[int] = mapped_column(server_default=text("0"))
     created_at: Mapped[datetime]
@@ -103,6 +114,7 @@ class PastSupportPhoto(Base):
     catalog_id: Mapped[UUID] = mapped_column(ForeignKey("catalogs.id", ondelete="CASCADE"), index=True)
     defect_class_id: Mapped[UUID] = mapped_column(index=True)
     photo_sha256: Mapped[Sha256] = mapped_column(String(64))
+    part: Mapped[PartText] = mapped_column(String(PART_LENGTH), server_default=text("''"))
     vector: Mapped[Vector] = mapped_column(LargeBinary)
     added_in: Mapped[int]
     removed_in: Mapped[int]
@@ -116,6 +128,7 @@ class PastDefectClass(Base):
     defect_class_id: Mapped[UUID] = mapped_column(primary_key=True)
     until: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     catalog_id: Mapped[UUID] = mapped_column(ForeignKey("catalogs.id", ondelete="CASCADE"), index=True)
+    kind: Mapped[ClassKind] = mapped_column(String(8), server_default=text("'defect'"))
     name: Mapped[str] = mapped_column(String(100))
     title_ko: Mapped[str] = mapped_column(String(200))
     title_en: Mapped[str] = mapped_column(String(200))

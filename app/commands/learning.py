@@ -2,11 +2,12 @@
 
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import typer
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -14,10 +15,11 @@ from rich.table import Table
 
 from app.commands.output import err, out
 from app.photos import reading
+from models.backbones import load_backbone
 from models.confusion_picture import draw_confusion
 from models.learning.augmentation import stack_photos
 from models.learning.checkpoint_writer import require_photos, write_checkpoint
-from models.learning.data import Image, LabelledImages, read_image_folder, small_omniglot, stack_images
+from models.learning.data import Image, LabelledImages, read_folder, read_image_folder, small_omniglot, stack_images
 from models.learning.distributed import join_workers
 from models.learning.evaluation import Evaluation, encode, evaluate, paired_difference, validation_score
 from models.learning.learners import Learner
@@ -25,6 +27,7 @@ from models.learning.learners.cosine_prototypical import CosinePrototypicalNetwo
 from models.learning.learners.pretrained import PretrainedBackbone
 from models.learning.meta_training import WEIGHTS, load_learner, meta_train
 from models.learning.methods import CONV4, build_learner
+from models.learning.sound_surfaces import write_sound_surfaces
 from models.learning.training import Prepare, TrainingConfig, read_config
 from models.learning.training import Progress as Row
 from models.manifest import Transform, load_manifest
@@ -115,6 +118,17 @@ def write_graph_of(checkpoint: str) -> None:
         out.print(f"The graph {convert_checkpoint(checkpoint)} is ready.", soft_wrap=True)
 
 
+def write_sound_of(checkpoint: str, folders: list[Path]) -> None:
+    """`haja sound-surfaces`."""
+    with _sentences():
+        backbone = load_backbone(checkpoint, engine="openvino")
+        decode = _decoder(backbone.transform)
+        surfaces = [np.stack(read_folder(folder, decode)) for folder in folders]
+        out.print(
+            f"The sound surfaces {write_sound_surfaces(checkpoint, backbone, surfaces)} are ready.", soft_wrap=True
+        )
+
+
 @contextmanager
 def _sentences() -> Iterator[None]:
     """What a person can mend ends the command with a sentence; a photo that was left out is told and no more."""
@@ -150,14 +164,17 @@ def read_photos(folder: Path, transform: Transform) -> LabelledImages:
 
     Raises what `read_image_folder` raises.
     """
+    return read_image_folder(folder, _decoder(transform))
 
+
+def _decoder(transform: Transform) -> Callable[[bytes], Image]:
     def decode(data: bytes) -> Image:
         try:
             return reading.decode(data, transform, max_pixels=100_000_000).pixels
         except reading.PhotoError as error:
             raise ValueError(error.detail) from error
 
-    return read_image_folder(folder, decode)
+    return decode
 
 
 def _omniglot(archives: Path) -> tuple[LabelledImages, LabelledImages]:

@@ -205,6 +205,25 @@ def convert(
     write_graph_of(checkpoint)
 
 
+@cli.command("sound-surfaces")
+def sound_surfaces(
+    checkpoint: Annotated[str, typer.Argument(help="A shipped checkpoint, or a manifest's path.")],
+    folders: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Each holds photos of one kind of surface, without a defect.", exists=True, file_okay=False
+        ),
+    ],
+) -> None:
+    """Write what a checkpoint knows of sound surfaces anew, from which defects are told in a wide photo."""
+    from models.extras import require_torch
+
+    require_torch("haja sound-surfaces", "learn")
+    from app.commands.learning import write_sound_of
+
+    write_sound_of(checkpoint, folders)
+
+
 @cli.command("meta-train")
 def meta_train(
     config_file: Annotated[

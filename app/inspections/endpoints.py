@@ -8,7 +8,7 @@ from fastapi import APIRouter, File, Form, Query, Request, Response, UploadFile
 from app.access.requirements import Needs, needs
 from app.acting import Role
 from app.api.dependencies import of_app
-from app.api.idempotency.service import IdempotencyKeyHeader, once
+from app.api.idempotency.service import IdempotencyKeyHeader, Once, once
 from app.api.pagination import Cursor, Limit, Page, decode_cursor
 from app.api.problems import documented
 from app.api.uploads import form_with
@@ -21,6 +21,7 @@ from app.errors import (
     DatabaseUnavailable,
     DecoderUnavailable,
     EmbedderUnavailable,
+    HajaError,
     HeatmapUnavailable,
     QueueFull,
     StorageFull,
@@ -42,7 +43,27 @@ router = APIRouter(prefix="/v1", tags=["classifications"])
 Inspections = Annotated[InspectionService, of_app("inspection_service")]
 
 
+KEPT: tuple[type[HajaError], ...] = (
+    reading.PhotoDamaged,
+    reading.PhotoTypeUnsupported,
+    reading.PhotoTooLarge,
+    reading.PhotoTooCostly,
+)
+"""What may be wrong with a photo that was kept, by now."""
+
+
 Heatmaps = Annotated[HeatmapService, of_app("heatmap_service")]
+
+
+async def once_by_role(
+    request: Request,
+    key: str | None,
+    wanted: schemas.FeedbackCreate | schemas.RegionFeedbackCreate | schemas.RegionCreate,
+) -> Once:
+    """As `once`, for words that may ask for an example, which needs the role of a curator."""
+    if wanted.add_to_support:
+        await Needs(Role.CURATOR, CLASSIFICATION)(request)
+    return await once(request, key, wanted)
 
 
 @router.post(
@@ -53,10 +74,7 @@ Heatmaps = Annotated[HeatmapService, of_app("heatmap_service")]
         CatalogNotFound,
         errors.CatalogEmpty,
         reading.PhotoEmpty,
-        reading.PhotoDamaged,
-        reading.PhotoTypeUnsupported,
-        reading.PhotoTooLarge,
-        reading.PhotoTooCostly,
+        *KEPT,
         *UPLOAD,
     ),
     openapi_extra=form_with("photo", TOGETHER),
@@ -126,10 +144,7 @@ async def change_classification(
             PhotoNotFound,
             errors.BackboneChanged,
             HeatmapUnavailable,
-            reading.PhotoDamaged,
-            reading.PhotoTypeUnsupported,
-            reading.PhotoTooLarge,
-            reading.PhotoTooCostly,
+            *KEPT,
             QueueFull,
             DecoderUnavailable,
             EmbedderUnavailable,
@@ -190,7 +205,5 @@ async def give_feedback(
     key: IdempotencyKeyHeader = None,
 ) -> Response:
     """Say what the photo really shows; the newest word counts. Making it an example needs the role of a curator."""
-    if wanted.add_to_support:
-        await Needs(Role.CURATOR, CLASSIFICATION)(request)
-    request_once = await once(request, key, wanted)
+    request_once = await once_by_role(request, key, wanted)
     return await request_once.respond(lambda: inspections.give_feedback(classification_id, wanted, request_once))

@@ -20,8 +20,18 @@ class ClassificationNotFound(HajaError):
     sentence = "There is no classification with this id. GET /v1/classifications lists them."
 
 
+class RegionNotFound(HajaError):
+    """The classification has no region with this number."""
+
+    status = HTTPStatus.NOT_FOUND
+    code = "region-not-found"
+    sentence = (
+        "This classification has no region with this number: GET /v1/classifications/{id} lists them, counted from 1."
+    )
+
+
 class FeedbackIncomplete(HajaError):
-    """The verdict and the defect class do not go together."""
+    """The verdict, the defect class and the box do not go together."""
 
     status = HTTPStatus.UNPROCESSABLE_ENTITY
     code = "feedback-incomplete"

@@ -18,7 +18,12 @@ class ClassificationFilter(BaseModel):
     defect_class_id: UUID | None = Field(
         None,
         description="Only those that count as this class: by the inspector's newest word where there is one, else by "
-        "the first prediction of an answer that was not unknown.",
+        "the first prediction of an answer that was neither unknown nor sound.",
+    )
+    sound: bool | None = Field(
+        None,
+        description="Only those in which no part of the photo looked like a defect, or only those with regions; those "
+        "that were looked at as a whole are neither.",
     )
     since: Instant | None = Field(None, description="Answered then or later; with a zone.")
     until: Instant | None = Field(None, description="Answered before; with a zone.")

@@ -7,19 +7,24 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from uuid import UUID
 
+import numpy as np
+from numpy.typing import NDArray
+
 from app.catalogs import history
-from app.catalogs.head_cache import head_of
+from app.catalogs.head_cache import head_of, window_head_of
 from app.catalogs.past import index_of, supports_at
 from app.catalogs.schemas import DefectClassName
 from app.catalogs.support_cache import Supports
 from app.errors import HajaError
-from app.inspections.schemas import NearestExample, Prediction, PredictionSet
-from app.inspections.service import NEAREST, InspectionService, judge, nearest_examples
+from app.inspections.judging import NEAREST, Judgement, judge, judge_scan, nearest_examples
+from app.inspections.schemas import NearestExample, Prediction, PredictionSet, RegionOut
+from app.inspections.service import InspectionService
 from app.inspections.tables import Classification
 from app.photos.intake import KeptPhoto, ReceivedPhoto
 from app.photos.path import PhotoPath
 from app.storage.database import Database
 from models.manifest import Manifest
+from models.regions import scan
 
 SIMILARITY_TOLERANCE, PROBABILITY_TOLERANCE = 1e-5, 1e-4
 """Measured on 204 photos of four sites against five photos a class: OpenVINO gives the same bits in batches of 1 to 8
@@ -97,19 +102,22 @@ class ReplayService:
             raise PastNotKept(f"No example of the catalog's version {row.catalog_version} is left. {doubt}".strip())
         photo = KeptPhoto(row.filename, await self._photos.archive.bytes(row.photo_sha256))
         received = await self._photos.intake.take(photo, embedder)
-        return await asyncio.to_thread(_judge_again, row, received, supports, embedder.manifest, doubt)
+        features = None if row.regions is None else await self._photos.intake.wide_map(received, embedder)
+        return await asyncio.to_thread(_compare, row, received, features, supports, embedder.manifest, doubt)
 
 
-def _judge_again(
-    row: Classification, received: ReceivedPhoto, supports: Sequence[Supports], manifest: Manifest, doubt: str
+def _compare(
+    row: Classification,
+    received: ReceivedPhoto,
+    features: NDArray[np.float32] | None,
+    supports: Sequence[Supports],
+    manifest: Manifest,
+    doubt: str,
 ) -> Replay:
     said = [Prediction.model_validate(each) for each in row.predictions]
     said_set = row.prediction_set and PredictionSet.model_validate(row.prediction_set)
     coverage = said_set.coverage if said_set else None
-    index = index_of(row.catalog_version, row.backbone_id, supports)
-    head = head_of(supports) if row.head == "ridge" else None
-    # All classes, and below all examples: one that ties with the last that was named may be named in its place.
-    judgement = judge(received.embedding, index, head, manifest, len(index.candidates), coverage)
+    judgement, query = _judge_again(row, received, features, supports, manifest, coverage)
     again = {each.defect_class.id: each for each in judgement.predictions}
     pairs = [(each, again.get(each.defect_class.id)) for each in said]
     differences = []
@@ -136,13 +144,48 @@ def _judge_again(
     if row.nearest is not None:  # None: from before they were kept
         answered = {each.defect_class.id for each in said}
         chosen = [each for each in supports if each.candidate.defect_class.id in answered]
-        differences += _nearest(row.nearest, received, chosen)
+        differences += _nearest(row.nearest, query, chosen)
+    differences += _regions([RegionOut.model_validate(each) for each in row.regions or []], judgement.regions or [])
     return Replay(pairs, differences, doubt)
 
 
-def _nearest(kept: Sequence[dict[str, object]], received: ReceivedPhoto, supports: Sequence[Supports]) -> Iterator[str]:
+def _judge_again(
+    row: Classification,
+    received: ReceivedPhoto,
+    features: NDArray[np.float32] | None,
+    supports: Sequence[Supports],
+    manifest: Manifest,
+    coverage: float | None,
+) -> tuple[Judgement, NDArray[np.float32]]:
+    """The judgement, and the embedding that examples are compared with."""
+    index = index_of(row.catalog_version, row.backbone_id, supports, scans=features is not None)
+    # All classes, and of the nearest all examples: one that ties with the last that was named may be in its place.
+    every = len(index.candidates)
+    if features is not None and (head := window_head_of(supports, manifest)) is not None:
+        found = scan(features, head)
+        return judge_scan(found, index, supports, manifest, every), found.best_embedding
+    own = head_of(supports) if row.head == "ridge" else None
+    return judge(received.embedding, index, own, manifest, every, coverage), received.embedding
+
+
+def _regions(said: Sequence[RegionOut], again: Sequence[RegionOut]) -> Iterator[str]:
+    if len(said) != len(again):
+        yield f"regions: {len(said)} answered, {len(again)} again."
+        return
+    for place, (each, found) in enumerate(zip(said, again, strict=True), 1):
+        for side in ("x", "y", "w", "h", "defect"):
+            tolerance = PROBABILITY_TOLERANCE
+            yield from _number(f"{side} of region {place}", getattr(each, side), getattr(found, side), tolerance)
+        names = [region.predictions[0].defect_class.name for region in (each, found)]
+        chances = {one.defect_class.name: one.probability for one in found.predictions}
+        yield from _order(f"class of region {place}", names[:1], chances, 1, PROBABILITY_TOLERANCE)
+
+
+def _nearest(
+    kept: Sequence[dict[str, object]], query: NDArray[np.float32], supports: Sequence[Supports]
+) -> Iterator[str]:
     said = [NearestExample.model_validate(each) for each in kept]
-    every = nearest_examples(received.embedding, supports, sum(len(each.ids) for each in supports))
+    every = nearest_examples(query, supports, sum(len(each.ids) for each in supports))
     ranked = {_example_text(each): each.similarity for each in every}
     texts = [_example_text(each) for each in said]
     yield from _order("nearest examples", texts, ranked, min(NEAREST, len(every)), SIMILARITY_TOLERANCE)

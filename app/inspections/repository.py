@@ -5,17 +5,19 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, and_, case, false, func, or_, select
+from sqlalchemy import ColumnElement, Row, Select, Text, and_, case, cast, false, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from app.catalogs.tables import Catalog
 from app.inspections.filters import ClassificationFilter
-from app.inspections.tables import Classification, Feedback
+from app.inspections.tables import Classification, Feedback, RegionFeedback
 from app.photos.tables import Photo
 from app.storage.database import SyncSession, insert_row
 
 Query = TypeVar("Query", bound=Select[*tuple[Any, ...]])
+
+_IS_SOUND = cast(Classification.regions, Text) == "[]"
 
 
 def add_classification(session: SyncSession, row: dict[str, Any]) -> None:
@@ -100,6 +102,49 @@ async def judged(
     return (await session.execute(query)).all()
 
 
+async def add_region_feedback(session: AsyncSession, fields: dict[str, Any]) -> RegionFeedback:
+    """Insert a word on a region."""
+    row = RegionFeedback(created_at=datetime.now(UTC), **fields)
+    session.add(row)
+    await session.flush()
+    return row
+
+
+async def region_feedback(session: AsyncSession, ids: Sequence[UUID]) -> dict[UUID, list[RegionFeedback]]:
+    """The newest word on each region of these classifications, by classification and in the order of the regions."""
+    of_region = (RegionFeedback.classification_id, RegionFeedback.region)
+    place = func.row_number().over(partition_by=of_region, order_by=RegionFeedback.id.desc())
+    numbered = select(RegionFeedback.id, place.label("place")).where(RegionFeedback.classification_id.in_(ids))
+    words = numbered.subquery()
+    query = select(RegionFeedback).join(words, words.c.id == RegionFeedback.id).where(words.c.place == 1)
+    found: dict[UUID, list[RegionFeedback]] = {}
+    for word in (await session.scalars(query.order_by(*of_region))).all():
+        found.setdefault(word.classification_id, []).append(word)
+    return found
+
+
+async def added_region(session: AsyncSession, classification_id: UUID, number: int) -> RegionFeedback | None:
+    """The word by which an inspector added a region, or None."""
+    query = select(RegionFeedback).where(
+        RegionFeedback.classification_id == classification_id,
+        RegionFeedback.region == number,
+        RegionFeedback.verdict == "added",
+    )
+    return await session.scalar(query.limit(1))
+
+
+async def words_of_example(session: AsyncSession, support_id: UUID) -> Sequence[UUID]:
+    """The words on regions by which a support photo came to be."""
+    query = select(RegionFeedback.id).where(RegionFeedback.support_photo_id == support_id)
+    return (await session.scalars(query)).all()
+
+
+async def set_example(session: AsyncSession, words: Sequence[UUID], support_id: UUID) -> None:
+    """Say of words on regions that they are in this support photo."""
+    change = update(RegionFeedback).where(RegionFeedback.id.in_(words)).values(support_photo_id=support_id)
+    await session.execute(change)
+
+
 def _whole() -> Select[Classification, str, Photo, Feedback | None]:
     later = aliased(Feedback)
     newest = (
@@ -125,6 +170,9 @@ def _filtered(query: Query, wanted: ClassificationFilter, visible: Set[UUID] | N
         query = query.where(false() if "\0" in wanted.catalog else Catalog.name == wanted.catalog)
     if wanted.unknown is not None:
         query = query.where(Classification.unknown == wanted.unknown)
+    if wanted.sound is not None:
+        # Not looked at everywhere: NULL, which is neither.
+        query = query.where(_IS_SOUND if wanted.sound else ~_IS_SOUND)
     if wanted.since is not None:
         query = query.where(Classification.created_at >= wanted.since)
     if wanted.until is not None:
@@ -144,6 +192,6 @@ def _counts_as(class_id: UUID) -> ColumnElement[bool]:
     first = Classification.first_class_id == class_id
     return or_(
         and_(first, Feedback.verdict == "confirmed"),
-        and_(first, Feedback.id.is_(None), ~Classification.unknown),
+        and_(first, Feedback.id.is_(None), ~Classification.unknown, ~func.coalesce(_IS_SOUND, false())),
         and_(Feedback.defect_class_id == class_id, Feedback.verdict == "corrected"),
     )

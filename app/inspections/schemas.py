@@ -1,16 +1,18 @@
 """What the classification endpoints take and give."""
 
 from datetime import date, datetime
-from typing import Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from app.api.fields import ActorId, ActorName, Description
 from app.catalogs.schemas import DefectClassName
+from app.photos.regions import Box, RegionBox, boxes_of
 from models.manifest import HeadName
 
 Verdict = Literal["confirmed", "corrected", "unknown"]
+RegionVerdict = Literal["confirmed", "corrected", "not-a-defect", "moved", "added"]
 
 
 class Prediction(BaseModel):
@@ -38,6 +40,82 @@ class NearestExample(BaseModel):
     photo_id: str = Field(description="SHA-256 of the photo: its address under /v1/photos.")
     defect_class_id: UUID
     similarity: float = Field(description="Cosine similarity of the two photos, -1 to 1.")
+
+
+class RegionFeedbackCreate(BaseModel):
+    """The inspector's word on a region of a classification."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"example": {"verdict": "moved", "box": {"x": 0.1, "y": 0.25, "w": 0.3, "h": 0.1}}},
+    )
+
+    verdict: Literal["confirmed", "corrected", "not-a-defect", "moved"] = Field(
+        description="`confirmed`: place and first prediction are right; `corrected`: it is `defect_class_id`; "
+        "`not-a-defect`: the surface is sound there; `moved`: it is in `box`."
+    )
+    defect_class_id: UUID | None = Field(
+        None, description="Needed for `corrected`; with `moved` it says that the region is of another class, too."
+    )
+    box: Box | None = Field(None, description="Where it really is; needed for `moved` only.")
+    note: Description = ""
+    add_to_support: bool = Field(
+        False,
+        description="Also make the region an example of its class, or with `not-a-defect` of the sound surfaces.",
+    )
+
+
+class RegionCreate(BaseModel):
+    """A region that the answer lacks."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "example": {
+                "box": {"x": 0.1, "y": 0.25, "w": 0.3, "h": 0.1},
+                "defect_class_id": "0199c2a5-b7f0-7cc3-9d0e-5d2f0a1b2c3d",
+            }
+        },
+    )
+
+    box: Box
+    defect_class_id: UUID
+    note: Description = ""
+    add_to_support: bool = Field(False, description="Also make the region an example of its class.")
+
+
+class RegionFeedbackOut(BaseModel):
+    """The inspector's word on a region as it was stored: where it is and what it shows by this word."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: UUID
+    classification_id: UUID
+    region: int = Field(
+        description="Its number, from 1: those that were answered first, then those that inspectors added."
+    )
+    verdict: RegionVerdict
+    box: Annotated[RegionBox, BeforeValidator(lambda box: boxes_of(box)[0] if isinstance(box, str) else box)]
+    defect_class_id: UUID | None = Field(description="Null where it is no defect, or where the class is gone.")
+    defect_class_name: str | None
+    note: str
+    support_photo_id: UUID | None = Field(
+        description="The example that the region became, alone or with others of its class in this photo: DELETE "
+        "/v1/support-photos/{id} takes it back."
+    )
+    actor_id: ActorId
+    actor: ActorName
+    created_at: datetime
+
+
+class RegionOut(RegionBox):
+    """A part of the photo that shows a defect."""
+
+    defect: float = Field(description="How probable it is that this is a defect at all, 0 to 1.")
+    unknown: bool = Field(description="True: it is too unlike every class of this catalog.")
+    predictions: list[Prediction] = Field(description="What it may be, best first.")
+    nearest: NearestExample | None = Field(description="The most similar example of the first prediction.")
+    feedback: RegionFeedbackOut | None = Field(None, description="The inspector's newest word on it.")
 
 
 class FeedbackCreate(BaseModel):
@@ -151,6 +229,9 @@ class ClassificationOut(BaseModel):
                         "similarity": 0.79,
                     }
                 ],
+                "sound": None,
+                "regions": None,
+                "added_regions": [],
                 "photo": {
                     "id": "b5bb9d8014a0f9b1d61e21e796d78dccdf1352f23cd32812f4850b878ae4944c",
                     "filename": "IMG_0042.jpg",
@@ -179,11 +260,21 @@ class ClassificationOut(BaseModel):
         "similarities to the prototypes, where the catalog is large or leave-one-out says that they are better."
     )
     predictions: list[Prediction]
-    unknown: bool = Field(description="True: the photo is too unlike every class of this catalog.")
+    unknown: bool = Field(description="True: the photo is too unlike every class of this catalog, or sound.")
     threshold: float = Field(description="The similarity that the first prediction had to reach.")
     prediction_set: PredictionSet | None = Field(description="Where `coverage` was asked for.")
     nearest: list[NearestExample] = Field(
         description="The three most similar support photos of the predicted classes, best first."
+    )
+    sound: bool | None = Field(
+        description="True: no part of the photo looks like a defect; null where it was looked at as a whole."
+    )
+    regions: list[RegionOut] | None = Field(
+        description="Where defects are, most important first, at most 20; null where the photo was looked at as a "
+        "whole, because the catalog's `mode` says so, because it is small, or because it shows one thing all over."
+    )
+    added_regions: list[RegionFeedbackOut] = Field(
+        [], description="What inspectors saw beside `regions`: the newest word on each, by number."
     )
     photo: PhotoOut
     place: str = Field(description="Where on the site, as the inspector wrote it; empty where nothing was written.")

@@ -3,13 +3,9 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
-
-import numpy as np
-from numpy.typing import NDArray
 
 from app.access.audit.repository import record
 from app.acting import acting, actor
@@ -17,13 +13,14 @@ from app.api.idempotency.service import Guard
 from app.api.pagination import Page, cut
 from app.catalogs import repository as catalog_rows
 from app.catalogs.errors import DefectClassNotFound
-from app.catalogs.prototype_cache import Candidate, PrototypeIndex
+from app.catalogs.prototype_cache import PrototypeIndex
 from app.catalogs.service import CatalogService
-from app.catalogs.support_cache import Supports
-from app.errors import CatalogNotFound
+from app.embedding import Embedder
+from app.errors import CatalogNotFound, HeatmapUnavailable
 from app.inspections import repository
 from app.inspections.errors import CatalogEmpty, ClassificationNotFound, FeedbackIncomplete
 from app.inspections.filters import ClassificationFilter
+from app.inspections.judging import judge, judge_scan, nearest_examples
 from app.inspections.schemas import (
     Agreement,
     AgreementOut,
@@ -34,36 +31,21 @@ from app.inspections.schemas import (
     PhotoOut,
     Prediction,
     PredictionSet,
+    RegionFeedbackOut,
+    RegionOut,
 )
 from app.inspections.site_notes import SiteNotes, SiteNotesChange
-from app.inspections.tables import Classification, Feedback
+from app.inspections.tables import Classification, Feedback, RegionFeedback
 from app.metrics import Metrics
 from app.photos.intake import KeptPhoto, ReceivedPhoto, Upload
 from app.photos.path import PhotoPath
 from app.photos.tables import Photo
 from app.storage.database import Database, Session, SyncSession
 from app.storage.tables import new_id
-from models.manifest import HeadName, Manifest
-from models.prediction_sets import prediction_set
-from models.prototypes import expected_similarity, probabilities, similarities
-from models.ridge_head import RidgeHead
-
-NEAREST = 3
-"""So many examples an answer names."""
+from models.regions import Scan, scan
+from models.windows import is_wide
 
 NO_NOTES = SiteNotes()
-
-
-@dataclass(frozen=True)
-class Judgement:
-    """The best classes for a photo, best first, whether it is none of them, and which may be meant."""
-
-    head: HeadName
-    best: list[Candidate]
-    predictions: list[Prediction]
-    unknown: bool
-    threshold: float
-    prediction_set: PredictionSet | None
 
 
 class InspectionService:
@@ -98,10 +80,18 @@ class InspectionService:
         received = await self._photos.intake.take(upload, embedder)
         started = time.perf_counter()
         manifest = embedder.manifest
-        judgement = await asyncio.to_thread(judge, received.embedding, index, head, manifest, top_k, coverage)
+        found = await self.scan(received, catalog_id, index, embedder) if index.scans else None
+        if found is None or found.whole_counts:
+            query = received.embedding
+            judgement = await asyncio.to_thread(judge, query, index, head, manifest, top_k, coverage)
+        else:
+            query = found.best_embedding
+            every = await self._catalogs.supports(index.candidates, index)
+            judgement = await asyncio.to_thread(judge_scan, found, index, every, manifest, top_k)
         supports = await self._catalogs.supports(judgement.best, index)
         # A class may have thousands of examples: not on the event loop.
-        nearest = await asyncio.to_thread(nearest_examples, received.embedding, supports)
+        nearest = await asyncio.to_thread(nearest_examples, query, supports)
+        regions = judgement.regions
         scored = time.perf_counter()
         self._metrics.stage("score").observe(scored - started)
         await self._photos.archive.store([received])
@@ -122,6 +112,9 @@ class InspectionService:
             "predictions": [prediction.model_dump(mode="json") for prediction in judgement.predictions],
             "prediction_set": judgement.prediction_set and judgement.prediction_set.model_dump(mode="json"),
             "nearest": [each.model_dump(mode="json") for each in nearest],
+            "regions": None
+            if regions is None
+            else [each.model_dump(mode="json", exclude={"feedback"}) for each in regions],
             "first_class_id": judgement.predictions[0].defect_class.id,
             **notes.model_dump(),
         }
@@ -138,6 +131,8 @@ class InspectionService:
                 predictions=judgement.predictions,
                 prediction_set=judgement.prediction_set,
                 nearest=nearest,
+                sound=_is_sound(regions),
+                regions=regions,
                 photo=_photo_sent(received, notes),
                 feedback=None,
                 **same,
@@ -150,16 +145,35 @@ class InspectionService:
         self._metrics.stage("store").observe(time.perf_counter() - scored)
         return answer
 
+    async def scan(
+        self, received: ReceivedPhoto, catalog_id: UUID, index: PrototypeIndex, embedder: Embedder
+    ) -> Scan | None:
+        """What the windows of a photo show; None where it can only be looked at as a whole.
+
+        That is: it is small, nothing says what is sound, or the network has no features by place.
+        """
+        if not is_wide(received.decoded.width, received.decoded.height):
+            return None
+        head = await self._catalogs.window_head(catalog_id, index, embedder.manifest)
+        if head is None:
+            return None
+        try:
+            features = await self._photos.intake.wide_map(received, embedder)
+        except HeatmapUnavailable:
+            return None
+        return await asyncio.to_thread(scan, features, head)
+
     async def get(self, classification_id: UUID) -> ClassificationOut:
         """One classification, as it was answered."""
         async with self._database.reading() as session:
-            return _out(*await self.find(session, classification_id))
+            return await self._told(session, classification_id)
 
     async def get_all(self, ids: Sequence[UUID]) -> dict[UUID, ClassificationOut]:
         """Those of these classifications that are kept, as they were answered, by id."""
         async with self._database.reading() as session:
             rows = await repository.classifications_by_id(session, ids)
-        return await asyncio.to_thread(lambda: {row[0].id: _out(*row) for row in rows})
+            words = await repository.region_feedback(session, ids)
+        return await asyncio.to_thread(lambda: {row[0].id: _out(*row, words) for row in rows})
 
     async def list_classifications(
         self, wanted: ClassificationFilter, *, before: UUID | None, limit: int
@@ -168,8 +182,9 @@ class InspectionService:
         visible = acting().catalogs()
         async with self._database.reading() as session:
             rows = await repository.classifications(session, wanted, visible, before=before, limit=limit)
+            words = await repository.region_feedback(session, [row[0].id for row in rows])
         # A third of a millisecond each: a long page is nothing for the event loop.
-        answers = await asyncio.to_thread(lambda: [_out(*row) for row in rows])
+        answers = await asyncio.to_thread(lambda: [_out(*row, words) for row in rows])
         page, cursor = cut(answers, limit)
         return Page(items=list(page), next_cursor=cursor)
 
@@ -197,7 +212,7 @@ class InspectionService:
             found = await self.find(session, classification_id)
             await repository.change(session, found[0], change.changes())
             record(session, "notes-changed", found[0].catalog_id, classification_id, changed=change.changes())
-            return _out(*found)
+            return await self._told(session, classification_id)
 
     async def give_feedback(self, classification_id: UUID, wanted: FeedbackCreate, once: Guard) -> FeedbackOut:
         """Keep the inspector's word on a classification, and make its photo an example where that is wished."""
@@ -262,6 +277,10 @@ class InspectionService:
             raise ClassificationNotFound
         return found[0], found[1], found[2], found[3]
 
+    async def _told(self, session: Session, classification_id: UUID) -> ClassificationOut:
+        found = await self.find(session, classification_id)
+        return _out(*found, await repository.region_feedback(session, [classification_id]))
+
     async def _photo_again(self, classification_id: UUID) -> ReceivedPhoto:
         """The photo of a classification, decoded and embedded as if it had been sent as an example."""
         async with self._database.reading() as session:
@@ -300,69 +319,31 @@ class InspectionService:
             raise FeedbackIncomplete(
                 "The verdict 'corrected' needs defect_class_id: the class that the photo really shows."
             )
-        defect_class = await catalog_rows.defect_class(session, wanted.defect_class_id)
-        if defect_class is None or defect_class.catalog_id != row.catalog_id:
-            raise DefectClassNotFound("The catalog of this classification has no defect class with this id.")
-        return defect_class.id, defect_class.name
+        return await class_of(session, row, wanted.defect_class_id)
 
 
-def judge(
-    embedding: NDArray[np.float32],
-    index: PrototypeIndex,
-    head: RidgeHead | None,
-    manifest: Manifest,
-    top_k: int,
-    coverage: float | None,
-) -> Judgement:
-    """Compare one embedding, float32 [D], with the classes of a catalog: by its head, or by its prototypes."""
-    similarity = similarities(embedding[np.newaxis], index.matrix)[0, index.rows]
-    name: HeadName = "prototypes" if head is None else "ridge"
-    scores = similarity if head is None else head.scores(embedding[np.newaxis])[0]
-    reading = manifest.readings[name]
-    probability = probabilities(scores, reading.temperature_at(index.shots))
-    best = np.argsort(-scores, kind="stable")[:top_k]
-    predictions = [
-        Prediction(
-            defect_class=index.candidates[place].defect_class,
-            probability=float(probability[place]),
-            similarity=float(similarity[place]),
-        )
-        for place in best
-    ]
-    threshold = index.candidates[best[0]].threshold
-    if threshold is None:
-        expected = expected_similarity(index.lengths, index.shots, manifest.typical_similarity)[best[0]]
-        threshold = float(expected) - manifest.unknown_margin
-    possible = None
-    if coverage is not None:
-        places = prediction_set(probability, coverage, reading.truth_quantiles_at(index.shots))
-        possible = PredictionSet(
-            coverage=coverage, defect_classes=[index.candidates[place].defect_class for place in places]
-        )
-    candidates = [index.candidates[place] for place in best]
-    return Judgement(name, candidates, predictions, predictions[0].similarity < threshold, threshold, possible)
+async def class_of(session: Session, row: Classification, class_id: UUID) -> tuple[UUID, str]:
+    """Id and name of a class of the catalog of a classification. Raises `DefectClassNotFound`."""
+    defect_class = await catalog_rows.defect_class(session, class_id)
+    if defect_class is None or defect_class.catalog_id != row.catalog_id:
+        raise DefectClassNotFound("The catalog of this classification has no defect class with this id.")
+    return defect_class.id, defect_class.name
 
 
-def nearest_examples(
-    embedding: NDArray[np.float32], supports: Sequence[Supports], count: int = NEAREST
-) -> list[NearestExample]:
-    """The `count` support photos that an embedding, float32 [D], is most similar to, best first."""
-    found = [
-        NearestExample(
-            support_photo_id=each.ids[place],
-            photo_id=each.sha256s[place],
-            defect_class_id=each.candidate.defect_class.id,
-            similarity=float(cosine[place]),
-        )
-        for each in supports
-        if each.ids  # a class of a catalog that was deleted in the meantime has none
-        for cosine in [each.embeddings @ embedding]
-        for place in np.argsort(-cosine, kind="stable")[:count]
-    ]
-    return sorted(found, key=lambda example: -example.similarity)[:count]
+def _is_sound(regions: Sequence[object] | None) -> bool | None:
+    return None if regions is None else not regions
 
 
-def _out(row: Classification, catalog: str, photo: Photo, feedback: Feedback | None) -> ClassificationOut:
+def _out(
+    row: Classification,
+    catalog: str,
+    photo: Photo,
+    feedback: Feedback | None,
+    region_feedback: Mapping[UUID, Sequence[RegionFeedback]],
+) -> ClassificationOut:
+    words = [RegionFeedbackOut.model_validate(each) for each in region_feedback.get(row.id, ())]
+    by_number = {word.region: word for word in words}
+    answered = len(row.regions or ())
     return ClassificationOut(
         id=row.id,
         catalog=catalog,
@@ -374,6 +355,14 @@ def _out(row: Classification, catalog: str, photo: Photo, feedback: Feedback | N
         threshold=row.threshold,
         prediction_set=row.prediction_set and PredictionSet.model_validate(row.prediction_set),
         nearest=[NearestExample.model_validate(each) for each in row.nearest or []],
+        sound=_is_sound(row.regions),
+        regions=None
+        if row.regions is None
+        else [
+            RegionOut.model_validate(each | {"feedback": by_number.get(number)})
+            for number, each in enumerate(row.regions, 1)
+        ],
+        added_regions=[word for word in words if word.region > answered],
         photo=_photo_out(row, photo),
         place=row.place,
         note=row.note,

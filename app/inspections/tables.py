@@ -8,12 +8,14 @@ from pydantic import Field
 from sqlalchemy import JSON, ForeignKey, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column, validates
 
-from app.inspections.schemas import NearestExample, Prediction, PredictionSet, Verdict
+from app.inspections.schemas import NearestExample, Prediction, PredictionSet, RegionOut, RegionVerdict, Verdict
+from app.photos.tables import REGION_LENGTH, RegionText
 from app.storage.tables import Acted, Base, new_id, readable_as
 from models.manifest import HeadName
 
 _Predictions = Annotated[list[dict[str, Any]], Field(min_length=1), readable_as(list[Prediction])]
 _PredictionSet = Annotated[dict[str, Any], readable_as(PredictionSet)]
+_Regions = Annotated[list[dict[str, Any]], readable_as(list[RegionOut])]
 _Nearest = Annotated[list[dict[str, Any]], readable_as(list[NearestExample])]
 
 
@@ -38,6 +40,8 @@ class Classification(Acted, Base):
     threshold: Mapped[float]
     prediction_set: Mapped[_PredictionSet | None] = mapped_column(JSON(none_as_null=True))
     nearest: Mapped[_Nearest | None] = mapped_column(JSON(none_as_null=True))
+    # None: the photo was looked at as a whole.
+    regions: Mapped[_Regions | None] = mapped_column(JSON(none_as_null=True))
     # The same as in `predictions`, to be asked for: databases differ in how they look into JSON. It may be gone.
     first_class_id: Mapped[UUID | None]
     place: Mapped[str] = mapped_column(String(200), server_default=text("''"))
@@ -70,4 +74,25 @@ class Feedback(Acted, Base):
     support_photo_id: Mapped[UUID | None] = mapped_column(
         ForeignKey("support_photos.id", name="fk_feedback_support_photo", ondelete="SET NULL")
     )
+    created_at: Mapped[datetime]
+
+
+class RegionFeedback(Acted, Base):
+    """What an inspector says of a region: all that holds by this word. The newest counts, the older ones stay.
+
+    `region` counts from 1 those that were answered, then those that inspectors added: the first word on each of these
+    is `added`.
+    """
+
+    __tablename__ = "region_feedback"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    classification_id: Mapped[UUID] = mapped_column(ForeignKey("classifications.id", ondelete="CASCADE"), index=True)
+    region: Mapped[Annotated[int, Field(gt=0)]]
+    verdict: Mapped[RegionVerdict] = mapped_column(String(16))
+    box: Mapped[RegionText] = mapped_column(String(REGION_LENGTH))
+    defect_class_id: Mapped[UUID | None] = mapped_column(ForeignKey("defect_classes.id", ondelete="SET NULL"))
+    defect_class_name: Mapped[str | None] = mapped_column(String(100))
+    note: Mapped[str] = mapped_column(Text)
+    support_photo_id: Mapped[UUID | None] = mapped_column(ForeignKey("support_photos.id", ondelete="SET NULL"))
     created_at: Mapped[datetime]

@@ -5,9 +5,10 @@ import hashlib
 from collections.abc import Sequence
 
 import numpy as np
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.catalogs.history import embedded
 from app.catalogs.repository import unpack
 from app.catalogs.tables import Catalog, DefectClass, PastDefectClass, PastSupportPhoto, Prototype, SupportPhoto
 from app.parallel import for_each
@@ -58,15 +59,14 @@ async def _sha256s(database: Database) -> set[str]:
 async def _prototypes(session: AsyncSession) -> list[str]:
     faults = []
     for class_id, name in (await session.execute(select(DefectClass.id, DefectClass.name))).all():
-        supports = select(SupportPhoto.photo_sha256).where(SupportPhoto.defect_class_id == class_id)
-        count = len((await session.scalars(supports)).all())
+        own = SupportPhoto.defect_class_id == class_id
+        count = await session.scalar(select(func.count()).where(own)) or 0
         prototypes = (await session.scalars(select(Prototype).where(Prototype.defect_class_id == class_id))).all()
         if count and not prototypes:
             faults.append(f"class {name!r}: it has support photos and no prototype")
         for prototype in prototypes:
-            stored = select(Embedding.vector).where(
-                Embedding.photo_sha256.in_(supports), Embedding.backbone_id == prototype.backbone_id
-            )
+            stored = select(Embedding.vector).join(SupportPhoto, embedded())
+            stored = stored.where(own, Embedding.backbone_id == prototype.backbone_id)
             vectors = (await session.scalars(stored)).all()
             if not len(vectors) == count == prototype.shots:
                 faults.append(f"class {name!r}: {count} photos, {len(vectors)} embeddings, {prototype.shots} shots")

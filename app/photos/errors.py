@@ -1,8 +1,17 @@
-"""What can be wrong with a request for a kept photo."""
+"""What can be wrong with a request about a kept photo."""
 
 from http import HTTPStatus
 
 from app.errors import HajaError
+from app.photos.regions import MAX_REGIONS
+
+
+class TooManyRegions(HajaError):
+    """More regions than a photo may have."""
+
+    status = HTTPStatus.CONFLICT
+    code = "too-many-regions"
+    sentence = f"This photo has {MAX_REGIONS} regions already, and no photo has more: move one of them instead."
 
 
 class PhotoNotFound(HajaError):

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -18,6 +18,7 @@ from app.parallel import together
 from app.photos import reading
 from app.photos.decoding.decoders import Decoders
 from models.manifest import Transform
+from models.windows import ALL, Part, Region, embed_part, map_size
 
 
 class Upload(Protocol):
@@ -38,6 +39,9 @@ class Upload(Protocol):
         ...
 
 
+WHOLE = Part()
+
+
 @dataclass(frozen=True)
 class CheckedPhoto:
     """A photo that was decoded, ready to be kept."""
@@ -49,10 +53,30 @@ class CheckedPhoto:
 
 @dataclass(frozen=True)
 class ReceivedPhoto(CheckedPhoto):
-    """A photo that was decoded and embedded by the backbone `backbone_id`. `embedding` is float32 [D] of length 1."""
+    """A photo that was decoded and embedded by the backbone `backbone_id`, as a whole or a part of it.
+
+    `embedding` is float32 [D] of length 1.
+    """
 
     backbone_id: str
     embedding: NDArray[np.float32]
+    part: Part = WHOLE
+
+
+@dataclass(frozen=True)
+class MappedPhoto:
+    """A photo with the features of the backbone `backbone_id` by place, float32 [h, w, D]: any part can be taken."""
+
+    photo: CheckedPhoto
+    backbone_id: str
+    features: NDArray[np.float32]
+
+    def part(self, part: Part) -> ReceivedPhoto | None:
+        """A part of the photo in its place; of a rest, None where too little of the photo is left."""
+        embedding = embed_part(self.features, part)
+        if embedding is None:
+            return None
+        return ReceivedPhoto(**vars(self.photo), backbone_id=self.backbone_id, embedding=embedding, part=part)
 
 
 @dataclass(frozen=True)
@@ -154,8 +178,8 @@ class Intake:
 
         return await together(map(one, uploads))
 
-    async def thumbnail(self, data: bytes, side: int) -> bytes:
-        """Re-encode a kept photo as a small JPEG.
+    async def thumbnail(self, data: bytes, side: int, region: Region = ALL) -> bytes:
+        """Re-encode a region of a kept photo as a small JPEG.
 
         Raises:
             PhotoError: the photo cannot be used any more.
@@ -163,7 +187,7 @@ class Intake:
             DecoderUnavailable: as `take`.
         """
         with self._place():
-            return await self._decoders.thumbnail(data, side)
+            return await self._decoders.thumbnail(data, side, region)
 
     async def pixels(self, data: bytes, transform: Transform) -> NDArray[np.uint8]:
         """Decode a kept photo at a transform's size, uint8 [H, W, 3].
@@ -186,6 +210,38 @@ class Intake:
         with self._place():
             decoded = await self._decode(data, transform)
             return await embedder.feature_map(decoded.pixels)
+
+    async def wide_map(self, photo: CheckedPhoto, embedder: Embedder) -> NDArray[np.float32]:
+        """The features of a photo at the size of `models.windows.map_size`, by place: float32 [h, w, D].
+
+        Raises as `feature_map`.
+        """
+        width, height = map_size(photo.decoded.width, photo.decoded.height)
+        return await self.feature_map(
+            photo.data, replace(embedder.manifest.transform, width=width, height=height), embedder
+        )
+
+    async def take_map(self, upload: Upload, embedder: Embedder) -> MappedPhoto:
+        """Read, check and decode one photo, and map it.
+
+        Raises as `take` and `feature_map`.
+        """
+        checked = await self.check(upload, embedder.manifest.transform)
+        return MappedPhoto(checked, embedder.backbone_id, await self.wide_map(checked, embedder))
+
+    async def take_parts(
+        self, photo: ReceivedPhoto, parts: Sequence[Part], embedder: Embedder
+    ) -> list[ReceivedPhoto | None]:
+        """Parts of a photo in its place; of a rest, None where too little of the photo is left.
+
+        Raises as `feature_map`.
+        """
+        features = await self.wide_map(photo, embedder)
+        embeddings = await asyncio.to_thread(lambda: [embed_part(features, part) for part in parts])
+        return [
+            None if embedding is None else replace(photo, part=part, embedding=embedding)
+            for part, embedding in zip(parts, embeddings, strict=True)
+        ]
 
     async def _check(self, upload: Upload, transform: Transform) -> CheckedPhoto:
         if (upload.size or 0) > self.max_bytes:

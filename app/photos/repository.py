@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import delete, exists, not_, or_, select
+from sqlalchemy import delete, exists, not_, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.photos.blobs import Blobs
@@ -46,6 +46,7 @@ class ArchiveRepository:
             {
                 "photo_sha256": photo.decoded.sha256,
                 "backbone_id": photo.backbone_id,
+                "part": photo.part.text,
                 "vector": photo.embedding.astype("<f4").tobytes(),
             }
             for photo in photos
@@ -53,12 +54,12 @@ class ArchiveRepository:
         insert_absent(session, Embedding, rows)
 
     async def embeddings(
-        self, session: AsyncSession, backbone_id: str, sha256s: Sequence[str]
+        self, session: AsyncSession, backbone_id: str, parts: Sequence[tuple[str, str]]
     ) -> dict[str, NDArray[np.float32]]:
-        """The stored embeddings of these photos, float32 [D] each, by SHA-256."""
+        """The stored embeddings of photos or parts, given as SHA-256 and the part's text, float32 [D], by SHA-256."""
         rows = await session.execute(
             select(Embedding.photo_sha256, Embedding.vector).where(
-                Embedding.photo_sha256.in_(sha256s), Embedding.backbone_id == backbone_id
+                tuple_(Embedding.photo_sha256, Embedding.part).in_(parts), Embedding.backbone_id == backbone_id
             )
         )
         return {sha256: np.frombuffer(vector, "<f4") for sha256, vector in rows}

@@ -4,18 +4,19 @@ from app.photos.errors import PhotoNotFound
 from app.photos.intake import Intake
 from app.photos.repository import ArchiveRepository
 from app.storage.database import Database
+from models.windows import ALL, Region
 
 
 class ArchiveService:
-    """Thumbnails of kept photos."""
+    """Small pictures of kept photos."""
 
     def __init__(self, database: Database, archive: ArchiveRepository, intake: Intake) -> None:
         self._database = database
         self._archive = archive
         self._intake = intake
 
-    async def thumbnail(self, photo_id: str, side: int) -> bytes:
-        """A re-encoded JPEG of at most `side` pixels a side; never the bytes that were uploaded.
+    async def thumbnail(self, photo_id: str, side: int, region: Region = ALL) -> bytes:
+        """A re-encoded JPEG of a region, of at most `side` pixels a side; never the bytes that were uploaded.
 
         Raises:
             PhotoNotFound: no such photo.
@@ -26,4 +27,4 @@ class ArchiveService:
             # Asked first: bytes may outlive their photo for a while.
             if not await self._archive.is_kept(session, photo_id):
                 raise PhotoNotFound
-        return await self._intake.thumbnail(await self._archive.bytes(photo_id), side)
+        return await self._intake.thumbnail(await self._archive.bytes(photo_id), side, region)

@@ -4,10 +4,18 @@ from datetime import datetime
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
-from sqlalchemy import ForeignKey, LargeBinary, String
+from sqlalchemy import ForeignKey, LargeBinary, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from app.photos.regions import RegionBox
 from app.storage.tables import Base
+from models.windows import Part
+
+PART_LENGTH = 1600
+"""Characters of the text of a part: room for fifty regions."""
+
+REGION_LENGTH = 40
+"""Characters of the text of a part that is one region."""
 
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
@@ -22,6 +30,29 @@ def _whole_floats(data: bytes) -> bytes:
 
 Vector = Annotated[bytes, AfterValidator(_whole_floats)]
 """float32 [D], little-endian."""
+
+
+def _is_part(text: str) -> str:
+    part = Part.parse(text)
+    for region in part.regions:
+        RegionBox.model_validate(region._asdict())
+    if part.text != text:
+        raise ValueError("it is no part of a photo")
+    return text
+
+
+def _is_region(text: str) -> str:
+    part = Part.parse(_is_part(text))
+    if part.is_rest or len(part.regions) != 1:
+        raise ValueError("it is no region of a photo")
+    return text
+
+
+PartText = Annotated[str, AfterValidator(_is_part)]
+"""The text of a `models.windows.Part`: what of a photo is meant; of all of it, nothing."""
+
+RegionText = Annotated[str, AfterValidator(_is_region)]
+"""The text of a part that is one region."""
 
 
 class Photo(Base):
@@ -64,10 +95,11 @@ class DiscardedBlob(Base):
 
 
 class Embedding(Base):
-    """A support photo's embedding by one backbone: float32 [D], little-endian, of length 1."""
+    """An embedding of a support photo, or of a part of it, by one backbone: float32 [D], little-endian, of length 1."""
 
     __tablename__ = "embeddings"
 
     photo_sha256: Mapped[str] = mapped_column(ForeignKey("photos.sha256", ondelete="CASCADE"), primary_key=True)
     backbone_id: Mapped[str] = mapped_column(String(128), primary_key=True)
+    part: Mapped[PartText] = mapped_column(String(PART_LENGTH), primary_key=True, server_default=text("''"))
     vector: Mapped[Vector] = mapped_column(LargeBinary)

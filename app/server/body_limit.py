@@ -19,9 +19,6 @@ MAX_TEXT_BYTES = 100_000
 MAX_FORM_FIELDS, MAX_FORM_FIELD_BYTES = 20, 40_000
 """Of the text fields beside photos: more than any form has, and more than the longest text in any script."""
 
-MAX_BATCH_HELD_BYTES = 48_000_000
-"""Most of a batch that is in memory at a time: it is stored while it arrives."""
-
 LINGER_S = 5
 """How long the rest of a refused body is read and thrown away, for its sender to find the answer."""
 
@@ -128,7 +125,7 @@ class _Body:
         kind = self._kind()
         if kind is BodyKind.BATCH:
             # At once: refused later, a thousand photos would have been sent for nothing.
-            most = min(self._declared or MAX_BATCH_HELD_BYTES, MAX_BATCH_HELD_BYTES)
+            most = min(self._declared or self._limits.batch_memory_bytes, self._limits.batch_memory_bytes)
             if not (held.take(most) and batch_memory.take(most)):
                 raise QueueFull
             return

@@ -23,7 +23,7 @@ class Limits:
     """Bytes of one caller's forms in memory while they arrive; the rest goes to temporary files."""
 
     batch_memory_bytes: int = 48_000_000
-    """Bytes of one caller's batches in memory; one that does not fit gets 429."""
+    """Bytes of one caller's batches in memory, which are stored while they arrive; one that does not fit gets 429."""
 
     requests: int = 128
     """Requests without photos in work before new ones get 503."""

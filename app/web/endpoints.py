@@ -12,7 +12,7 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 from app.access.requirements import needs
-from app.acting import Role
+from app.acting import Role, acting
 from app.api.language import Language
 from app.api.pagination import Cursor, decode_cursor
 from app.catalogs.endpoints import Catalogs
@@ -93,10 +93,13 @@ async def show_catalog(
     whole = cursor is None and page.next_cursor is None
     evaluation = await evaluations.evaluate(shown["catalog"]) if whole else None
     judged = evaluation.classes if evaluation else []
+    showing = next(each for each in shown["catalogs"] if each.name == shown["catalog"])
     return pages_of(request).render(
         request,
         "catalog.html",
         **shown,
+        mode=showing.mode,
+        chooses_mode=acting().may(Role.ADMIN, showing.id),
         classes=page.items,
         next_cursor=page.next_cursor,
         examples=await catalogs.first_support_photos([each.id for each in page.items]),

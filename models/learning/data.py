@@ -76,17 +76,27 @@ def read_image_folder(root: Path, decode: Callable[[bytes], Image]) -> LabelledI
     """
     if not root.is_dir():
         raise ValueError(f"There is no folder {root}.")
-    classes = []
-    for folder in sorted(path for path in root.glob("*/*") if path.is_dir()):
-        images = [image for path in sorted(folder.iterdir()) if (image := _read_photo(path, decode)) is not None]
-        if not images:
-            raise ValueError(f"The folder {folder} holds no photo that can be read ({_suffixes()}).")
-        classes.append((folder.parent.name, f"{folder.parent.name}/{folder.name}", images))
+    classes = [
+        (folder.parent.name, f"{folder.parent.name}/{folder.name}", read_folder(folder, decode))
+        for folder in sorted(root.glob("*/*"))
+        if folder.is_dir()
+    ]
     if not classes:
         raise ValueError(f"The folder {root} holds no photos; expected <source>/<class>/*.jpg in it.")
     if len(classes) == 1:
         raise ValueError(f"The folder {root} holds one class only ({classes[0][1]}); telling apart needs two or more.")
     return collect(classes)
+
+
+def read_folder(folder: Path, decode: Callable[[bytes], Image]) -> list[Image]:
+    """The photos of one folder, by name; `decode` as in `read_image_folder`.
+
+    Raises ValueError for a folder without a readable photo.
+    """
+    images = [image for path in sorted(folder.iterdir()) if (image := _read_photo(path, decode)) is not None]
+    if not images:
+        raise ValueError(f"The folder {folder} holds no photo that can be read ({_suffixes()}).")
+    return images
 
 
 def _suffixes() -> str:

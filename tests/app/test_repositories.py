@@ -1,5 +1,6 @@
 """Every repository function is called on both kinds of database: one walk through all that a site can do."""
 
+import json
 import sys
 import threading
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ from app.errors import EmbedderUnavailable
 from app.metrics import Metrics
 from app.services import Services, any_services
 from models.backbones import Backbone
-from tests.drawn import photo, photos
+from tests.drawn import photo, photos, wide_photo
 from tests.rest import CLASSES, CLASSIFICATIONS, classify, created, files, register
 
 FOLDER = Path(app_folder.__file__ or "").parent
@@ -97,11 +98,20 @@ async def _recognise(client: httpx.AsyncClient) -> str:
     assert (await client.get(f"{address}/support-report")).status_code == 200
     assert (await client.get("/v1/catalogs/default/evaluation")).json()["accuracy"] is not None
     assert (await client.get("/catalog")).status_code == 200
+    await _take_parts(client)
     answer = await classify(client, photo("rust", 30))
     # What comes now makes a past, which a replay looks back at.
     assert (await client.patch(address, json={"name": "stain"})).status_code == 200
     assert (await client.delete(f"/v1/support-photos/{made['photos'][0]['support_photo_id']}")).status_code == 204
     return str(answer["id"])
+
+
+async def _take_parts(client: httpx.AsyncClient) -> None:
+    """Parts of photos as examples, and what lies outside of them."""
+    data, (x, y, w, h) = wide_photo("crack", 1)
+    regions = json.dumps([{"photo": 0, "x": x, "y": y, "w": w, "h": h}])
+    made = await register(client, "part", [data], regions=regions, rest_is_sound="true")
+    assert (await client.delete(f"/v1/defect-classes/{made['id']}")).status_code == 204
 
 
 async def _correct(client: httpx.AsyncClient, answer: str) -> None:
@@ -112,6 +122,16 @@ async def _correct(client: httpx.AsyncClient, answer: str) -> None:
     assert (await client.get(f"{address}/heatmap.png")).status_code == 200
     assert (await client.patch(address, json={"place": "B2"})).json()["place"] == "B2"
     created(await client.post(f"{address}/feedback", json={"verdict": "confirmed", "add_to_support": True}))
+    region = {
+        "box": {"x": 0.1, "y": 0.1, "w": 0.2, "h": 0.2},
+        "defect_class_id": seen["predictions"][-1]["defect_class"]["id"],
+        "add_to_support": True,
+    }
+    added = created(await client.post(f"{address}/regions", json=region))
+    created(await client.post(f"{address}/regions/{added['region']}/feedback", json={"verdict": "confirmed"}))
+    assert (await client.get(f"{address}/regions/{added['region']}/crop.jpg")).status_code == 200
+    again = region | {"box": region["box"] | {"x": 0.5}}
+    created(await client.post(f"{address}/regions", json=again))
     assert (await client.get("/v1/catalogs/default/agreement")).status_code == 200
     assert len((await client.get("/v1/classifications")).json()["items"]) == 1
     assert (await client.get("/v1/classifications/export.csv")).text.count("B2") == 1

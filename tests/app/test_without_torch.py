@@ -87,6 +87,7 @@ def test_what_needs_torch_says_what_to_install_at_start(tmp_path: Path, settings
     ("arguments", "extra"),
     [
         (["convert", "efficientnet-lite0-haja"], "gpu"),
+        (["sound-surfaces", "efficientnet-lite0-haja", "models"], "learn"),
         (["meta-train", "models/learning/configs/defects_ridge.toml", "--data", "photos", "--run", "run"], "learn"),
         (["evaluate", "efficientnet-lite0-haja", "--data", "photos"], "learn"),
     ],

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import calibration, defects_table, heads, heatmap, omniglot_table, report, sources, support
+from benchmarks import calibration, defects_table, heads, heatmap, omniglot_table, regions, report, sources, support
 from tests.models.conftest import OMNIGLOT
 
 needs_photos = pytest.mark.skipif(not sources.available("validation"), reason="needs the real photos")
@@ -46,6 +46,20 @@ def test_heatmap(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
     for row in ("hairline-crack", "spalling", "efflorescence", heatmap.RANDOM):
         assert shown.count(f"| {row} |") == 1
     assert shown.count(f"| {heatmap.SHIPPED} |") == 2
+
+
+@needs_photos
+@pytest.mark.long
+def test_regions(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "argv", ["regions", "--quick"])
+    regions.main()
+    shown = capsys.readouterr().out
+    for side in regions.SIDES:
+        assert shown.count(f"| {side} x {side} |") == len(regions.SOUND_CLASSES) + 1
+    for name in regions.BOXED:
+        assert shown.count(f"| {name} | scan, examples with") == 2
+    assert "rooms_facades, goals: first **" in shown
+    assert "| neu_steel | 48 |" in shown
 
 
 @needs_photos

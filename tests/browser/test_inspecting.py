@@ -38,6 +38,8 @@ def test_five_real_photos_and_the_next_one_is_recognised(page: Page, server: str
     title = "Unknown" if answers[0]["unknown"] else best[0]["defect_class"]["title_en"]
     expect(newest.locator(".name")).to_have_text(title)
     expect(newest.locator(".bars li").first).to_contain_text(f"{best[0]['probability']:.0%}")
+    expect(newest.locator(".heat")).to_be_hidden()
+    newest.get_by_label("Heat map").check()
     expect(newest.locator(".heat")).to_be_visible()
     expect(newest.locator(".nearest li")).to_have_count(3)
     assert sum(each["defect_class"]["name"] == "Crack" for each in best) >= 2

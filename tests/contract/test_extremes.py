@@ -39,11 +39,14 @@ PHOTO = encode(pixels("crack", 1, 40, 40))
 BESIDE: dict[str, list[dict[str, str]]] = {
     "create_key": [{"role": '"inspector"'}],
     "give_feedback": [{"verdict": '"unknown"'}],
+    "give_region_feedback": [{"verdict": '"not-a-defect"'}],
+    "add_region": [{"box": '{"x": 0.1, "y": 0.1, "w": 0.2, "h": 0.2}', "defect_class_id": '"<class>"'}],
     "classify_photo": [{"latitude": "0", "longitude": "0"}],
     "export_report": [{"place": "nowhere"}],
     "GET /history": [{"zone": "+19:59"}, {"zone": "-19:59"}],
 }
-"""What goes beside an extreme where the document does not say what is needed, or where two fields work together."""
+"""What goes beside an extreme where the document does not say what is needed, or where two fields work together;
+`<class>` is the id of a class."""
 
 COSTLY = {"export_report": {"time_zone"}}
 """A PDF takes half a second: in the short forms this field alone is tried; the others are those of the CSV."""
@@ -92,7 +95,7 @@ class Caller:
 
     async def usual(self, operation: Operation) -> None:
         """Send the operation without any extreme: it must succeed, or the extremes would prove nothing."""
-        for beside in _beside(operation):
+        for beside in _beside(operation, self._things):
             answer = await self._send(operation, beside)
             if answer is not None and answer.status_code >= 400:
                 self.faults.append(f"{operation.id}: the usual request fails: {answer.text[-300:]}")
@@ -100,7 +103,7 @@ class Caller:
     async def extreme(self, operation: Operation, field: Field, value: str) -> None:
         """Send one extreme."""
         said = f"{field.place} {field.name}={value[:60]!r}"
-        for beside in _beside(operation):
+        for beside in _beside(operation, self._things):
             self._judge(operation, said, await self._send(operation, beside | {field.name: value}), field)
 
     async def raw(self, operation: Operation, body: bytes, content_type: str) -> None:
@@ -116,7 +119,7 @@ class Caller:
             if field.name in sent:
                 by_place.setdefault(field.place, {})[field.name] = sent[field.name]
         in_path = {name: in_address(text) for name, text in by_place.get("path", {}).items()}
-        address = operation.path.format(**vars(self._things) | {"key_id": "0" * 32} | in_path)
+        address = operation.path.format(**vars(self._things) | {"key_id": "0" * 32, "number": "1"} | in_path)
         query = urlencode(by_place.get("query", {}), errors="surrogatepass")
         headers = {name: _header(text) for name, text in by_place.get("header", {}).items()}
         if cookies := by_place.get("cookie"):
@@ -163,10 +166,13 @@ class Caller:
             self.faults.append(f"{operation.id} {said}: {answer.status_code} {str(error)[:300]}")
 
 
-def _beside(operation: Operation) -> list[dict[str, str]]:
+def _beside(operation: Operation, things: Things) -> list[dict[str, str]]:
     needed = {field.name: '"usual"' if field.place == "application/json" else "usual"
               for field in operation.fields if field.is_required and field.place != "path"}  # fmt: skip
-    return [needed | beside for beside in BESIDE.get(operation.id, [{}])]
+    given = BESIDE.get(operation.id, [{}])
+    return [
+        needed | {name: value.replace("<class>", things.class_id) for name, value in each.items()} for each in given
+    ]
 
 
 def _header(text: str) -> bytes:

@@ -6,13 +6,26 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import safetensors.torch
 import torch
 
 from models.backbones import Backbone, load_backbone
 from models.graph import FORMAT
-from models.manifest import CHECKPOINTS, CheckpointError, HeadName, Manifest, Reading, Transform, Weights, read_manifest
+from models.manifest import (
+    CHECKPOINTS,
+    CheckpointError,
+    HeadName,
+    Manifest,
+    Reading,
+    Sound,
+    Transform,
+    Weights,
+    file_sha256,
+    read_manifest,
+    sound_surfaces,
+)
 from models.networks.network import create_features
 from models.networks.weights import load_weights
 
@@ -73,6 +86,7 @@ def test_a_missing_field_is_named(tmp_path: Path, field: str) -> None:
         {"weights": "a.safetensors"},
         {"graph": {"file": "a.onnx", "sha256": "0"}},
         {"graph": "a.onnx"},
+        {"sound": {"file": "a.sound.f16", "sha256": "0"}},
     ],
 )
 def test_a_field_that_is_misstated_is_refused(tmp_path: Path, changes: dict[str, Any]) -> None:
@@ -144,6 +158,43 @@ def test_weights_that_are_not_there_are_refused(tmp_path: Path) -> None:
         load_weights(network, _manifest(tmp_path, None))
 
 
+def _sound(folder: Path, surfaces: np.ndarray[Any, Any], **changes: Any) -> Manifest:
+    (folder / "mine.sound.f16").write_bytes(surfaces.tobytes())
+    stated = Sound("mine.sound.f16", file_sha256(folder / "mine.sound.f16"), len(surfaces))
+    return replace(_manifest(folder, None), sound=replace(stated, **changes))
+
+
+@pytest.mark.parametrize("name", ["efficientnet-lite0-haja", "efficientnet-lite0-imagenet"])
+def test_shipped_sound_surfaces_are_embeddings_and_differ(name: str) -> None:
+    surfaces = sound_surfaces(read_manifest(CHECKPOINTS / f"{name}.json"), 1280)
+    assert surfaces.dtype == np.float32
+    assert surfaces.shape == (24, 1280)
+    np.testing.assert_allclose(np.linalg.norm(surfaces, axis=1), 1, atol=1e-6)
+    assert (surfaces @ surfaces.T - 2 * np.eye(24)).max() < 0.99
+
+
+def test_a_checkpoint_without_sound_surfaces_has_none(tmp_path: Path) -> None:
+    assert sound_surfaces(_manifest(tmp_path, None), 1280).shape == (0, 1280)
+
+
+def test_sound_surfaces_that_cannot_be_used_are_refused(tmp_path: Path) -> None:
+    unit = np.eye(2, 8, dtype=np.float16)
+    assert sound_surfaces(_sound(tmp_path, unit), 8).tolist() == unit.tolist()
+    refused: list[tuple[np.ndarray[Any, Any], dict[str, Any], str]] = [
+        (unit, {"sha256": "0"}, "SHA-256 differs"),
+        (unit, {"file": "none.f16"}, "cannot be read"),
+        (unit, {"centres": 3}, "are not 3 x 8 numbers in float16"),
+        (unit.astype(np.float32), {}, "are not 2 x 8 numbers in float16"),
+        (np.array([7], np.uint8), {}, "are not 1 x 8 numbers in float16"),
+    ]
+    for surfaces, changes, sentence in refused:
+        made = _sound(tmp_path, surfaces, **changes)
+        with pytest.raises(CheckpointError, match=sentence):
+            sound_surfaces(made, 8)
+    with pytest.raises(CheckpointError, match="are not 2 x 9 numbers in float16"):
+        sound_surfaces(_sound(tmp_path, unit), 9)
+
+
 def test_the_id_depends_on_weights_and_transform_and_not_on_the_engine(tmp_path: Path, backbone: Backbone) -> None:
     same = load_backbone(engine="torch", precision="f32")
     assert same.backbone_id == backbone.backbone_id
@@ -163,6 +214,8 @@ def test_the_id_depends_on_weights_and_transform_and_not_on_the_engine(tmp_path:
     assert len(set(ids)) == len(ids)
     # Where the file lies and how its scores are read do not change an embedding.
     assert identify(plain, Weights("elsewhere/b", "1")) == ids[0]
+    other = replace(_manifest(tmp_path, Weights("a", "1")), transform=plain, sound=Sound("a", "1", 24))
+    assert Backbone(other, same.engine).backbone_id == ids[0]
     # Nor does another kind of file for the same tensors.
     assert identify(plain, Weights("b", "3", published_sha256="1")) == ids[0]
     assert all(made.startswith("mine@") for made in ids)

@@ -114,7 +114,7 @@ def test_a_conversion_changes_nothing_else_in_the_manifest(checkpoint: Path) -> 
         before.readings, before.weights, before.transform, before.name,
     )  # fmt: skip
     assert checkpoint.with_suffix(".safetensors").read_bytes() == weights
-    assert sorted(path.suffix for path in checkpoint.parent.iterdir()) == [".json", ".onnx", ".safetensors"]
+    assert sorted(path.suffix for path in checkpoint.parent.iterdir()) == [".f16", ".json", ".onnx", ".safetensors"]
 
 
 @pytest.mark.skipif(not OpenVinoEngine.has_bf16(), reason="this processor has no bf16")

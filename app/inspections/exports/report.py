@@ -18,7 +18,7 @@ from app.inspections.exports.report_texts import Picture, Texts
 from app.inspections.exports.service import ExportService
 from app.inspections.filters import ClassificationFilter
 from app.inspections.heatmap import HeatmapService, picture_size
-from app.inspections.schemas import ClassificationOut
+from app.inspections.schemas import ClassificationOut, FeedbackOut, RegionFeedbackOut, RegionOut
 from app.photos import reading
 from app.photos.errors import PhotoNotFound
 from app.photos.service import ArchiveService
@@ -102,8 +102,12 @@ class ReportService:
         self, answers: list[ClassificationOut], wanted: ClassificationFilter
     ) -> dict[UUID, DefectClassName]:
         """The classes that are spoken of: as they were answered, others as they are now."""
-        names = {each.defect_class.id: each.defect_class for answer in answers for each in answer.predictions}
-        said = {answer.feedback.defect_class_id for answer in answers if answer.feedback}
+        regions = [region for answer in answers for region in answer.regions or []]
+        answered: list[ClassificationOut | RegionOut] = [*answers, *regions]
+        names = {each.defect_class.id: each.defect_class for one in answered for each in one.predictions}
+        words: list[FeedbackOut | RegionFeedbackOut] = [each.feedback for each in answered if each.feedback]
+        words += [word for answer in answers for word in answer.added_regions]
+        said = {word.defect_class_id for word in words}
         others = {each for each in (*said, wanted.defect_class_id) if each is not None} - names.keys()
         return names | await self._catalogs.class_names(others)
 

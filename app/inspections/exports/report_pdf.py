@@ -11,10 +11,11 @@ from fpdf.enums import Align, MethodReturnValue, XPos, YPos
 from fpdf.fonts import TTFFont
 
 from app.api.language import Language
-from app.inspections.exports.report_texts import Block, Picture
+from app.inspections.exports.report_texts import Block, Mark, Picture
 from app.inspections.exports.words import WORDS
 
 INK, GREY, RULE, ACCENT = (32, 36, 42), (105, 112, 122), (214, 218, 223), (24, 90, 140)
+WHITE, MARK = (255, 255, 255), (196, 32, 32)
 MARGIN, WIDTH, BOTTOM = 16.0, 178.0, 279.0  # millimetres of A4
 GAP = 4.0
 PICTURE_WIDTH, PICTURE_HEIGHT = (WIDTH - GAP) / 2, 60.0
@@ -89,6 +90,9 @@ class ReportDocument(FPDF):
         top = self.y
         words = self._words
         self._picture(block.photo, words["photo"], words["photo missing"], MARGIN, top)
+        if block.photo is not None:
+            for mark in reversed(block.marks):  # the most important lies on top
+                self._mark(mark, *_fitted(block.photo), MARGIN, top)
         self._picture(block.heatmap, words["heat map"], words["no heat map"], MARGIN + PICTURE_WIDTH + GAP, top)
         self.set_xy(MARGIN, top + self._pictures_height(block) + LINE + 2)
         for label, text in block.facts:
@@ -130,6 +134,22 @@ class ReportDocument(FPDF):
         self.set_xy(x, below)
         self._ink(8, GREY)
         self.multi_cell(PICTURE_WIDTH, 4, caption if picture else missing, align=Align.L)
+
+    def _mark(self, mark: Mark, width: float, height: float, x: float, y: float) -> None:
+        """A box on a picture of this size at this place, with its number; dashed where it is no defect."""
+        left, top, colour = x + mark.box.x * width, y + mark.box.y * height, MARK if mark.is_defect else GREY
+        with self.local_context():
+            for line, drawn in ((0.9, WHITE), (0.45, colour)):
+                self.set_line_width(line)
+                self.set_draw_color(*drawn)
+                if not mark.is_defect:
+                    self.set_dash_pattern(dash=1.2, gap=0.8)
+                self.rect(left, top, mark.box.w * width, mark.box.h * height)
+        number = str(mark.number)
+        self._ink(7, WHITE, "B")
+        self.set_fill_color(*colour)
+        self.set_xy(left, top)
+        self.cell(self.get_string_width(number) + 1.4, 3.2, number, fill=True, align=Align.C)
 
     def _fact(self, label: str, text: str, indent: float = LABEL_WIDTH) -> None:
         self._ink(9.5, GREY)

@@ -1,7 +1,7 @@
 """What the inspection report says of classifications, in words."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -12,7 +12,8 @@ from app.api.language import Language
 from app.catalogs.schemas import DefectClassName
 from app.inspections.exports.words import WORDS
 from app.inspections.filters import ClassificationFilter
-from app.inspections.schemas import ClassificationOut, FeedbackOut
+from app.inspections.schemas import ClassificationOut, FeedbackOut, RegionFeedbackOut
+from app.photos.regions import RegionBox
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,15 @@ class Picture:
 
 
 @dataclass(frozen=True)
+class Mark:
+    """A region to be drawn on the photo with its number: where it is by the newest word, and whether it is a defect."""
+
+    number: int
+    box: RegionBox
+    is_defect: bool
+
+
+@dataclass(frozen=True)
 class Block:
     """One classification: its headline, pictures, a sentence for each that is missing, and facts by label."""
 
@@ -33,6 +43,7 @@ class Block:
     photo: Picture | None
     heatmap: Picture | None
     facts: Sequence[tuple[str, str]]
+    marks: Sequence[Mark]
 
 
 class Texts:
@@ -59,6 +70,7 @@ class Texts:
         facts = [
             (words["answer"], self._answer(answer)),
             (words["inspector"], self._inspector(answer)),
+            *self._regions(answer),
             (words["severity"], self._severity(answer)),
             (words["comment"], answer.feedback.note if answer.feedback else ""),
             (words["note"], answer.note),
@@ -71,11 +83,14 @@ class Texts:
             taken.filename,
             f"{words['sent by']} {self._who(answer)}",
         ]
-        return Block(self._finding(answer), " · ".join(aside), photo, heatmap, [fact for fact in facts if fact[1]])
+        shown = [fact for fact in facts if fact[1]]
+        return Block(self._finding(answer), " · ".join(aside), photo, heatmap, shown, _marks(answer))
 
     def _shown(self, answer: ClassificationOut) -> tuple[UUID | None, str] | None:
         """Id and name of what the photo shows: the inspector's word where there is one, else the answer."""
         word = answer.feedback
+        if word is None and answer.sound:
+            return None, self._words["sound"]
         if word is None:
             first = answer.predictions[0].defect_class
             return None if answer.unknown else (first.id, first.name)
@@ -91,6 +106,8 @@ class Texts:
         return self._words[known.severity] if known and known.severity else ""
 
     def _answer(self, answer: ClassificationOut) -> str:
+        if answer.sound:
+            return self._words["answered sound"]
         first = answer.predictions[0]
         name = self._both(first.defect_class.id, first.defect_class.name)
         words = self._words["unknown" if answer.unknown else "answered"]
@@ -104,7 +121,23 @@ class Texts:
         name = self._both(word.defect_class_id, word.defect_class_name or "")
         return f"{said.format(name=name)} ({self._who(word)})"
 
-    def _who(self, done: ClassificationOut | FeedbackOut) -> str:
+    def _regions(self, answer: ClassificationOut) -> Iterator[tuple[str, str]]:
+        """Each region by its number: what was answered of it, and what the inspector said."""
+        words = self._words
+        for number, region in enumerate(answer.regions or [], 1):
+            first = region.predictions[0].defect_class
+            said = words["found unknown" if region.unknown else "found"]
+            text = said.format(name=self._both(first.id, first.name), defect=f"{region.defect:.1%}")
+            judged = f". {words['inspector']}: {self._said(region.feedback)}" if region.feedback else ""
+            yield words["region"].format(number=number), text + judged
+        for word in answer.added_regions:
+            yield words["region"].format(number=word.region), f"{words['inspector']}: {self._said(word)}"
+
+    def _said(self, word: RegionFeedbackOut) -> str:
+        name = self._both(word.defect_class_id, word.defect_class_name or "")
+        return f"{self._words[word.verdict].format(name=name)} ({self._who(word)})"
+
+    def _who(self, done: ClassificationOut | FeedbackOut | RegionFeedbackOut) -> str:
         return self._words["not known"] if done.actor_id is None and done.actor == UNKNOWN else done.actor
 
     def _both(self, class_id: UUID | None, name: str) -> str:
@@ -118,6 +151,7 @@ class Texts:
     def _conditions(self, wanted: ClassificationFilter) -> str:
         words = self._words
         said = {None: "", True: words["is unknown"], False: words["is not unknown"]}
+        sound = {None: "", True: words["is sound"], False: words["is not sound"]}
         agreed = {None: "", True: words["disagreement"], False: words["agreement"]}
         parts = [
             f"{words['catalog']} {wanted.catalog}" if wanted.catalog is not None else "",
@@ -128,9 +162,19 @@ class Texts:
             words["until"].format(time=self._time(wanted.until)) if wanted.until else "",
             f"{words['place']} “{wanted.place}”" if wanted.place else "",
             said[wanted.unknown],
+            sound[wanted.sound],
             agreed[wanted.disagreement],
         ]
         return ", ".join(filter(None, parts)) or words["everything"]
 
     def _time(self, moment: datetime) -> str:
         return f"{moment.astimezone(self._zone):%Y-%m-%d %H:%M}"
+
+
+def _marks(answer: ClassificationOut) -> list[Mark]:
+    answered = [(region, region.feedback) for region in answer.regions or []]
+    found = [
+        Mark(number, word.box if word else region, word is None or word.verdict != "not-a-defect")
+        for number, (region, word) in enumerate(answered, 1)
+    ]
+    return found + [Mark(word.region, word.box, word.verdict != "not-a-defect") for word in answer.added_regions]

@@ -1,13 +1,14 @@
 """What a row of an exported table says of a classification."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from app.api.language import Language
-from app.inspections.schemas import ClassificationOut, FeedbackOut, Prediction
+from app.inspections.schemas import ClassificationOut, FeedbackOut, Prediction, RegionOut
+from app.photos.regions import RegionBox
 
 Cell = str | float | bool | datetime | None
 
@@ -31,6 +32,23 @@ def _id(key_id: UUID | None) -> str | None:
 
 def _said(value: Callable[[FeedbackOut], str | None]) -> Callable[[ClassificationOut], Cell]:
     return lambda answer: None if answer.feedback is None else value(answer.feedback)
+
+
+def _region(region: RegionOut) -> str:
+    first = region.predictions[0].defect_class.name
+    return f"{first} {region.defect:.2f} @ {_box(region)}{' (unknown)' if region.unknown else ''}"
+
+
+def _words(answer: ClassificationOut) -> Iterator[str]:
+    judged = [region.feedback for region in answer.regions or [] if region.feedback]
+    for word in (*judged, *answer.added_regions):
+        named = f" {word.defect_class_name}" if word.defect_class_name else ""
+        yield f"{word.region} {word.verdict}{named} @ {_box(word.box)}"
+
+
+def _box(box: RegionBox) -> str:
+    """Left edge, upper edge, width and height, in fractions of the photo's sides."""
+    return ",".join(f"{side:.3f}" for side in (box.x, box.y, box.w, box.h))
 
 
 COLUMNS = (
@@ -58,8 +76,12 @@ COLUMNS = (
     Column("사진을 보낸 사람의 키 ID", "Key ID of who sent it", lambda answer: _id(answer.actor_id)),
     Column("판단한 사람", "Judged by", _said(lambda word: word.actor)),
     Column("판단한 사람의 키 ID", "Key ID of who judged it", _said(lambda word: _id(word.actor_id))),
+    Column("이상 없음", "Sound", lambda answer: answer.sound),
+    Column("영역 수", "Number of regions", lambda answer: None if answer.regions is None else len(answer.regions)),
+    Column("영역", "Regions", lambda answer: "; ".join(map(_region, answer.regions or [])) or None),
+    Column("영역에 대한 점검자 판단", "Inspector's word on regions", lambda answer: "; ".join(_words(answer)) or None),
 )
-"""The class is the first prediction as it was answered, also where the answer was unknown."""
+"""The class is the first prediction as it was answered, also where the answer was unknown or sound."""
 
 
 def headings(language: Language, zone: ZoneInfo) -> list[str]:

@@ -11,7 +11,36 @@ from openpyxl.utils import get_column_letter
 
 from app.inspections.exports.table import Cell
 
-WIDTHS = (20, 12, 18, 18, 18, 10, 10, 14, 18, 30, 30, 24, 11, 11, 26, 20, 18, 38, 30, 10, 20, 38, 20, 38)
+WIDTHS = (
+    20,
+    12,
+    18,
+    18,
+    18,
+    10,
+    10,
+    14,
+    18,
+    30,
+    30,
+    24,
+    11,
+    11,
+    26,
+    20,
+    18,
+    38,
+    30,
+    10,
+    20,
+    38,
+    20,
+    38,
+    10,
+    10,
+    60,
+    60,
+)
 _NOT_IN_XML = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 
 

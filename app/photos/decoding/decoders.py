@@ -12,6 +12,7 @@ import structlog
 from app.photos import reading
 from app.photos.decoding.process import DecodingProcess, KilledError
 from models.manifest import Transform
+from models.windows import ALL, Region
 
 MEMORY_BYTES, MEMORY_BYTES_PER_PIXEL = 256_000_000, 20
 """What a process may take for one photo, beyond what it takes idle: for any, and for each pixel that one may have.
@@ -66,8 +67,8 @@ class Decoders:
 
         return await self._in_thread(work)
 
-    async def thumbnail(self, data: bytes, side: int) -> bytes:
-        """Re-encode a photo as an upright JPEG of at most `side` pixels a side, without anything else of its file.
+    async def thumbnail(self, data: bytes, side: int, region: Region = ALL) -> bytes:
+        """Re-encode a region of a photo as an upright JPEG of at most `side` pixels a side, and nothing else of it.
 
         Raises:
             PhotoError, DecoderUnavailable: as `decode`.
@@ -75,7 +76,7 @@ class Decoders:
 
         def work(process: DecodingProcess) -> bytes:
             # Encoded on this side: whatever has become of the process, what leaves the service is a picture.
-            return reading.encode_jpeg(process.shrink(data, side), quality=85)
+            return reading.encode_jpeg(process.shrink(data, side, region), quality=85)
 
         return await self._in_thread(work)
 

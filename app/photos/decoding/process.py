@@ -20,6 +20,7 @@ from app.errors import DecoderUnavailable
 from app.photos import reading
 from app.photos.decoding import answers, wire
 from app.photos.quality import PhotoQuality
+from models.windows import Region
 
 START_S = 60
 """To start, on a machine that is busy."""
@@ -103,13 +104,13 @@ class DecodingProcess:
             pixels=self._shaped(pixels, (height, width, 3)),
         )
 
-    def shrink(self, data: bytes, side: int) -> NDArray[np.uint8]:
+    def shrink(self, data: bytes, side: int, region: Region) -> NDArray[np.uint8]:
         """As `photos.shrink`.
 
         Raises:
             PhotoError, KilledError: as `read`.
         """
-        answer, pixels = self._ask(answers.Picture, data, 3 * side * side, width=side)
+        answer, pixels = self._ask(answers.Picture, data, 3 * side * side, width=side, region=region)
         return self._shaped(pixels, answer.shape)
 
     def stop(self) -> int:
@@ -118,7 +119,7 @@ class DecodingProcess:
         self._process.kill()
         return self._process.wait()
 
-    def _ask(self, expected: type[Expected], data: bytes, most: int, **wanted: int) -> tuple[Expected, bytearray]:
+    def _ask(self, expected: type[Expected], data: bytes, most: int, **wanted: object) -> tuple[Expected, bytearray]:
         until = time.monotonic() + self._timeout_s
         try:
             self._allow_processor_time()

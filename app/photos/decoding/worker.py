@@ -5,6 +5,7 @@ import os
 import socket
 import sys
 import traceback
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from app.photos import reading
 from app.photos.decoding import sandbox, wire
+from models.windows import ALL, Region
 
 MOST_BYTES = 1 << 32
 """Of a photo on the wire. How many it may have is settled before it comes here."""
@@ -44,11 +46,11 @@ def main() -> None:
 
 
 def _work(
-    data: bytes, max_pixels: int, width: int, height: int | None = None
+    data: bytes, max_pixels: int, width: int, height: int | None = None, region: Sequence[float] = ALL
 ) -> tuple[dict[str, Any], NDArray[np.uint8]]:
-    """Without a height, the longest side has at most `width` pixels and nothing but the picture is wanted."""
+    """Without a height, nothing is wanted but the picture of a region whose longest side has at most `width` pixels."""
     if height is None:
-        pixels = reading.shrink(data, width, max_pixels)
+        pixels = reading.shrink(data, width, max_pixels, Region(*region))
         return {"shape": pixels.shape}, pixels
     photo = reading.read(data, width, height, max_pixels)
     told = vars(photo) | {"quality": vars(photo.quality), "taken_at": photo.taken_at and photo.taken_at.isoformat()}

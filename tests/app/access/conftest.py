@@ -34,7 +34,7 @@ class Things:
 
     def fill(self, path: str) -> str:
         """An address of the document with these in it."""
-        return path.format(**vars(self), key_id="00000000-0000-7000-8000-000000000000")
+        return path.format(**vars(self), number=1, key_id="00000000-0000-7000-8000-000000000000")
 
 
 async def furnish(client: httpx.AsyncClient, name: str, seed: int) -> Things:
@@ -43,6 +43,9 @@ async def furnish(client: httpx.AsyncClient, name: str, seed: int) -> Things:
     first = await register(client, "crack", [photo("crack", seed), photo("crack", seed + 1)], name)
     await register(client, "stain", [photo("rust", seed)], name)
     answer = await classify(client, photo("crack", seed + 2), name)
+    box = {"x": 0.1, "y": 0.1, "w": 0.5, "h": 0.5}
+    region = {"box": box, "defect_class_id": first["id"]}
+    created(await client.post(f"/v1/classifications/{answer['id']}/regions", json=region))
     batch = await client.post(f"/v1/catalogs/{name}/classifications/batch", files=files([photo("rust", seed + 3)]))
     assert batch.status_code == 202, batch.text
     return Things(

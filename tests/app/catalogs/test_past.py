@@ -43,7 +43,7 @@ async def test_after_any_history_every_version_is_what_it_was(
         seen[index.version] = index, await service.supports(index.candidates, index)
     for version, (index, supports) in seen.items():
         past = await _past(app, catalog_id, version)
-        assert _said(index_of(version, index.backbone_id, past)) == _said(index)
+        assert _said(index_of(version, index.backbone_id, past, scans=index.scans)) == _said(index)
         for then, live in zip(past, sorted(supports, key=lambda each: each.candidate.defect_class.id), strict=True):
             assert (then.ids, then.sha256s) == (live.ids, live.sha256s)
             assert then.embeddings.tobytes() == live.embeddings.tobytes()

@@ -1,12 +1,17 @@
 """`haja meta-train` and `haja evaluate`, called as a person calls them."""
 
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from app.photos import reading
+from models.backbones import load_backbone
+from models.manifest import CHECKPOINTS, read_manifest, sound_surfaces
 from tests.drawn import photo, photos
 from tests.models.conftest import OMNIGLOT
 
@@ -179,6 +184,30 @@ def test_a_checkpoint_needs_validation_photos(haja: Run, settings: Path, site: P
     settings.write_text(OMNIGLOT_SETTINGS, encoding="utf-8")
     code, _, err = haja("meta-train", settings, "--data", site, "--validation", site, "--run", tmp_path / "run")
     assert (code, "are for configurations that start from a checkpoint" in err) == (1, True)
+
+
+def test_sound_surfaces_of_folders_become_part_of_a_checkpoint(haja: Run, site: Path, tmp_path: Path) -> None:
+    for file in CHECKPOINTS.glob(f"{START}.*"):
+        shutil.copy(file, tmp_path)
+    checkpoint = tmp_path / f"{START}.json"
+    before = read_manifest(checkpoint)
+    command = ("sound-surfaces", checkpoint, site / "site" / "brick")
+    code, _, err = haja(*command)
+    assert (code, err.strip()) == (1, "1 kinds of surfaces with 20 photos each are too few for 24 centres.")
+    assert read_manifest(checkpoint) == before
+    code, out, err = haja(*command, site / "site" / "rust")
+    assert code == 0, err
+    assert f"{START}.sound.f16" in out
+    made = read_manifest(checkpoint)
+    assert made == replace(before, sound=made.sound)
+    assert made.sound != before.sound
+    surfaces = sound_surfaces(made, 1280)
+    brick = load_backbone(START, "openvino").embed(
+        np.stack([reading.decode(photo("brick", 3), made.transform, 10**8).pixels])
+    )
+    assert (surfaces @ brick[0]).max() > 0.9
+    haja(*command, site / "site" / "rust")
+    assert read_manifest(checkpoint) == made
 
 
 def _photos(root: Path, counts: dict[str, int]) -> None:

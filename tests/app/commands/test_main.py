@@ -359,7 +359,10 @@ def test_settings_that_do_not_fit_are_a_sentence_and_exit_code_2(
     assert _tables(database) == []
 
 
-def test_serve_refuses_an_address_that_others_reach_without_a_key(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_serve_refuses_an_address_that_others_reach_without_a_key(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)  # where no database of somebody lies
     monkeypatch.setenv("HAJA_HOST", "0.0.0.0")  # noqa: S104
     for arguments in (("serve",), ("serve", "--host", "0.0.0.0")):  # noqa: S104
         code, out, err = run(*arguments)

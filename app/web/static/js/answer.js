@@ -2,6 +2,7 @@
 
 import { all, call, download } from "./api.js";
 import { copy, element, tell, thumbnail } from "./dom.js";
+import { showRegions } from "./regions.js";
 import { alsoNamed, explain, moment, named, percent, t } from "./texts.js";
 
 const SIDE = 1024; // the heat map's longest side
@@ -16,6 +17,7 @@ export function answerCard(classification, { preview = null, onChange = () => {}
   };
   showPicture(card, classification, preview);
   showHeadline(card, classification);
+  showRegions(card, classification.regions ?? []); // a phone may still show an answer from before there were any
   showBars(card, classification);
   showNearest(card, classification);
   showFacts(card, classification);
@@ -28,25 +30,26 @@ export function answerCard(classification, { preview = null, onChange = () => {}
 }
 
 /** One line that says what came out. */
-export function summary({ unknown, predictions }) {
+export function summary({ sound, unknown, predictions }) {
+  if (sound) return t("answer.sound");
   if (unknown) return t("answer.unknown");
   return `${named(predictions[0].defect_class)} ${percent(predictions[0].probability)}`;
 }
 
 /** One line about the inspector's word, or nothing. */
-export function verdictLine({ feedback, predictions }) {
+export function verdictLine({ feedback, predictions, sound }) {
   if (!feedback) return "";
-  if (feedback.verdict === "unknown") return t("verdict.unknown");
+  if (feedback.verdict === "unknown") return t(sound ? "verdict.sound" : "verdict.unknown");
   if (feedback.verdict === "confirmed") return t("verdict.confirmed", { name: named(predictions[0].defect_class) });
   const known = predictions.find(({ defect_class: each }) => each.id === feedback.defect_class_id);
   return t("verdict.corrected", { name: known ? named(known.defect_class) : feedback.defect_class_name });
 }
 
 function showPicture(card, { id, photo, predictions }, preview) {
-  const frame = card.querySelector(".picture");
   const image = card.querySelector(".photo");
   const heat = card.querySelector(".heat");
   const slider = card.querySelector(".slider");
+  const problemPlace = card.querySelector(".heat-problem");
   image.width = photo.width;
   image.height = photo.height;
   if (preview) {
@@ -62,28 +65,38 @@ function showPicture(card, { id, photo, predictions }, preview) {
   const range = slider.querySelector("input");
   const fade = () => (heat.style.opacity = range.value / 100);
   range.addEventListener("input", fade);
+  const check = card.querySelector(".show-heat");
+  // Drawing it costs the service as much as an answer: only for whoever asks.
   const load = async () => {
+    tell(problemPlace, "");
     try {
       heat.src = (await download(`/v1/classifications/${id}/heatmap.png?overlay=true`)).address;
       heat.alt = t("answer.heat.alt", { name: named(predictions[0].defect_class) });
-      heat.hidden = slider.hidden = false;
       fade();
     } catch (problem) {
-      card.querySelector(".heat-problem").textContent = explain(problem);
+      check.checked = false;
+      tell(problemPlace, explain(problem));
     }
+    heat.hidden = slider.hidden = !check.checked;
   };
-  // Drawing it costs the service as much as an answer: only for cards that are looked at.
-  new IntersectionObserver((seen, observer) => {
-    if (!seen.some((each) => each.isIntersecting)) return;
-    observer.disconnect();
-    load();
-  }).observe(frame);
+  check.addEventListener("change", () => {
+    if (check.checked && !heat.src) load();
+    else heat.hidden = slider.hidden = !check.checked;
+  });
 }
 
-function showHeadline(card, { unknown, predictions, threshold }) {
+function showHeadline(card, { sound, unknown, predictions, threshold }) {
   const [first] = predictions;
   const kicker = card.querySelector(".kicker");
   const severity = card.querySelector(".severity");
+  card.querySelector(".register-hint").hidden = !unknown;
+  if (sound) {
+    card.classList.add("sound");
+    kicker.textContent = t("answer.kicker.sound");
+    card.querySelector(".name").textContent = t("answer.sound");
+    tell(card.querySelector(".explanation"), t("answer.sound.explanation"));
+    return;
+  }
   card.classList.toggle("unknown", unknown);
   kicker.textContent = t(unknown ? "answer.kicker.unknown" : "answer.kicker");
   card.querySelector(".name").textContent = unknown ? t("answer.unknown") : named(first.defect_class);
@@ -98,10 +111,12 @@ function showHeadline(card, { unknown, predictions, threshold }) {
     tell(severity, t(`severity.${first.defect_class.severity}`));
     severity.classList.add("chip", first.defect_class.severity);
   }
-  card.querySelector(".register-hint").hidden = !unknown;
 }
 
-function showBars(card, { predictions }) {
+function showBars(card, { predictions, regions, sound }) {
+  // How the classes would share what is not there says nothing.
+  card.querySelector(".bars").hidden = sound === true;
+  card.querySelector(".bars-of").hidden = !regions?.length;
   card.querySelector(".bars").replaceChildren(
     ...predictions.map(({ defect_class: each, probability }) =>
       element(
@@ -158,6 +173,12 @@ function judging(card, classification, changed) {
   const form = card.querySelector(".correction");
   const choice = form.querySelector("select");
   const first = named(classification.predictions[0].defect_class);
+  if (classification.sound) {
+    button("confirmed").hidden = true; // it would mean the class that comes first
+    button("unknown").lastElementChild.textContent = t("answer.sound.confirm");
+    button("unknown").firstElementChild.replaceWith(button("confirmed").firstElementChild);
+    button("confirmed").after(button("unknown"));
+  }
   button("confirmed").lastElementChild.textContent = t(
     classification.unknown ? "answer.confirm.name" : "answer.confirm",
     { name: first },
@@ -209,9 +230,9 @@ function judging(card, classification, changed) {
 }
 
 /** Fill a choice with the catalog's classes, except the one that was predicted. */
-async function offer(choice, { catalog, predictions, unknown }) {
+async function offer(choice, { catalog, predictions, unknown, sound }) {
   const classes = await all(`/v1/catalogs/${encodeURIComponent(catalog)}/defect-classes`);
-  const others = classes.filter((each) => unknown || each.id !== predictions[0].defect_class.id);
+  const others = classes.filter((each) => unknown || sound || each.id !== predictions[0].defect_class.id);
   const options = others.map((each) => element("option", { value: each.id, textContent: named(each) }));
   choice.replaceChildren(element("option", { value: "", textContent: t("answer.choose") }), ...options);
 }

@@ -1,22 +1,42 @@
-// A field of several photos: picked, or dropped on it; each can be taken out again.
+// A field of several photos: picked, or dropped on it; each can be taken out again. On examples boxes can be drawn.
 
-import { prepare } from "./prepare.js";
 import { copy } from "./dom.js";
+import { drawing } from "./drawing.js";
+import { prepare } from "./prepare.js";
 import { t } from "./texts.js";
 
-/** The field in `form`; gives {photos(): prepared photos, ready(): all are prepared and there are some, clear()}. */
+/**
+ * The field in `form`; gives {photos(): prepared photos, ready(): all are prepared and there are some, fields(): what
+ * is sent beside the photos, clear()}.
+ */
 export function photosField(form, onChange = () => {}) {
   const zone = form.querySelector(".dropzone");
   const input = zone.querySelector("input");
   const list = zone.querySelector(".chosen");
   const words = zone.querySelector(".chosen-count");
+  const draws = zone.querySelector(".draws");
+  const rest = form.querySelector(".rest");
+  const boxes = new Map();
   let chosen = [];
   let preparing = 0;
 
+  const drawn = () => chosen.flatMap((each, photo) => (boxes.get(each) ?? []).map((box) => ({ photo, ...box })));
+
   const tell = () => {
-    words.textContent = chosen.length ? t("photos.count", { count: chosen.length }) : "";
+    const sums = [chosen.length && t("photos.count", { count: chosen.length })];
+    sums.push(drawn().length && t("boxes.count", { count: drawn().length }));
+    words.textContent = sums.filter(Boolean).join(" · ");
+    if (draws) {
+      draws.hidden = !chosen.length;
+      rest.hidden = !drawn().length;
+    }
     onChange();
   };
+
+  draws?.querySelector(".draw").addEventListener("click", (event) => {
+    const isOn = list.classList.toggle("drawing");
+    event.currentTarget.ariaPressed = String(isOn);
+  });
 
   const add = async (files) => {
     preparing += files.length;
@@ -26,11 +46,16 @@ export function photosField(form, onChange = () => {}) {
       preparing -= 1;
       const item = copy("chosen-photo");
       const image = item.querySelector("img");
-      image.src = URL.createObjectURL(photo.preview ?? photo.photo);
+      // Boxes are drawn on the photo that is sent: a preview is too coarse for a crack.
+      image.src = URL.createObjectURL(draws ? photo.photo : (photo.preview ?? photo.photo));
       image.alt = photo.filename;
-      item.querySelector("button").ariaLabel = t("photos.remove", { name: photo.filename });
-      item.querySelector("button").addEventListener("click", () => {
+      if (draws && photo.preview) boxes.set(photo, drawing(item, () => list.classList.contains("drawing"), tell));
+      else if (draws) item.classList.add("unseen");
+      const out = item.querySelector(".remove");
+      out.ariaLabel = t("photos.remove", { name: photo.filename });
+      out.addEventListener("click", () => {
         chosen = chosen.filter((each) => each !== photo);
+        URL.revokeObjectURL(image.src);
         item.remove();
         tell();
         input.focus();
@@ -62,6 +87,11 @@ export function photosField(form, onChange = () => {}) {
 
   return {
     photos: () => chosen,
+    fields: () => {
+      const regions = drawn();
+      if (!regions.length) return {};
+      return { regions: JSON.stringify(regions), rest_is_sound: rest.querySelector("input").checked };
+    },
     ready: () => chosen.length > 0 && preparing === 0,
     clear: () => {
       chosen = [];

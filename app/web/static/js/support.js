@@ -16,7 +16,7 @@ export function supportForm(form, field, address, fieldsOf, onDone) {
   let sent = [];
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
-    const fields = Object.entries(fieldsOf()).filter(([, value]) => value);
+    const fields = Object.entries({ ...fieldsOf(), ...field.fields() }).filter(([, value]) => value);
     const content = [...fields.flat(), ...field.photos()];
     if (content.length !== sent.length || content.some((each, place) => each !== sent[place])) key = newKey();
     sent = content;
@@ -41,11 +41,12 @@ export function supportForm(form, field, address, fieldsOf, onDone) {
   });
 }
 
-/** List the photos that were not taken, and why. */
+/** List the photos that were not taken, and why; of a box that does not fit, what the service says. */
 export function showOutcomes(list, outcomes) {
   const lines = outcomes
-    .filter((each) => each.status && each.status !== "accepted")
-    .map(({ filename, status, problem }) => {
+    .filter((each) => (each.status && each.status !== "accepted") || each.field === "body.regions")
+    .map(({ filename, status, problem, fault }) => {
+      if (fault) return element("li", { className: "warning", textContent: fault });
       const reason = status === "duplicate" ? t("photos.duplicate") : explain(problem);
       return element("li", { className: "warning", textContent: `${filename}: ${reason}` });
     });

@@ -74,6 +74,10 @@ async def test_a_row_says_what_the_answer_says(client: httpx.AsyncClient, rust: 
         "Key ID of who sent it": "",
         "Judged by": "anybody",
         "Key ID of who judged it": "",
+        "Sound": "",
+        "Number of regions": "",
+        "Regions": "",
+        "Inspector's word on regions": "",
     }
     assert second[heading.index("Classification ID")] == bare["id"]
     assert [second[heading.index(each)] for each in ("Inspector's verdict", "Note", "Latitude", "Taken")] == [""] * 4
