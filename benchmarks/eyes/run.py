@@ -42,7 +42,7 @@ SURFACES = (
     "road_dnit_crops/road_surface",
 )
 MATERIALS = "ambientcg_cc0"
-KEPT = {"soup of the 3 best recipes", "all runs", "greedy soup"}
+KEPT = {"soup of the 3 best recipes", "soup of the 5 best recipes", "all runs", "greedy soup"}
 """Soups that come back besides the two best."""
 
 NO_WALL = ("snow", "bark", "carpet", "onyx", "rocks", "grass", "ground")

@@ -31,7 +31,7 @@ def candidates(
     """Soups of the finished runs, best first by the mean over sources and shots.
 
     Of each recipe the mean of its seeds, for each kind of weights; of the three best recipes all runs; of all runs a
-    greedy soup; the best of these nearer to the start and beyond; and the best single run.
+    greedy soup; the three best of these nearer to the start and beyond; and the best single run.
     """
     loaded: dict[str, Weights] = {}
 
@@ -56,7 +56,7 @@ def candidates(
         for kind in KINDS:
             add(f"soup of {name}, {kind}", runs, kind)
     ranked = sorted(recipes, key=lambda name: -float(np.mean([run["scores"]["mean"]["mean"] for run in recipes[name]])))
-    for count in (2, 3, 5):
+    for count in (2, 3, 5, 8):
         if len(ranked) >= count:
             add(f"soup of the {count} best recipes", [run for name in ranked[:count] for run in recipes[name]], "mean")
     add("all runs", done, "mean")
@@ -65,13 +65,13 @@ def candidates(
     )
     add("best single run", [single], kind)
     found.append(_greedy(done, weights_of, score))
-    best = max(found, key=lambda each: each.score["mean"])
-    for share in (0.6, 0.8, 1.2):
-        mixed = {
-            name: start[name] + share * (tensor - start[name]) if tensor.is_floating_point() else tensor
-            for name, tensor in best.weights.items()
-        }
-        found.append(Candidate(f"{best.name}, {share} of the way from the start", best.of, mixed, score(mixed)))
+    for soup in sorted(found, key=lambda each: -each.score["mean"])[:3]:
+        for share in (0.8, 1.2, 1.4):
+            mixed = {
+                name: start[name] + share * (tensor - start[name]) if tensor.is_floating_point() else tensor
+                for name, tensor in soup.weights.items()
+            }
+            found.append(Candidate(f"{soup.name}, {share} of the way from the start", soup.of, mixed, score(mixed)))
     return sorted(found, key=lambda each: -each.score["mean"])
 
 
@@ -84,7 +84,7 @@ def _greedy(
     taken: list[dict[str, Any]] = []
     soup: Weights = {}
     reached: dict[str, float] = {"mean": 0.0}
-    for run in sorted(runs, key=lambda each: -each["scores"]["mean"]["mean"])[:24]:
+    for run in sorted(runs, key=lambda each: -each["scores"]["mean"]["mean"])[:40]:
         tried = average_weights([weights_of(each, "mean") for each in [*taken, run]])
         now = score(tried)
         if now["mean"] > reached["mean"]:

@@ -2,11 +2,16 @@
 
 from typing import Self
 
+import torch
+from torch import Tensor
 from typing_extensions import override
 
 from models.manifest import load_manifest
 from models.networks.network import EmbeddingNetwork, create_features
 from models.networks.weights import load_weights
+
+STEP = 64
+"""Batches are filled up to multiples of it: the GPU's libraries take seconds to prepare for each new size."""
 
 
 class Start(EmbeddingNetwork):
@@ -25,3 +30,9 @@ class Start(EmbeddingNetwork):
     @override
     def train(self, mode: bool = True) -> Self:
         return super().train(mode=False)
+
+    @override
+    def forward(self, photos: Tensor) -> Tensor:
+        lacking = -len(photos) % STEP if photos.is_cuda else 0
+        filled = torch.cat([photos, photos[:1].expand(lacking, -1, -1, -1)])
+        return super().forward(filled)[: len(photos)]
