@@ -20,9 +20,9 @@ from app.metrics import Metrics
 from models.backbones import load_backbone
 from models.networks.loading import load_network
 from models.networks.network import EmbeddingNetwork
-from models.options import Precision
+from models.options import DEFAULT, Precision
 
-NAME = "efficientnet-lite0-haja"
+NAME = DEFAULT
 BATCH = 64
 PHOTOS = 512
 CALLERS = 1024

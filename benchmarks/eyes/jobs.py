@@ -86,6 +86,19 @@ SECOND = [
 ]
 
 
+SHORT = [
+    replace(LARGER, name="larger, no drawn, 80 updates", drawn=0, config=_larger(updates=80)),
+    replace(WIDE, name="wide, 300 updates", config=replace(SHIPPED, updates=300)),
+    replace(LARGER, name="larger, 31 classes, 60 updates", drawn=0, wide=False, config=_larger(updates=60)),
+    replace(
+        LARGER, name="larger, no drawn, 120 updates at 5e-5", drawn=0, config=_larger(updates=120, learning_rate=5e-5)
+    ),
+    replace(
+        LARGER, name="larger, no drawn, 40 updates at 2e-4", drawn=0, config=_larger(updates=40, learning_rate=2e-4)
+    ),
+]
+
+
 def first_jobs() -> list[Job]:
     """In the order of their worth, should time run out."""
     return [
@@ -94,6 +107,11 @@ def first_jobs() -> list[Job]:
         for seed in seeds
         for job in jobs
     ]
+
+
+def short_jobs() -> list[Job]:
+    """A second round, of what the first showed to be best."""
+    return [job.seeded(seed) for seed in range(10, 18) for job in SHORT]
 
 
 def tiny_jobs() -> list[Job]:

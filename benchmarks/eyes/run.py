@@ -21,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.eyes import packing, speed
-from benchmarks.eyes.jobs import Job, first_jobs, tiny_jobs
+from benchmarks.eyes.jobs import Job, first_jobs, short_jobs, tiny_jobs
 from benchmarks.eyes.scoring import Validation, means
 from benchmarks.eyes.soups import Weights, candidates
 from benchmarks.eyes.start import Start
@@ -83,6 +83,7 @@ def main() -> None:
     parser.add_argument("--drawn-photos", type=int, default=24)
     parser.add_argument("--episodes", type=int, default=1000)
     parser.add_argument("--tiny", action="store_true")
+    parser.add_argument("--short", action="store_true", help="the second round of jobs, which need no drawn photos")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     arguments.scratch.mkdir(parents=True, exist_ok=True)
@@ -98,9 +99,9 @@ def main() -> None:
         )
         record.say("photos unpacked")
         drawing = _start_drawing(pool, narrow, wide, arguments)
-        # While the processors draw.
-        record.note("speed", speed.measure(FROZEN, local_device(), 0.5, (1, 2) if arguments.tiny else (64, 256)))
-        record.say(json.dumps(record.facts["speed"], indent=1))
+        if not arguments.short:  # while the processors draw
+            record.note("speed", speed.measure(FROZEN, local_device(), 0.5, (1, 2) if arguments.tiny else (64, 256)))
+            record.say(json.dumps(record.facts["speed"], indent=1))
         drawn = [each.result() for each in drawing]
     record.say(f"{sum(len(each.images) for each in drawn)} photos drawn")
     task = Task(
@@ -110,7 +111,7 @@ def main() -> None:
         arguments.scratch / "runs",
         deadline,
     )
-    jobs = tiny_jobs() if arguments.tiny else first_jobs()
+    jobs = tiny_jobs() if arguments.tiny else short_jobs() if arguments.short else first_jobs()
     try:
         results = train_all(jobs, task, workers, record)
     finally:

@@ -49,13 +49,11 @@ def candidates(
             Candidate(name, [f"{run['name']} seed {run['seed']} {kind}" for run in runs], weights, score(weights))
         )
 
-    recipes: dict[str, list[dict[str, Any]]] = {}
-    for result in done:
-        recipes.setdefault(result["name"], []).append(result)
+    recipes = _by_recipe(done)
     for name, runs in recipes.items():
         for kind in KINDS:
             add(f"soup of {name}, {kind}", runs, kind)
-    ranked = sorted(recipes, key=lambda name: -float(np.mean([run["scores"]["mean"]["mean"] for run in recipes[name]])))
+    ranked = list(recipes)
     for count in (2, 3, 5, 8):
         if len(ranked) >= count:
             add(f"soup of the {count} best recipes", [run for name in ranked[:count] for run in recipes[name]], "mean")
@@ -67,12 +65,27 @@ def candidates(
     found.append(_greedy(done, weights_of, score))
     for soup in sorted(found, key=lambda each: -each.score["mean"])[:3]:
         for share in (0.8, 1.2, 1.4):
-            mixed = {
-                name: start[name] + share * (tensor - start[name]) if tensor.is_floating_point() else tensor
-                for name, tensor in soup.weights.items()
-            }
+            mixed = beyond(start, soup.weights, share)
             found.append(Candidate(f"{soup.name}, {share} of the way from the start", soup.of, mixed, score(mixed)))
     return sorted(found, key=lambda each: -each.score["mean"])
+
+
+def _by_recipe(done: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """The runs of each recipe, the best recipe by the mean of its runs first."""
+    recipes: dict[str, list[dict[str, Any]]] = {}
+    for result in done:
+        recipes.setdefault(result["name"], []).append(result)
+    return dict(
+        sorted(recipes.items(), key=lambda each: -float(np.mean([run["scores"]["mean"]["mean"] for run in each[1]])))
+    )
+
+
+def beyond(start: Weights, weights: Weights, share: float) -> Weights:
+    """Weights at a share of the way from the start to these; above 1 they lie behind them."""
+    return {
+        name: start[name] + share * (tensor - start[name]) if tensor.is_floating_point() else tensor
+        for name, tensor in weights.items()
+    }
 
 
 def _greedy(
