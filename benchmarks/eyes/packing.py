@@ -70,16 +70,19 @@ def _photos(folder: Path, split: Split) -> Iterator[bytes]:
     files = sorted(folder.glob("*.jpg"))
     # Spread over the folder, since neighbours are often of one place.
     for place in np.linspace(0, len(files) - 1, min(split.most, len(files))).astype(int):
-        photo = Pillow.open(files[place]).convert("RGB")
-        if folder.parent.name in EVENED:
-            width, height = photo.size
-            half = min(photo.size) / 2
-            photo = photo.crop(
-                (int(width / 2 - half), int(height / 2 - half), int(width / 2 + half), int(height / 2 + half))
-            )
+        photo = squared(Pillow.open(files[place]).convert("RGB"), folder.parent.name)
         packed = io.BytesIO()
         photo.resize((SIDE, SIDE), Pillow.Resampling.BICUBIC).save(packed, "WEBP", quality=split.quality, method=6)
         yield packed.getvalue()
+
+
+def squared(photo: Pillow.Image, source: str) -> Pillow.Image:
+    """The centre square of a photo of an `EVENED` source, and any other photo as it is."""
+    if source not in EVENED:
+        return photo
+    width, height = photo.size
+    half = min(photo.size) / 2
+    return photo.crop((int(width / 2 - half), int(height / 2 - half), int(width / 2 + half), int(height / 2 + half)))
 
 
 def unpack(path: Path) -> LabelledImages:

@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 from benchmarks.eyes.packing import SIDE, Split, pack, unpack
+from benchmarks.eyes.paired import photos
 from benchmarks.eyes.scoring import QUERIES, SHOTS, Validation, draw, means
 from benchmarks.eyes.soups import candidates
 from models.learning.data import LabelledImages
@@ -45,6 +46,15 @@ def test_shapes_of_photos_are_evened_where_they_give_classes_away(tmp_path: Path
     evened, squeezed = (float(image.mean()) for image in unpack(tmp_path / "packed").images)
     assert evened == pytest.approx(200, abs=4)
     assert squeezed == pytest.approx(100, abs=8)
+
+
+def test_two_checkpoints_see_the_photos_that_choose(tmp_path: Path) -> None:
+    for source in ("masonry_historic", "other"):
+        _photo(tmp_path / f"{source}/wall/0.jpg", 120, 60, 200, 0)
+    data = photos(tmp_path)
+    assert data.sources == ["masonry_historic", "other"]
+    evened, squeezed = (float(image.mean()) for image in data.images)
+    assert (evened, squeezed) == (pytest.approx(200, abs=4), pytest.approx(100, abs=8))
 
 
 def test_an_episode_asks_about_photos_that_it_did_not_show() -> None:
@@ -89,6 +99,7 @@ def test_soups_are_means_and_the_greedy_one_takes_only_what_helps(tmp_path: Path
     assert found["greedy soup"].of == ["a seed 0 mean", "b seed 0 mean"]
     assert found["greedy soup"].weights["w"].item() == pytest.approx(3.25)
     assert found["all runs"].weights["w"].item() == pytest.approx(15.5 / 3)
-    assert next(iter(found.values())).weights["w"].item() == pytest.approx(3.25)  # the best one first
-    mixed = next(each for name, each in found.items() if name.endswith("0.8 of the way from the start"))
-    assert mixed.weights["w"].item() == pytest.approx(2.6)
+    assert next(iter(found.values())).score["mean"] == max(each.score["mean"] for each in found.values())
+    for share in (0.8, 1.2, 1.4):
+        mixed = found[f"greedy soup, {share} of the way from the start"]
+        assert mixed.weights["w"].item() == pytest.approx(3.25 * share)
