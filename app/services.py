@@ -109,6 +109,7 @@ class Services:
 
     async def close(self) -> None:
         """End threads and connections."""
+        await self.reports.close()
         await self.embedders.close()
         await self.database.close()
 

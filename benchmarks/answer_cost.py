@@ -21,6 +21,7 @@ from benchmarks.report import Section, verdict
 from models.backbones import Backbone
 from models.prototypes import l2_normalise
 from models.ridge_head import can_have_head
+from models.windows import Part
 
 SHOTS = 5
 SIZES = (5, 20, 100, 2_000)
@@ -85,6 +86,7 @@ def _supports(size: int, dimension: int) -> list[Supports]:
             Candidate(DefectClassName(id=new_id(), name=str(place), title_ko="", title_en="", severity=None), None, 1),
             tuple(new_id() for _ in range(SHOTS)),
             ("",) * SHOTS,
+            (Part(),) * SHOTS,
             l2_normalise(random.standard_normal(dimension) + random.standard_normal((SHOTS, dimension))),
         )
         for place in range(size)

@@ -51,9 +51,11 @@ class Everywhere:
     quick: Quick
 
     @staticmethod
-    def of(examples: Vectors, labels: NDArray[np.int64], sound: Vectors, generic: Vectors) -> "Everywhere":
+    def of(
+        examples: Vectors, labels: NDArray[np.int64], sound: Vectors, rests: Vectors, generic: Vectors
+    ) -> "Everywhere":
         """See `models.regions.fit_window_head`."""
-        return Everywhere(fit_window_head(examples, labels, sound, generic), Quick.of(examples, labels))
+        return Everywhere(fit_window_head(examples, labels, sound, rests, generic), Quick.of(examples, labels))
 
     def answer(self, photo: Wide) -> Answer:
         """Where it is told by its windows, a photo without a region is sound."""
@@ -65,7 +67,7 @@ class Everywhere:
         return Answer(
             whole.named if found.whole_counts else int(found.scores.argmax()),
             found.scores,
-            float(found.scores.max()),
+            found.defect,
             whole.regions if found.whole_counts else regions,
         )
 
@@ -75,8 +77,8 @@ def region_examples(photos: Sequence[tuple[Wide, Region]]) -> Vectors:
     return _embedded([(photo, Part((region,))) for photo, region in photos])
 
 
-def sound_examples(photos: Sequence[Wide]) -> Vectors:
-    """Embeddings [Z, D] of what lies outside the boxes of photos whose defects all have one."""
+def rest_examples(photos: Sequence[Wide]) -> Vectors:
+    """Embeddings [R, D] of what lies outside the boxes of photos whose defects all have one."""
     return _embedded([(photo, Part(tuple(photo.regions), is_rest=True)) for photo in photos if photo.regions])
 
 

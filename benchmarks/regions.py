@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_limits
 from benchmarks import ceiling, detection, report, sources, wide
 from benchmarks.detection import Answer, Found
 from benchmarks.draws import SEED, interval
-from benchmarks.judges import Everywhere, Quick, Vectors, region_examples, sound_examples
+from benchmarks.judges import Everywhere, Quick, Vectors, region_examples, rest_examples
 from benchmarks.report import Section
 from benchmarks.wide import WHOLE, Boxed, Wide
 from models.backbones import Backbone
@@ -191,7 +191,7 @@ def _catalog(examples: Sequence[Sequence[Path]], generic: Vectors, backbone: Bac
     together = backbone.embed(np.concatenate(pixels))
     defective = labels < len(examples) - 1
     sides = together[defective], labels[defective], together[~defective]
-    return Quick.of(together, labels), Everywhere.of(*sides, generic)
+    return Quick.of(together, labels), Everywhere.of(*sides, _none(generic), generic)
 
 
 def _mosaics(
@@ -225,12 +225,16 @@ def _judged(
         answers = [everywhere.answer(photo) for photo in made]
         for answer, photo in zip(answers, made, strict=True):
             reliability.add("mosaics", answer, photo)
-        leads["scan"] = np.stack([answer.scores for answer in answers])
-        for kind, lead in leads.items():
-            right = lead[:count].argmax(axis=1) == truth
-            threshold = np.quantile(lead[count:].max(axis=1), 1 - FALSE_ALARMS, method="higher")
+        judged = {kind: (lead.argmax(axis=1), lead.max(axis=1)) for kind, lead in leads.items()}
+        judged["scan"] = (
+            np.array([answer.named for answer in answers]),
+            np.array([answer.defective for answer in answers]),
+        )
+        for kind, (named, defective) in judged.items():
+            right = named[:count] == truth
+            threshold = np.quantile(defective[count:], 1 - FALSE_ALARMS, method="higher")
             row[f"{kind}: named"].append(float(right.mean()))
-            row[f"{kind}: at 10 %"].append(float((right & (lead[:count].max(axis=1) > threshold)).mean()))
+            row[f"{kind}: at 10 %"].append(float((right & (defective[:count] > threshold)).mean()))
         first = [bool(answer.regions) and answer.regions[0].label == label
                  for answer, label in zip(answers, truth, strict=False)]  # fmt: skip
         row["scan: shipped"].append(float(np.mean(first)))
@@ -316,8 +320,8 @@ def _judges(source: Boxed, rest: Sequence[Wide], generic: Vectors, random: np.ra
     flat = [each for of_class in chosen for each in of_class]
     labels = np.repeat(np.arange(len(chosen)), list(map(len, chosen)))
     with_boxes, without = region_examples(flat), np.stack([photo.whole for photo, _ in flat])
-    sound = sound_examples(list({id(photo): photo for photo, _ in flat}.values()))
-    none = np.empty((0, generic.shape[1]), np.float32)
+    rests = rest_examples(list({id(photo): photo for photo, _ in flat}.values()))
+    none = _none(generic)
     counts = np.bincount([label for photo in rest for label in {label for label, _ in photo.defects}])
     commonest = int(counts.argmax())
     constant = Answer(commonest, np.zeros(len(counts)), 0.0, [Found(WHOLE, commonest, 1.0)])
@@ -325,8 +329,8 @@ def _judges(source: Boxed, rest: Sequence[Wide], generic: Vectors, random: np.ra
         "commonest class": lambda _: constant,
         "quick, examples without boxes": Quick.of(without, labels).answer,
         "quick, examples with boxes": Quick.of(with_boxes, labels).answer,
-        "scan, examples without boxes": Everywhere.of(without, labels, none, generic).answer,
-        "scan, examples with boxes": Everywhere.of(with_boxes, labels, sound, generic).answer,
+        "scan, examples without boxes": Everywhere.of(without, labels, none, none, generic).answer,
+        "scan, examples with boxes": Everywhere.of(with_boxes, labels, none, rests, generic).answer,
     }
 
 
@@ -386,8 +390,8 @@ def close_ups(section: Section, backbone: Backbone, generic: Vectors, size: Size
             supports = np.concatenate([each[:SHOTS] for each in places])
             queries = np.concatenate([each[SHOTS:] for each in places])
             examples = np.stack([photos[place][0].whole for place in supports])
-            none = np.empty((0, generic.shape[1]), np.float32)
-            judge = Everywhere.of(examples, labels[supports], none, generic)
+            none = _none(generic)
+            judge = Everywhere.of(examples, labels[supports], none, none, generic)
             quick, scan, enlarged = (
                 np.mean([answer(photos[place][of]).named == labels[place] for place in queries])
                 for answer, of in ((judge.quick.answer, 0), (judge.answer, 0), (judge.answer, 1))
@@ -413,6 +417,10 @@ def _close(name: str, backbone: Backbone, size: Size) -> tuple[list[tuple[Wide, 
     ]
     seen = [(wide.see_file(path, backbone), wide.see_file(path, backbone, enlarged=8)) for path, _ in files]
     return seen, np.array([label for _, label in files])
+
+
+def _none(generic: Vectors) -> Vectors:
+    return np.empty((0, generic.shape[1]), np.float32)
 
 
 def _flat(text: str) -> str:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from app.catalogs.past import index_of
 from app.catalogs.prototype_cache import Candidate
-from app.catalogs.schemas import DefectClassName
+from app.catalogs.schemas import DefectClassName, NumberedExample
 from app.catalogs.support_cache import Supports
 from app.catalogs.support_report import Example
 from app.catalogs.support_report import report as support_report
@@ -27,6 +27,7 @@ from benchmarks.heads import Episode, Photos
 from benchmarks.report import Section
 from models.backbones import Backbone
 from models.ridge_head import fit_head
+from models.windows import Part
 
 SHOTS = 5
 REPORT = report.HERE / "SUPPORT.md"
@@ -164,14 +165,15 @@ def _supports(each: Photos, episode: Episode) -> list[Supports]:
         places = episode.supports[episode.labels == label]
         name = DefectClassName(id=new_id(), name=str(label), title_ko="", title_en="", severity=None)
         ids = tuple(new_id() for _ in places)
-        supports.append(Supports(Candidate(name, None, 1), ids, ("",) * len(ids), each.embeddings["quick"][places]))
+        photos, parts = ("",) * len(ids), (Part(),) * len(ids)
+        supports.append(Supports(Candidate(name, None, 1), ids, photos, parts, each.embeddings["quick"][places]))
     return supports
 
 
 def _examples(supported: Supports) -> list[Example]:
     return [
-        Example(support_id, embedding, 224, 224, None, None, None)
-        for support_id, embedding in zip(supported.ids, supported.embeddings, strict=True)
+        Example(support_id, NumberedExample(number=number, filename=""), embedding, 224, 224, None, None, None)
+        for number, (support_id, embedding) in enumerate(zip(supported.ids, supported.embeddings, strict=True), 1)
     ]
 
 

@@ -54,7 +54,7 @@ def see(data: bytes, width: int, height: int, backbone: Backbone, enlarged: int 
     small = reading.decode(data, backbone.transform, LIMIT).pixels
     features = None
     if is_wide(enlarged * width, enlarged * height):
-        features = backbone.feature_map(reading.read(data, *map_size(width, height), LIMIT).pixels[np.newaxis])[0]
+        features = backbone.feature_map(reading.fit(data, *map_size(width, height), LIMIT)[np.newaxis])[0]
     return Wide(backbone.embed(small[np.newaxis])[0], features)
 
 
@@ -103,7 +103,7 @@ def _blocks(folder: Path, files: Sequence[str]) -> list[int]:
 
 def mosaic(tiles: Sequence[Path], side: int, defect: tuple[int, int] | None, backbone: Backbone) -> Wide:
     """side x side photos as one, sent as a JPEG. defect: place among `tiles`, and class, of the tile that shows one."""
-    read = [reading.read(path.read_bytes(), TILE, TILE, LIMIT).pixels for path in tiles]
+    read = [reading.fit(path.read_bytes(), TILE, TILE, LIMIT) for path in tiles]
     together = np.concatenate([np.concatenate(read[start : start + side], axis=1) for start in range(0, side**2, side)])
     seen = see(reading.encode_jpeg(together, 95), side * TILE, side * TILE, backbone)
     if defect is None:

@@ -38,17 +38,20 @@ Box = tuple[int, int, int, int]
 
 @dataclass(frozen=True)
 class WindowHead:
-    """weights float32 [C + 1, D]: the score of class c for an embedding is its product with row c; the last row is of
-    sound surfaces. own_sound: whether the catalog has sound examples of its own, and not the generic ones alone.
+    """weights float32 [C + Z, D]: the score of class c for an embedding is its product with row c; the rows after
+    those of the C `classes` are of sound surfaces, one or two kinds of them. own_sound: whether the catalog has sound
+    examples of its own, and not the generic ones alone.
     """
 
     weights: NDArray[np.float32]
+    classes: int
     own_sound: bool
 
     def leads(self, embeddings: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Embeddings [N, D] -> scores [N, C] of the classes, and by how much the best leads the sound surfaces [N]."""
         scores = embeddings @ self.weights.T
-        return scores[:, :-1], scores[:, :-1].max(axis=1) - scores[:, -1]
+        defects, sound = scores[:, : self.classes], scores[:, self.classes :]
+        return defects, defects.max(axis=1) - sound.max(axis=1)
 
 
 @dataclass(frozen=True)
@@ -69,12 +72,14 @@ class FoundRegion:
 class Scan:
     """What the windows of a photo say.
 
-    regions: most important first; none where the surface is sound. whole_counts: the photo as a whole tells more than
+    regions: most important first; none where the surface is sound. defect: the probability that there is one at all,
+    0..1. whole_counts: the photo as a whole tells more than
     any window, so that its own answer stands. scores float32 [C]: what speaks for each class in its best window, 0..1.
     embeddings float32 [C, D]: of these windows.
     """
 
     regions: list[FoundRegion]
+    defect: float
     whole_counts: bool
     scores: NDArray[np.float32]
     embeddings: NDArray[np.float32]
@@ -87,29 +92,38 @@ class Scan:
 
 
 def fit_window_head(
-    embeddings: NDArray[np.float32], labels: NDArray[np.int64], sound: NDArray[np.float32], generic: NDArray[np.float32]
+    embeddings: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    sound: NDArray[np.float32],
+    rests: NDArray[np.float32],
+    generic: NDArray[np.float32],
 ) -> WindowHead:
     """Fit the head that judges windows, by ridge regression in closed form (see `models.ridge_head`).
+
+    Sound photos are a kind of their own beside the rests of photos and the generic surfaces: a solar panel is like
+    neither a wall nor the edge of a defect, and in one row with them it would not be learnt.
 
     Args:
         embeddings: float32 [S, D], examples of the classes, each of length 1.
         labels: int64 [S], every class 0..C-1 at least once.
-        sound: float32 [Z, D], the catalog's own sound examples; Z may be 0.
-        generic: float32 [G, D], sound surfaces that ship with the checkpoint; with `sound` at least one.
+        sound: float32 [Z, D], the catalog's own sound photos; Z may be 0.
+        rests: float32 [R, D], what lies around the regions of its photos; R may be 0.
+        generic: float32 [G, D], sound surfaces that ship with the checkpoint; with the others at least one.
     """
     ways = int(labels.max()) + 1
-    rows = np.concatenate([embeddings, sound, generic]).astype(np.float64)
-    every = np.concatenate([labels, np.full(len(sound) + len(generic), ways)])
+    kinds = [kind for kind in (sound, np.concatenate([rests, generic])) if len(kind)]
+    rows = np.concatenate([embeddings, *kinds]).astype(np.float64)
+    every = np.concatenate([labels, *(np.full(len(kind), ways + place) for place, kind in enumerate(kinds))])
     root = np.sqrt(even_weights(every))[:, np.newaxis]
     weighted = root * rows
-    targets = root * np.eye(ways + 1)[every]
+    targets = root * np.eye(ways + len(kinds))[every]
     if len(rows) <= rows.shape[1]:
         weights = np.linalg.solve(weighted @ weighted.T + PENALTY * np.eye(len(rows)), targets).T @ weighted
     else:  # the same, at a cost that does not grow with the examples
         gram = weighted.T @ weighted + PENALTY * np.eye(rows.shape[1])
         weights = np.linalg.solve(gram, weighted.T @ targets).T
     # A penalty makes all scores smaller; so scaled, one threshold fits few examples and many.
-    return WindowHead(((1 + PENALTY) * weights).astype(np.float32), own_sound=len(sound) > 0)
+    return WindowHead(((1 + PENALTY) * weights).astype(np.float32), ways, own_sound=len(sound) + len(rests) > 0)
 
 
 def scan(features: NDArray[np.float32], head: WindowHead) -> Scan:
@@ -130,7 +144,7 @@ def scan(features: NDArray[np.float32], head: WindowHead) -> Scan:
         if defect[window] >= 0.5  # noqa: PLR2004 - as likely as not
     ]
     found.sort(key=lambda region: -region.defect)
-    return Scan(found, whole_counts, spoken[best, np.arange(len(best))], embeddings[best])
+    return Scan(found, float(defect.max()), whole_counts, spoken[best, np.arange(len(best))], embeddings[best])
 
 
 def _regions(places: NDArray[np.int64], spoken: NDArray[np.float32], rows: int, columns: int) -> list[tuple[Box, int]]:

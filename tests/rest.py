@@ -1,5 +1,6 @@
 """What every test of the REST interface says: send photos, expect a problem, look into the database."""
 
+import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -33,6 +34,35 @@ async def classify(client: httpx.AsyncClient, data: bytes, catalog: str = "defau
     """Classify a photo; its answer."""
     address = f"/v1/catalogs/{catalog}/classifications"
     return created(await client.post(address, params=query, files=files([data], "photo")))
+
+
+async def begin_report(
+    client: httpx.AsyncClient, sent: dict[str, Any] | None = None, headers: dict[str, str] | None = None, **query: Any
+) -> dict[str, Any]:
+    """Ask for a report, and wait for its end; what is said of it then."""
+    answer = await client.post("/v1/reports", params=query, headers=headers, **(sent or {}))
+    assert answer.status_code == 202, answer.text
+    return await report_once(client, answer.json()["id"], "finished", "failed", headers=headers)
+
+
+async def report_once(
+    client: httpx.AsyncClient, report_id: str, *states: str, headers: dict[str, str] | None = None
+) -> dict[str, Any]:
+    """What is said of a report once it has one of these states."""
+    told: dict[str, Any] = {"state": ""}
+    while told["state"] not in states:
+        await asyncio.sleep(0.02)
+        told = (await client.get(f"/v1/reports/{report_id}", headers=headers)).json()
+    return told
+
+
+async def report_file(
+    client: httpx.AsyncClient, sent: dict[str, Any] | None = None, headers: dict[str, str] | None = None, **query: Any
+) -> httpx.Response:
+    """The file of a new report."""
+    told = await begin_report(client, sent, headers, **query)
+    assert told["problem"] is None, told
+    return await client.get(f"/v1/reports/{told['id']}/file", headers=headers)
 
 
 def created(answer: httpx.Response) -> dict[str, Any]:

@@ -64,10 +64,13 @@ def window_head_of(supports: Sequence[Supports], manifest: Manifest) -> WindowHe
     if not defects or not all(each.ids for each in supports):
         return None
     dimension = defects[0].embeddings.shape[1]
-    own = [each.embeddings for each in supports if each.candidate.kind == "sound"]
-    sound = np.concatenate([np.empty((0, dimension), np.float32), *own])
+    none = np.empty((0, dimension), np.float32)
+    sound = [each for each in supports if each.candidate.kind == "sound"]
+    own = np.concatenate([none, *(each.embeddings for each in sound)])
+    is_rest = np.array([part.is_rest for each in sound for part in each.parts], bool)
     generic = sound_surfaces(manifest, dimension)
-    if not len(sound) + len(generic):
+    if not len(own) + len(generic):
         return None
     labels = np.repeat(np.arange(len(defects)), [len(each.ids) for each in defects])
-    return fit_window_head(np.concatenate([each.embeddings for each in defects]), labels, sound, generic)
+    examples = np.concatenate([each.embeddings for each in defects])
+    return fit_window_head(examples, labels, own[~is_rest], own[is_rest], generic)

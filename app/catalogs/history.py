@@ -103,16 +103,16 @@ async def class_fields(
 
 async def supports(
     session: AsyncSession, class_ids: Sequence[UUID], backbone_id: str, version: int
-) -> Sequence[Row[UUID, UUID, str, bytes]]:
-    """Class id, id, photo and embedding of every support photo of these classes at `version`, oldest first."""
+) -> Sequence[Row[UUID, UUID, str, str, bytes]]:
+    """Class id, id, photo, part and embedding of every support photo of these classes at `version`, oldest first."""
     live, past = SupportPhoto.defect_class_id.in_(class_ids), PastSupportPhoto.defect_class_id.in_(class_ids)
     return await _supports(session, live, past, backbone_id, version)
 
 
 async def all_supports(
     session: AsyncSession, catalog_id: UUID, backbone_id: str, version: int
-) -> Sequence[Row[UUID, UUID, str, bytes]]:
-    """Class id, id, photo and embedding of every support photo of a catalog at `version`, oldest first."""
+) -> Sequence[Row[UUID, UUID, str, str, bytes]]:
+    """Class id, id, photo, part and embedding of every support photo of a catalog at `version`, oldest first."""
     class_ids = select(DefectClass.id).where(DefectClass.catalog_id == catalog_id)
     live, past = SupportPhoto.defect_class_id.in_(class_ids), PastSupportPhoto.catalog_id == catalog_id
     return await _supports(session, live, past, backbone_id, version)
@@ -124,9 +124,15 @@ async def _supports(
     past: ColumnElement[bool],
     backbone_id: str,
     version: int,
-) -> Sequence[Row[UUID, UUID, str, bytes]]:
+) -> Sequence[Row[UUID, UUID, str, str, bytes]]:
     still = (
-        select(SupportPhoto.defect_class_id, SupportPhoto.id, SupportPhoto.photo_sha256, Embedding.vector)
+        select(
+            SupportPhoto.defect_class_id,
+            SupportPhoto.id,
+            SupportPhoto.photo_sha256,
+            SupportPhoto.part,
+            Embedding.vector,
+        )
         .join(Embedding, embedded())
         .where(live, Embedding.backbone_id == backbone_id, SupportPhoto.added_in <= version)
     )
@@ -134,6 +140,7 @@ async def _supports(
         PastSupportPhoto.defect_class_id,
         PastSupportPhoto.support_photo_id,
         PastSupportPhoto.photo_sha256,
+        PastSupportPhoto.part,
         PastSupportPhoto.vector,
     ).where(
         past,

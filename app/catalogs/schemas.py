@@ -171,12 +171,24 @@ class Share(BaseModel):
         return cls(value=right / total, low=low, high=high, photos=total)
 
 
+class NumberedExample(BaseModel):
+    """A support photo by its place in its class, oldest first and from 1, and its file's name."""
+
+    number: int
+    filename: str
+
+    def __str__(self) -> str:
+        """In a sentence."""
+        return f"photo {self.number} ({self.filename})"
+
+
 class SupportWarning(BaseModel):
     """Something about a class's examples that a person should look at. Nothing is refused for it."""
 
     code: WarningCode
     message: str
     support_photo_ids: list[UUID] = Field(description="The photos that are meant.")
+    examples: list[NumberedExample] = Field(description="The same photos, as a person knows them.")
     defect_class: DefectClassName | None = Field(description="The other class, where one is meant.")
 
 

@@ -37,7 +37,7 @@ from app.catalogs.schemas import (
     SupportReport,
 )
 from app.catalogs.support_cache import SupportCache, Supports
-from app.catalogs.support_report import Example, report
+from app.catalogs.support_report import examples_of, report
 from app.catalogs.tables import Catalog, DefectClass, SupportPhoto
 from app.errors import CatalogNotFound, RoleInsufficient
 from app.photos.intake import MappedPhoto, ReceivedPhoto, Upload, display_name
@@ -237,7 +237,7 @@ class CatalogService:
         index = await self.prototypes(catalog)
         async with self._database.reading() as session:
             rows = await repository.support_details(session, class_id, index.backbone_id)
-        return await asyncio.to_thread(report, class_id, [Example.of(*row) for row in rows], index)
+        return await asyncio.to_thread(report, class_id, examples_of(rows), index)
 
     async def list_support_photos(self, class_id: UUID, after: UUID | None, limit: int) -> Page[SupportPhotoOut]:
         """A page of a class's support photos."""
@@ -326,7 +326,7 @@ class CatalogService:
         # Adding a photo shall not cost more the larger the class is.
         if described.shots <= MAX_PHOTOS:
             rows = await repository.support_details(session, defect_class.id, turn.backbone_id)
-            support_report = await asyncio.to_thread(report, defect_class.id, [Example.of(*row) for row in rows], index)
+            support_report = await asyncio.to_thread(report, defect_class.id, examples_of(rows), index)
         return Registered(
             **described.model_dump(), catalog_version=turn.version, photos=photos, support_report=support_report
         )

@@ -11,31 +11,33 @@ from numpy.typing import NDArray
 from app.catalogs import history
 from app.catalogs.prototype_cache import Candidate, PrototypeIndex
 from app.storage.database import Database
+from models.windows import Part
 
 BYTES_KEPT = 256_000_000
 
 
 @dataclass(frozen=True)
 class Supports:
-    """The support photos of one class: ids, SHA-256 of the photos, embeddings float32 [n, D]."""
+    """The support photos of one class: ids, SHA-256 of the photos, parts of them, embeddings float32 [n, D]."""
 
     candidate: Candidate
     ids: tuple[UUID, ...]
     sha256s: tuple[str, ...]
+    parts: tuple[Part, ...]
     embeddings: NDArray[np.float32]
 
 
-def by_class(candidates: Sequence[Candidate], rows: Iterable[tuple[UUID, UUID, str, bytes]]) -> list[Supports]:
-    """The support photos of each of these classes, from rows of class id, id, SHA-256 and embedding."""
-    found: dict[UUID, list[tuple[UUID, str, bytes]]] = defaultdict(list)
-    for class_id, support_id, sha256, vector in rows:
-        found[class_id].append((support_id, sha256, vector))
+def by_class(candidates: Sequence[Candidate], rows: Iterable[tuple[UUID, UUID, str, str, bytes]]) -> list[Supports]:
+    """The support photos of each of these classes, from rows of class id, id, SHA-256, part and embedding."""
+    found: dict[UUID, list[tuple[UUID, str, Part, bytes]]] = defaultdict(list)
+    for class_id, support_id, sha256, part, vector in rows:
+        found[class_id].append((support_id, sha256, Part.parse(part), vector))
     supports = []
     for candidate in candidates:
         mine = found[candidate.defect_class.id]
-        embeddings = np.array([np.frombuffer(vector, "<f4") for _, _, vector in mine], np.float32)
-        ids, sha256s = tuple(support_id for support_id, _, _ in mine), tuple(sha256 for _, sha256, _ in mine)
-        supports.append(Supports(candidate, ids, sha256s, embeddings))
+        ids, sha256s, parts, vectors = zip(*mine, strict=True) if mine else ((), (), (), ())
+        embeddings = np.array([np.frombuffer(vector, "<f4") for vector in vectors], np.float32)
+        supports.append(Supports(candidate, ids, sha256s, parts, embeddings))
     return supports
 
 

@@ -6,9 +6,17 @@ from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
+from sqlalchemy import Row
 
 from app.catalogs.prototype_cache import PrototypeIndex
-from app.catalogs.schemas import DefectClassName, Share, SupportReport, SupportWarning
+from app.catalogs.schemas import (
+    DefectClassName,
+    NumberedExample,
+    Share,
+    SupportReport,
+    SupportWarning,
+    WarningCode,
+)
 from app.catalogs.tables import SupportPhoto
 from app.photos.quality import copies
 from app.photos.tables import Photo
@@ -27,6 +35,7 @@ class Example:
     """A support photo; what was not measured is None."""
 
     id: UUID
+    name: NumberedExample
     embedding: NDArray[np.float32]
     width: int
     height: int
@@ -35,10 +44,11 @@ class Example:
     fingerprint: str | None
 
     @classmethod
-    def of(cls, support: SupportPhoto, photo: Photo, vector: bytes) -> "Example":
-        """From what is stored of it."""
+    def of(cls, number: int, support: SupportPhoto, photo: Photo, vector: bytes) -> "Example":
+        """From what is stored of it; it is the class's `number`th, from 1."""
         return cls(
             support.id,
+            NumberedExample(number=number, filename=support.filename),
             np.frombuffer(vector, "<f4"),
             photo.width,
             photo.height,
@@ -46,6 +56,11 @@ class Example:
             photo.sharpness,
             photo.fingerprint,
         )
+
+
+def examples_of(rows: Sequence[Row[SupportPhoto, Photo, bytes]]) -> list[Example]:
+    """The examples of a class from what is stored of them, oldest first."""
+    return [Example.of(number, *row) for number, row in enumerate(rows, 1)]
 
 
 def report(class_id: UUID, examples: Sequence[Example], index: PrototypeIndex) -> SupportReport:
@@ -71,19 +86,21 @@ def _of_photos(examples: Sequence[Example]) -> list[SupportWarning]:
     warnings = []
     if len(examples) < FEW:
         few = f"The class has {len(examples)} examples; five or more make answers much better."
-        warnings.append(SupportWarning(code="few-photos", message=few, support_photo_ids=[], defect_class=None))
-    measured = [(each.id, each.fingerprint) for each in examples if each.fingerprint is not None]
+        warnings.append(_warning("few-photos", few, []))
+    measured = [(each, each.fingerprint) for each in examples if each.fingerprint is not None]
     for group in copies([fingerprint for _, fingerprint in measured]):
-        same = f"These {len(group)} photos are nearly the same and count as little more than one: take others."
-        warnings.append(_warning("near-duplicates", same, [measured[place][0] for place in group]))
+        alike = [measured[place][0] for place in group]
+        same = f"{_names(alike)} are nearly the same and count as little more than one: take others."
+        warnings.append(_warning("near-duplicates", same, alike))
     for each in examples:
         if each.brightness is not None and each.brightness < DARK:
-            warnings.append(_warning("too-dark", "The photo is very dark: use a light.", [each.id]))
+            warnings.append(_warning("too-dark", f"{_names([each])} is very dark: use a light.", [each]))
         elif each.sharpness is not None and each.sharpness < SHARPNESS:
-            warnings.append(_warning("blurred", "The photo is blurred, or shows an even surface only.", [each.id]))
+            blurred = f"{_names([each])} is blurred, or shows an even surface only."
+            warnings.append(_warning("blurred", blurred, [each]))
         if min(each.width, each.height) < SMALL:
-            small = f"The photo has {each.width} x {each.height} pixels; details are lost below {SMALL}."
-            warnings.append(_warning("too-small", small, [each.id]))
+            small = f"{_names([each])} has {each.width} x {each.height} pixels; details are lost below {SMALL}."
+            warnings.append(_warning("too-small", small, [each]))
     return warnings
 
 
@@ -92,17 +109,29 @@ def _of_strangers(
 ) -> list[SupportWarning]:
     warnings = []
     for other in np.unique(nearest[~right]).tolist():
-        ids = [examples[place].id for place in np.flatnonzero(~right & (nearest == other)).tolist()]
-        message = f"By the other examples, this looks more like the class {names[other].name!r}."
-        warnings.append(
-            SupportWarning(
-                code="looks-like-another-class", message=message, support_photo_ids=ids, defect_class=names[other]
-            )
-        )
+        strange = [examples[place] for place in np.flatnonzero(~right & (nearest == other)).tolist()]
+        verb = "looks" if len(strange) == 1 else "look"
+        message = f"By the other examples, {_listed(strange)} {verb} more like the class {names[other].name!r}."
+        warnings.append(_warning("looks-like-another-class", message, strange, names[other]))
     return warnings
 
 
-def _warning(code: str, message: str, ids: list[UUID]) -> SupportWarning:
-    return SupportWarning.model_validate(
-        {"code": code, "message": message, "support_photo_ids": ids, "defect_class": None}
+def _listed(examples: Sequence[Example]) -> str:
+    return ", ".join(str(each.name) for each in examples)
+
+
+def _names(examples: Sequence[Example]) -> str:
+    listed = _listed(examples)
+    return listed[0].upper() + listed[1:]
+
+
+def _warning(
+    code: WarningCode, message: str, examples: Sequence[Example], other: DefectClassName | None = None
+) -> SupportWarning:
+    return SupportWarning(
+        code=code,
+        message=message,
+        support_photo_ids=[each.id for each in examples],
+        examples=[each.name for each in examples],
+        defect_class=other,
     )

@@ -19,6 +19,14 @@ Query = TypeVar("Query", bound=Select[*tuple[Any, ...]])
 
 _IS_SOUND = cast(Classification.regions, Text) == "[]"
 
+_BORNE_OUT = case(
+    # "No class of this catalog" was the only word for a sound photo once.
+    (func.coalesce(_IS_SOUND, false()), Feedback.verdict.in_(("sound", "unknown"))),
+    (Classification.unknown, Feedback.verdict == "unknown"),
+    else_=Feedback.verdict == "confirmed",
+)
+"""Whether the inspector says the same as the answer. Without a word NULL, which is neither."""
+
 
 def add_classification(session: SyncSession, row: dict[str, Any]) -> None:
     """Insert a classification."""
@@ -85,21 +93,32 @@ async def add_feedback(session: AsyncSession, fields: dict[str, Any]) -> Feedbac
 
 async def judged(
     session: AsyncSession, catalog_id: UUID
-) -> Sequence[Row[UUID, datetime, bool, list[dict[str, Any]], str]]:
-    """Id, time, unknown, predictions and verdict of a catalog's answers, once for each feedback, oldest first."""
+) -> Sequence[Row[UUID, datetime, bool, list[dict[str, Any]], bool]]:
+    """Id, time, unknown, predictions of a catalog's answers and whether each word agrees with them, oldest first."""
     query = (
         select(
             Classification.id,
             Classification.created_at,
             Classification.unknown,
             Classification.predictions,
-            Feedback.verdict,
+            _BORNE_OUT,
         )
         .join(Feedback, Feedback.classification_id == Classification.id)
         .where(Classification.catalog_id == catalog_id)
         .order_by(Feedback.id)
     )
     return (await session.execute(query)).all()
+
+
+async def feedback(session: AsyncSession, feedback_id: UUID) -> Feedback | None:
+    """A word on a classification, or None."""
+    return await session.get(Feedback, feedback_id)
+
+
+async def remove_feedback(session: AsyncSession, word: Feedback) -> None:
+    """Delete a word on a classification."""
+    await session.delete(word)
+    await session.flush()
 
 
 async def add_region_feedback(session: AsyncSession, fields: dict[str, Any]) -> RegionFeedback:
@@ -180,9 +199,7 @@ def _filtered(query: Query, wanted: ClassificationFilter, visible: Set[UUID] | N
     if wanted.place is not None:
         query = query.where(Classification.place_folded.contains(wanted.place.casefold(), autoescape=True))
     if wanted.disagreement is not None:
-        # No feedback: NULL, which is neither.
-        borne_out = Feedback.verdict == case((Classification.unknown, "unknown"), else_="confirmed")
-        query = query.where(~borne_out if wanted.disagreement else borne_out)
+        query = query.where(~_BORNE_OUT if wanted.disagreement else _BORNE_OUT)
     if wanted.defect_class_id is not None:
         query = query.where(_counts_as(wanted.defect_class_id))
     return query

@@ -1,7 +1,6 @@
 """The way of every photo into the service: bytes -> checked pixels -> embedding, never on the event loop."""
 
 import asyncio
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -189,6 +188,15 @@ class Intake:
         with self._place():
             return await self._decoders.thumbnail(data, side, region)
 
+    async def shrink(self, upload: Upload, side: int) -> bytes:
+        """Re-encode a sent picture as a JPEG of at most `side` pixels a side.
+
+        Raises:
+            PhotoError, QueueFull, DecoderUnavailable: as `take`.
+        """
+        self._require_bounded(upload)
+        return await self.thumbnail(await upload.read(), side)
+
     async def pixels(self, data: bytes, transform: Transform) -> NDArray[np.uint8]:
         """Decode a kept photo at a transform's size, uint8 [H, W, 3].
 
@@ -216,10 +224,11 @@ class Intake:
 
         Raises as `feature_map`.
         """
-        width, height = map_size(photo.decoded.width, photo.decoded.height)
-        return await self.feature_map(
-            photo.data, replace(embedder.manifest.transform, width=width, height=height), embedder
-        )
+        with self._place():
+            size = map_size(photo.decoded.width, photo.decoded.height)
+            with self._metrics.stage("decode").time():
+                pixels = await self._decoders.fit(photo.data, *size)
+            return await embedder.feature_map(pixels)
 
     async def take_map(self, upload: Upload, embedder: Embedder) -> MappedPhoto:
         """Read, check and decode one photo, and map it.
@@ -244,20 +253,21 @@ class Intake:
         ]
 
     async def _check(self, upload: Upload, transform: Transform) -> CheckedPhoto:
-        if (upload.size or 0) > self.max_bytes:
-            raise reading.PhotoTooLarge(
-                f"The photo has {(upload.size or 0) / 1e6:.1f} MB; at most {self.max_bytes / 1e6:.1f} are taken."
-            )
+        self._require_bounded(upload)
         async with self._readers:
             data = await upload.read()
             decoded = await self._decode(data, transform)
         return CheckedPhoto(display_name(upload.filename), data, decoded)
 
+    def _require_bounded(self, upload: Upload) -> None:
+        if (upload.size or 0) > self.max_bytes:
+            raise reading.PhotoTooLarge(
+                f"The photo has {(upload.size or 0) / 1e6:.1f} MB; at most {self.max_bytes / 1e6:.1f} are taken."
+            )
+
     async def _decode(self, data: bytes, transform: Transform) -> reading.DecodedPhoto:
-        started = time.perf_counter()
-        decoded = await self._decoders.decode(data, transform)
-        self._metrics.stage("decode").observe(time.perf_counter() - started)
-        return decoded
+        with self._metrics.stage("decode").time():
+            return await self._decoders.decode(data, transform)
 
     @contextmanager
     def _place(self) -> Iterator[None]:

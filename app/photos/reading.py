@@ -153,10 +153,11 @@ def read(data: bytes, width: int, height: int, max_pixels: int) -> ReadPhoto:
     """
     image = _open(data, max_pixels)
     exif = _exif(image)
-    turn = _TURNS.get(exif.get(ExifTags.Base.Orientation, 1))
+    turn = _turn(image)
     own_width, own_height = image.size[::-1] if turn in _SIDEWAYS else image.size
     media_type = MEDIA_TYPES[image.format or ""]
-    small = _pixels(image, max(width, height), turn)
+    side = max(width, height) * 3 // 2  # the decoder's own way of shrinking is coarser than the resize after it
+    small = _pixels(image, (side, side), turn)
     latitude, longitude = _place(exif)
     pixels = np.asarray(small.resize((width, height), Image.Resampling.BICUBIC))
     return ReadPhoto(
@@ -171,6 +172,21 @@ def read(data: bytes, width: int, height: int, max_pixels: int) -> ReadPhoto:
     )
 
 
+def fit(data: bytes, width: int, height: int, max_pixels: int) -> NDArray[np.uint8]:
+    """Decode a photo, upright and resized to `width` x `height`: uint8 [H, W, 3].
+
+    For feature maps, which are large: a JPEG may be decoded at hardly more than that size.
+
+    Raises:
+        PhotoError: as `read`.
+    """
+    image = _open(data, max_pixels)
+    turn = _turn(image)
+    side = width, height
+    upright = _pixels(image, side[::-1] if turn in _SIDEWAYS else side, turn)
+    return np.asarray(upright.resize(side, Image.Resampling.BICUBIC))
+
+
 def shrink(data: bytes, side: int, max_pixels: int, region: Region = ALL) -> NDArray[np.uint8]:
     """Decode a region of a photo, upright, in its proportions and at most `side` pixels a side: uint8 [H, W, 3].
 
@@ -178,8 +194,8 @@ def shrink(data: bytes, side: int, max_pixels: int, region: Region = ALL) -> NDA
         PhotoError: as `read`.
     """
     image = _open(data, max_pixels)
-    turn = _TURNS.get(_exif(image).get(ExifTags.Base.Orientation, 1))
-    small = _pixels(image, math.ceil(side / max(region.w, region.h)), turn)
+    least = math.ceil(side / max(region.w, region.h)) * 3 // 2
+    small = _pixels(image, (least, least), _turn(image))
     if region != ALL:
         small = small.crop(_pixel_box(region, *small.size))
     small.thumbnail((side, side), Image.Resampling.BICUBIC)
@@ -228,12 +244,15 @@ def _open(data: bytes, max_pixels: int) -> Image.Image:
     return image
 
 
-def _pixels(image: Image.Image, side: int, turn: Image.Transpose | None) -> Image.Image:
-    """Decode to an upright RGB image whose sides are at least `side` where the photo's are."""
+def _turn(image: Image.Image) -> Image.Transpose | None:
+    return _TURNS.get(_exif(image).get(ExifTags.Base.Orientation, 1))
+
+
+def _pixels(image: Image.Image, least: tuple[int, int], turn: Image.Transpose | None) -> Image.Image:
+    """Decode to an upright RGB image, whose width and height before it was turned are `least` where the photo's are."""
     try:
         if image.format in {"JPEG", "MPO"}:
-            # Half as much again as is needed: the decoder's own way of shrinking is coarser than the resize after it.
-            image.draft(None, (side * 3 // 2, side * 3 // 2))
+            image.draft(None, least)
         image.load()
         rgb = _rgb(image)
     except MemoryError as error:

@@ -1,7 +1,7 @@
 """What can be had of kept photos."""
 
 from app.photos.errors import PhotoNotFound
-from app.photos.intake import Intake
+from app.photos.intake import Intake, Upload
 from app.photos.repository import ArchiveRepository
 from app.storage.database import Database
 from models.windows import ALL, Region
@@ -14,6 +14,14 @@ class ArchiveService:
         self._database = database
         self._archive = archive
         self._intake = intake
+
+    async def shrink(self, upload: Upload, side: int) -> bytes:
+        """A picture that is sent, as a JPEG of at most `side` pixels a side; it is not kept.
+
+        Raises:
+            PhotoError, QueueFull, DecoderUnavailable: as `Intake.shrink`.
+        """
+        return await self._intake.shrink(upload, side)
 
     async def thumbnail(self, photo_id: str, side: int, region: Region = ALL) -> bytes:
         """A re-encoded JPEG of a region, of at most `side` pixels a side; never the bytes that were uploaded.

@@ -22,7 +22,7 @@ from app.metrics import Metrics
 from app.services import Services, any_services
 from models.backbones import Backbone
 from tests.drawn import photo, photos, wide_photo
-from tests.rest import CLASSES, CLASSIFICATIONS, classify, created, files, register
+from tests.rest import CLASSES, CLASSIFICATIONS, classify, created, files, register, report_file
 
 FOLDER = Path(app_folder.__file__ or "").parent
 
@@ -121,6 +121,8 @@ async def _correct(client: httpx.AsyncClient, answer: str) -> None:
     assert (await client.get(f"/v1/photos/{seen['photo']['id']}/thumbnail")).status_code == 200
     assert (await client.get(f"{address}/heatmap.png")).status_code == 200
     assert (await client.patch(address, json={"place": "B2"})).json()["place"] == "B2"
+    withdrawn = created(await client.post(f"{address}/feedback", json={"verdict": "sound"}))
+    assert (await client.delete(f"{address}/feedback/{withdrawn['id']}")).status_code == 204
     created(await client.post(f"{address}/feedback", json={"verdict": "confirmed", "add_to_support": True}))
     region = {
         "box": {"x": 0.1, "y": 0.1, "w": 0.2, "h": 0.2},
@@ -136,7 +138,7 @@ async def _correct(client: httpx.AsyncClient, answer: str) -> None:
     assert len((await client.get("/v1/classifications")).json()["items"]) == 1
     assert (await client.get("/v1/classifications/export.csv")).text.count("B2") == 1
     assert (await client.get("/v1/classifications/export.xlsx")).status_code == 200
-    assert (await client.get("/v1/classifications/export.pdf")).status_code == 200
+    assert (await report_file(client)).status_code == 200
 
 
 async def _work_in_batches(client: httpx.AsyncClient, app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,10 +1,12 @@
 """Register, classify, correct: the inspector's work in a real browser."""
 
 import json
+import re
 from pathlib import Path
 
 import httpx
 import numpy as np
+import pypdf
 import pytest
 from PIL import ExifTags, Image
 from playwright.sync_api import BrowserContext, Page, expect
@@ -61,9 +63,10 @@ def test_a_corrected_photo_is_learned(page: Page, server: str) -> None:
     before = httpx.get(f"{server}/v1/classifications").json()["items"][0]["predictions"]
     likeness = {each["defect_class"]["name"]: each["similarity"] for each in before}["brick"]
     card.get_by_role("button", name="Another").click()
-    card.get_by_label("What it really is").select_option(created["id"])
-    card.locator(".correction").get_by_role("button", name="Save").click()
-    expect(card.locator(".said")).to_have_text("Corrected to brick The class has learned this photo.")
+    card.locator(".chooser").get_by_role("button", name="brick").click()
+    expect(card.locator(".said")).to_have_text(re.compile("^Put right; Haja said: .*The class has learned this photo"))
+    expect(card.locator(".name")).to_have_text("brick")
+    assert history(server)[0]["feedback"]["defect_class_id"] == created["id"]  # type: ignore[index]
     take(page, photo("brick", 8))
     expect(page.locator("#answer-list > details")).to_have_count(2)
     newest = history(server)[0]
@@ -77,14 +80,14 @@ def test_one_tap_confirms_and_a_note_is_kept(page: Page, server: str) -> None:
     page.goto("/")
     take(page, photo("crack", 11))
     page.get_by_role("button", name="Right").click()
-    expect(page.locator(".said")).to_have_text("Confirmed: crack")
+    expect(page.locator(".said")).to_have_text("Confirmed")
     page.locator(".remarks textarea").fill("<i>behind</i> the boiler")
-    page.locator(".remarks").get_by_role("button", name="Save").click()
     expect(page.locator(".saved")).to_have_text("Saved.")
     page.reload()  # the answer is still on the phone, with the word and the note
-    expect(page.locator(".said")).to_have_text("Confirmed: crack")
+    expect(page.locator(".said")).to_have_text("Confirmed")
     page.goto("/history")
-    expect(page.locator(".history .verdict")).to_have_text("Confirmed: crack")
+    expect(page.locator(".history .line")).to_have_text("crack")
+    expect(page.locator(".history .verdict")).to_have_text("Confirmed")
     expect(page.locator(".history .note")).to_have_text("<i>behind</i> the boiler")
 
 
@@ -97,7 +100,7 @@ def test_a_script_as_a_name_does_nothing(page: Page, server: str) -> None:
     take(page, photo("crack", 12))
     expect(page.locator(".answer .name")).to_contain_text("<script>")
     page.get_by_role("button", name="Another").click()
-    expect(page.locator(".correction select")).to_contain_text("<script>")
+    expect(page.locator(".chooser")).to_contain_text("<script>")
     for address in ("/catalog", "/history"):
         page.goto(address)
         expect(page.locator("main")).to_contain_text("<script>")
@@ -187,7 +190,7 @@ def test_the_history_is_filtered(page: Page, server: str) -> None:
     take(page, photo("crack", 21), photo("rust", 22))
     expect(page.locator("#answer-list > details")).to_have_count(2)
     page.locator("#answer-list .neither").first.click()  # the rust is nothing that the inspector knows
-    expect(page.locator(".said").first).to_have_text("Judged unknown")
+    expect(page.locator("#last-word")).to_contain_text("None of these: Put right; Haja said: rust")
     page.goto("/history")
     expect(page.locator(".history li")).to_have_count(2)
     page.get_by_text("Filter", exact=True).click()
@@ -196,6 +199,7 @@ def test_the_history_is_filtered(page: Page, server: str) -> None:
     expect(page.locator(".history li")).to_have_count(1)
     assert "disagreement=true" in page.url
     assert "since" not in page.url
+    page.get_by_text("Save everything that is filtered").click()
     with page.expect_download() as downloading:
         page.get_by_role("link", name="CSV").click()
     rows = downloading.value.path().read_text("utf-8-sig").splitlines()
@@ -230,3 +234,24 @@ def test_both_languages(context: BrowserContext, page: Page, server: str) -> Non
 def test_the_page_of_the_interface_works_under_its_policy(page: Page) -> None:
     page.goto("/docs")
     expect(page.locator(".opblock").first).to_be_visible()
+
+
+@pytest.mark.long
+def test_a_report_goes_on_while_nobody_looks(page: Page, server: str) -> None:
+    register_drawn(server, "crack", "rust")
+    page.goto("/")
+    take(page, photo("crack", 21), photo("rust", 22))
+    expect(page.locator("#answer-list > details")).to_have_count(2)
+    page.goto("/history")
+    page.get_by_text("Save everything that is filtered").click()
+    page.get_by_label("Project on the report").fill("Tower B")
+    page.get_by_label("Language of the file").select_option("ko")
+    page.get_by_role("button", name="PDF report").click()
+    expect(page.locator("#exporting")).to_have_text(re.compile("report", re.IGNORECASE))
+    page.reload()
+    expect(page.locator("#exporting")).to_have_text("The report is ready.")
+    with page.expect_download() as downloading:
+        page.get_by_role("link", name="Fetch the report").click()
+    text = "\n".join(each.extract_text() for each in pypdf.PdfReader(downloading.value.path()).pages)
+    assert "현장 Tower B" in text
+    assert "사진 수 2" in text

@@ -119,10 +119,10 @@ def test_an_answer_shows_where(page: Page, server: str) -> None:
     expect(newest.locator(".name")).to_have_text("Sound")
     expect(newest.locator(".confirm")).to_be_hidden()
     newest.get_by_role("button", name="Nothing wrong").click()
-    expect(newest.locator(".said")).to_have_text("Confirmed: nothing wrong")
+    expect(newest.locator(".said")).to_have_text("Confirmed")
     page.goto("/history")
     expect(page.locator(".history .line").first).to_have_text("Sound")
-    expect(page.locator(".history .verdict")).to_have_text("Confirmed: nothing wrong")
+    expect(page.locator(".history li .verdict").first).to_have_text("Confirmed")
 
 
 def test_a_box_on_a_photo_that_is_refused_says_so(page: Page) -> None:

@@ -22,7 +22,8 @@ def head_of(directions: NDArray[np.float32], shots: int = 5) -> WindowHead:
     random = np.random.default_rng(4)
     near = [l2_normalise(each + random.normal(0, 0.05, (shots, D))) for each in directions]
     labels = np.repeat(np.arange(2), shots)
-    return fit_window_head(np.concatenate(near[:2]), labels, near[2], np.empty((0, D), np.float32))
+    none = np.empty((0, D), np.float32)
+    return fit_window_head(np.concatenate(near[:2]), labels, near[2], none, none)
 
 
 def wall(directions: NDArray[np.float32], *defects: tuple[int, slice, slice]) -> NDArray[np.float32]:
@@ -72,7 +73,7 @@ def test_at_most_so_many_regions_are_told(directions: NDArray[np.float32]) -> No
 
 def test_without_sound_examples_of_its_own_a_close_up_counts_as_a_whole(directions: NDArray[np.float32]) -> None:
     head = head_of(directions)
-    generic = WindowHead(head.weights, own_sound=False)
+    generic = WindowHead(head.weights, 2, own_sound=False)
     close_up = wall(directions, (0, slice(None), slice(None)))
     assert scan(close_up, generic).whole_counts
     assert scan(close_up, generic).regions == []
@@ -96,7 +97,7 @@ def test_examples_many_or_few_weigh_the_same(directions: NDArray[np.float32]) ->
     sound = l2_normalise(directions[2] + random.normal(0, 0.05, (10, D)))
     none = np.empty((0, D), np.float32)
     labels = np.array([0] * 40 + [1] * 3)
-    head = fit_window_head(np.concatenate([crack, rust[:3]]), labels, sound, none)
+    head = fit_window_head(np.concatenate([crack, rust[:3]]), labels, sound, none, none)
     scores, _ = head.leads(l2_normalise(directions[:2]))
     assert scores.argmax(axis=1).tolist() == [0, 1]
 
@@ -108,3 +109,22 @@ def test_a_crack_that_falls_into_pieces_is_not_told_twice_by_one_window(directio
     found = scan(features, head_of(directions)).regions
     assert found
     assert len({region.embedding.tobytes() for region in found}) == len(found)
+
+
+def test_sound_photos_unlike_the_generic_surfaces_are_learnt_as_their_own_kind(
+    directions: NDArray[np.float32],
+) -> None:
+    random = np.random.default_rng(8)
+    defects, labels = (
+        l2_normalise(np.repeat(directions[:2], 5, 0) + random.normal(0, 0.05, (10, D))),
+        np.repeat([0, 1], 5),
+    )
+    generic = l2_normalise(random.normal(size=(24, D)))
+    sound, query = (l2_normalise(directions[2] + random.normal(0, 0.05, (count, D))) for count in (5, 50))
+    none = np.empty((0, D), np.float32)
+    apart = fit_window_head(defects, labels, sound, none, generic)
+    together = fit_window_head(defects, labels, none, sound, generic)
+    assert apart.own_sound
+    assert together.own_sound
+    assert (apart.leads(query)[1] < together.leads(query)[1]).all()
+    assert (apart.leads(generic)[1] < CENTRE).all()

@@ -1,6 +1,7 @@
-"""The inspection report on paper: A4, a heading with a summary, one block for each classification."""
+"""The inspection report on paper: A4, a title page, a summary, one block for each classification."""
 
 import importlib.util
+import io
 import unicodedata
 from collections.abc import Sequence
 from datetime import datetime
@@ -11,16 +12,17 @@ from fpdf.enums import Align, MethodReturnValue, XPos, YPos
 from fpdf.fonts import TTFFont
 
 from app.api.language import Language
-from app.inspections.exports.report_texts import Block, Mark, Picture
+from app.inspections.exports.report_texts import Block, Cover, Mark, Picture
 from app.inspections.exports.words import WORDS
 
 INK, GREY, RULE, ACCENT = (32, 36, 42), (105, 112, 122), (214, 218, 223), (24, 90, 140)
 WHITE, MARK = (255, 255, 255), (196, 32, 32)
 MARGIN, WIDTH, BOTTOM = 16.0, 178.0, 279.0  # millimetres of A4
 GAP = 4.0
-PICTURE_WIDTH, PICTURE_HEIGHT = (WIDTH - GAP) / 2, 60.0
+PICTURE_WIDTH, PICTURE_HEIGHT = (WIDTH - GAP) / 2, 36.0  # three findings of usual length on a page
+LOGO_WIDTH, LOGO_HEIGHT, TITLE_TOP, SIGNATURES_TOP = 60.0, 30.0, 70.0, 230.0
 LABEL_WIDTH, COUNT_WIDTH = 30.0, 10.0
-LINE = 5.2
+LINE = 4.8
 ROWS_OF_SUMMARY = 12
 MARKS = 2
 
@@ -58,24 +60,51 @@ class ReportDocument(FPDF):
         self.cell(WIDTH - 20, 5, self._footer)
         self.cell(20, 5, f"{self._words['page']} {self.page_no()} / {self.str_alias_nb_pages}")
 
-    def begin(self, made: str, conditions: str, counts: Sequence[tuple[str, int]], made_by: str) -> None:
-        """Heading, filter, how many photos each class has, most first, and who made the report."""
+    def begin(self, cover: Cover) -> None:
+        """The title page, then what was found by type, place and state."""
         words = self._words
-        total = sum(count for _, count in counts)
-        self._footer = f"Haja · {words['title']} · {made}"
-        self._line(words["title"], 20, INK, "B", height=11)
-        self._line(f"{made} · {words['made by']} {made_by}", 9, GREY)
-        self._line(f"{words['filter']}: {conditions}", 9, GREY)
-        self.ln(3)
+        self._footer = f"Haja · {words['title']} · {cover.made}"
+        if cover.logo is not None:
+            logo = io.BytesIO(cover.logo)
+            self.image(logo, MARGIN, MARGIN, LOGO_WIDTH, LOGO_HEIGHT, keep_aspect_ratio=True, alt_text="")
+        self.set_y(TITLE_TOP)
+        self._line(words["title"], 26, INK, "B", height=14)
+        self._line(cover.made, 9.5, GREY)
+        self.ln(8)
         self._rule()
-        self._line(words["photos"].format(count=total) if total else words["nothing"], 11, INK, "B", height=8)
-        for name, count in counts[:ROWS_OF_SUMMARY]:
+        for label, text in cover.facts:
+            self._fact(label, text)
+            self.ln(1.5)
+        if self.y > SIGNATURES_TOP:
+            self.add_page()
+        self.set_y(SIGNATURES_TOP)
+        for role in ("inspected by", "checked by"):
+            self._signature(words["signed by"].format(who=words[role]), words["date"])
+        self.add_page()
+        if not any(rows for _, rows in cover.tables):
+            self._line(words["nothing"], 11, INK, "B", height=8)
+        for heading, rows in cover.tables:
+            if rows:
+                self._table(heading, rows)
+
+    def _signature(self, who: str, date: str) -> None:
+        self.set_draw_color(*GREY)
+        self._ink(9, GREY)
+        for x, width, label in ((MARGIN, 110.0, who), (MARGIN + 118, 60.0, date)):
+            self.line(x, self.y, x + width, self.y)
+            self.text(x, self.y + 5, label)
+        self.ln(22)
+
+    def _table(self, heading: str, rows: Sequence[tuple[str, int]]) -> None:
+        """Names with their numbers, most first; what does not fit into the table together on its last line."""
+        self._line(heading, 12, INK, "B", height=8)
+        self._rule()
+        for name, count in rows[:ROWS_OF_SUMMARY]:
             self._fact(str(count), name, COUNT_WIDTH)
-        rest = counts[ROWS_OF_SUMMARY:]
-        if rest:
-            others = words["others"].format(count=len(rest))
+        if rest := rows[ROWS_OF_SUMMARY:]:
+            others = self._words["others"].format(count=len(rest))
             self._fact(str(sum(count for _, count in rest)), others, COUNT_WIDTH)
-        self.ln(3)
+        self.ln(6)
 
     def add(self, block: Block) -> None:
         """One classification, kept together on a page where it fits on one."""
@@ -97,11 +126,11 @@ class ReportDocument(FPDF):
         self.set_xy(MARGIN, top + self._pictures_height(block) + LINE + 2)
         for label, text in block.facts:
             self._fact(label, text)
-        self.ln(5)
+        self.ln(3)
 
-    def end(self) -> bytes:
-        """The file."""
-        return bytes(self.output())
+    def end(self, path: Path) -> None:
+        """Write the file."""
+        self.output(path)
 
     def close(self) -> None:
         """Close the files of the fonts, which FPDF leaves open."""

@@ -12,6 +12,7 @@ from app.api.language import Language
 from app.catalogs.schemas import DefectClassName
 from app.inspections.exports.words import WORDS
 from app.inspections.filters import ClassificationFilter
+from app.inspections.final_class import final_class, is_sound
 from app.inspections.schemas import ClassificationOut, FeedbackOut, RegionFeedbackOut
 from app.photos.regions import RegionBox
 
@@ -46,6 +47,16 @@ class Block:
     marks: Sequence[Mark]
 
 
+@dataclass(frozen=True)
+class Cover:
+    """The title page: facts by label, tables of counts by heading, and a logo as JPEG."""
+
+    made: str
+    facts: Sequence[tuple[str, str]]
+    tables: Sequence[tuple[str, Sequence[tuple[str, int]]]]
+    logo: bytes | None
+
+
 class Texts:
     """What a report says, in words."""
 
@@ -55,19 +66,52 @@ class Texts:
         self._zone = zone
         self._names = names
 
-    def heading(
-        self, made: datetime, wanted: ClassificationFilter, answers: list[ClassificationOut]
-    ) -> tuple[str, str, list[tuple[str, int]]]:
-        """When it was made, the filter, and how many photos each class has, most first."""
-        counts = Counter(self._finding(answer) for answer in answers)
-        made_text = self._words["made"].format(made=self._time(made), zone=self._zone.key)
-        return made_text, self._conditions(wanted), counts.most_common()
+    def cover(
+        self,
+        made: datetime,
+        made_by: str,
+        project: str,
+        wanted: ClassificationFilter,
+        answers: Sequence[ClassificationOut],
+        logo: bytes | None,
+    ) -> Cover:
+        """What stands before the findings, and their numbers by type, place and state, most first."""
+        words = self._words
+        known = Counter(self._finding(answer) for answer in answers)
+        places = Counter(answer.place or words["no place"] for answer in answers)
+        states = Counter(words["state " + _state(answer)] for answer in answers)
+        catalogs = sorted({answer.catalog for answer in answers})
+        facts = [
+            (words["project"], project or wanted.catalog or ", ".join(catalogs)),
+            (words["made by"], made_by),
+            (words["period"], self._period(wanted, answers)),
+            (words["filter"], self._conditions(wanted)),
+            (words["number"], str(len(answers))),
+        ]
+        return Cover(
+            self._words["made"].format(made=self._time(made), zone=self._zone.key),
+            [fact for fact in facts if fact[1]],
+            [
+                (words["by type"], known.most_common()),
+                (words["by place"], places.most_common()),
+                (words["by state"], states.most_common()),
+            ],
+            logo,
+        )
+
+    def _period(self, wanted: ClassificationFilter, answers: Sequence[ClassificationOut]) -> str:
+        """From the first to the last that is reported, where the filter does not say."""
+        times = [answer.created_at for answer in answers]
+        since = wanted.since or min(times, default=None)
+        until = wanted.until or max(times, default=None)
+        return " – ".join(self._time(each) for each in (since, until) if each)
 
     def block(self, answer: ClassificationOut, photo: Picture | None, heatmap: Picture | None) -> Block:
         """One classification."""
         words, taken = self._words, answer.photo
         coordinates = "" if taken.latitude is None else f"({taken.latitude:.6f}, {taken.longitude:.6f})"
         facts = [
+            (words["final"], self._final(answer)),
             (words["answer"], self._answer(answer)),
             (words["inspector"], self._inspector(answer)),
             *self._regions(answer),
@@ -86,22 +130,18 @@ class Texts:
         shown = [fact for fact in facts if fact[1]]
         return Block(self._finding(answer), " · ".join(aside), photo, heatmap, shown, _marks(answer))
 
-    def _shown(self, answer: ClassificationOut) -> tuple[UUID | None, str] | None:
-        """Id and name of what the photo shows: the inspector's word where there is one, else the answer."""
-        word = answer.feedback
-        if word is None and answer.sound:
-            return None, self._words["sound"]
-        if word is None:
-            first = answer.predictions[0].defect_class
-            return None if answer.unknown else (first.id, first.name)
-        return None if word.verdict == "unknown" else (word.defect_class_id, word.defect_class_name or "")
-
     def _finding(self, answer: ClassificationOut) -> str:
-        shown = self._shown(answer)
-        return self._words["no class"] if shown is None else self._both(*shown)
+        if is_sound(answer):
+            return self._words["sound"]
+        final = final_class(answer)
+        return self._words["no class"] if final.name is None else self._both(*final)
+
+    def _final(self, answer: ClassificationOut) -> str:
+        said = self._words["by person" if answer.feedback else "by machine"]
+        return f"{self._finding(answer)} ({said})"
 
     def _severity(self, answer: ClassificationOut) -> str:
-        class_id, _ = self._shown(answer) or (None, "")
+        class_id = final_class(answer).id
         known = self._names.get(class_id) if class_id else None
         return self._words[known.severity] if known and known.severity else ""
 
@@ -116,7 +156,7 @@ class Texts:
     def _inspector(self, answer: ClassificationOut) -> str:
         word = answer.feedback
         if word is None:
-            return self._words["no word"]
+            return ""
         said = self._words["refused" if word.verdict == "unknown" else word.verdict]
         name = self._both(word.defect_class_id, word.defect_class_name or "")
         return f"{said.format(name=name)} ({self._who(word)})"
@@ -140,11 +180,11 @@ class Texts:
     def _who(self, done: ClassificationOut | FeedbackOut | RegionFeedbackOut) -> str:
         return self._words["not known"] if done.actor_id is None and done.actor == UNKNOWN else done.actor
 
-    def _both(self, class_id: UUID | None, name: str) -> str:
+    def _both(self, class_id: UUID | None, name: str | None) -> str:
         """A class in both languages, that of the report first."""
         known = self._names.get(class_id) if class_id else None
         if known is None:
-            return name
+            return name or ""
         titles = [known.title_ko, known.title_en]
         return " · ".join(filter(None, titles if self._language == "ko" else titles[::-1])) or known.name
 
@@ -169,6 +209,10 @@ class Texts:
 
     def _time(self, moment: datetime) -> str:
         return f"{moment.astimezone(self._zone):%Y-%m-%d %H:%M}"
+
+
+def _state(answer: ClassificationOut) -> str:
+    return answer.feedback.verdict if answer.feedback else "open"
 
 
 def _marks(answer: ClassificationOut) -> list[Mark]:

@@ -2,15 +2,15 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from http import HTTPStatus
 from typing import TYPE_CHECKING
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from app.acting import acting
 from app.api.language import Language
 from app.api.pagination import pages
-from app.errors import HajaError
 from app.inspections.exports.csv_file import BOM, csv_rows
+from app.inspections.exports.errors import ExportTooLarge
 from app.inspections.exports.table import cells, headings
 from app.inspections.filters import ClassificationFilter
 from app.inspections.schemas import ClassificationOut
@@ -21,13 +21,6 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 10_000
 """Of an XLSX file, which cannot be sent before it is complete: about 7 seconds of one core."""
-
-
-class ExportTooLarge(HajaError):
-    """More classifications than this kind of file takes."""
-
-    status = HTTPStatus.UNPROCESSABLE_ENTITY
-    code = "export-too-large"
 
 
 class ExportService:
@@ -51,7 +44,7 @@ class ExportService:
         """An XLSX file. Raises `ExportTooLarge`."""
         await self.refuse_more_than(MOST_ROWS, wanted, "an XLSX file", "take CSV, which has no limit")
         await self.record(wanted, "xlsx")
-        sheet = await asyncio.to_thread(_new_sheet, headings(language, zone), acting().name)
+        sheet = await asyncio.to_thread(new_sheet, headings(language, zone), acting().name)
         try:
             async for page in self.pages(wanted):
                 await asyncio.to_thread(sheet.add, (cells(answer, zone) for answer in page))
@@ -63,9 +56,9 @@ class ExportService:
         """All that is filtered, a page at a time; one empty page where there is nothing."""
         return pages(lambda before, limit: self._inspections.list_classifications(wanted, before=before, limit=limit))
 
-    async def record(self, wanted: ClassificationFilter, file: str) -> None:
-        """Note in the audit trail that what is filtered is about to leave in a file."""
-        await self._inspections.record_export(wanted, file)
+    async def record(self, wanted: ClassificationFilter, file: str) -> frozenset[UUID]:
+        """Note in the audit trail that what is filtered is about to leave in a file; the catalogs that it is from."""
+        return await self._inspections.record_export(wanted, file)
 
     async def refuse_more_than(self, most: int, wanted: ClassificationFilter, file: str, else_: str) -> None:
         """Raise `ExportTooLarge` where more is filtered."""
@@ -76,8 +69,9 @@ class ExportService:
             )
 
 
-def _new_sheet(first_row: list[str], made_by: str) -> "Spreadsheet":
+def new_sheet(first_row: list[str], made_by: str, pictures: str | None = None) -> "Spreadsheet":
+    """A new XLSX file; with a heading for pictures it has a column for them."""
     # Loading it takes a third of a second, and most processes never need it.
     from app.inspections.exports.xlsx import Spreadsheet  # noqa: PLC0415
 
-    return Spreadsheet(first_row, made_by)
+    return Spreadsheet(first_row, made_by, pictures)

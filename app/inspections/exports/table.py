@@ -7,6 +7,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from app.api.language import Language
+from app.inspections.final_class import final_class
 from app.inspections.schemas import ClassificationOut, FeedbackOut, Prediction, RegionOut
 from app.photos.regions import RegionBox
 
@@ -54,6 +55,8 @@ def _box(box: RegionBox) -> str:
 COLUMNS = (
     Column("판정 시각", "Answered", lambda answer: answer.created_at),
     Column("카탈로그", "Catalog", lambda answer: answer.catalog),
+    Column("최종 유형", "Final class", lambda answer: final_class(answer).name),
+    Column("최종 유형의 근거", "Final class by", lambda answer: "person" if answer.feedback else "machine"),
     Column("하자 유형", "Defect class", lambda answer: _first(answer).defect_class.name),
     Column("하자 유형 (한국어)", "Defect class (Korean)", lambda answer: _first(answer).defect_class.title_ko),
     Column("하자 유형 (영어)", "Defect class (English)", lambda answer: _first(answer).defect_class.title_en),
@@ -81,7 +84,8 @@ COLUMNS = (
     Column("영역", "Regions", lambda answer: "; ".join(map(_region, answer.regions or [])) or None),
     Column("영역에 대한 점검자 판단", "Inspector's word on regions", lambda answer: "; ".join(_words(answer)) or None),
 )
-"""The class is the first prediction as it was answered, also where the answer was unknown or sound."""
+"""The final class is what the person said last, else what was answered; empty where it is no class of the catalog. The
+defect class is the first prediction as it was answered, also where the answer was unknown or sound."""
 
 
 def headings(language: Language, zone: ZoneInfo) -> list[str]:

@@ -7,7 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from queue import LifoQueue
 from typing import TypeVar
 
+import numpy as np
 import structlog
+from numpy.typing import NDArray
 
 from app.photos import reading
 from app.photos.decoding.process import DecodingProcess, KilledError
@@ -66,6 +68,14 @@ class Decoders:
             return reading.DecodedPhoto(**vars(photo), sha256=hashlib.sha256(data).hexdigest())
 
         return await self._in_thread(work)
+
+    async def fit(self, data: bytes, width: int, height: int) -> NDArray[np.uint8]:
+        """As `photos.fit`.
+
+        Raises:
+            PhotoError, DecoderUnavailable: as `decode`.
+        """
+        return await self._in_thread(lambda process: process.fit(data, width, height))
 
     async def thumbnail(self, data: bytes, side: int, region: Region = ALL) -> bytes:
         """Re-encode a region of a photo as an upright JPEG of at most `side` pixels a side, and nothing else of it.

@@ -104,6 +104,15 @@ class DecodingProcess:
             pixels=self._shaped(pixels, (height, width, 3)),
         )
 
+    def fit(self, data: bytes, width: int, height: int) -> NDArray[np.uint8]:
+        """As `photos.fit`.
+
+        Raises:
+            PhotoError, KilledError: as `read`.
+        """
+        _, pixels = self._ask(answers.Picture, data, 3 * width * height, width=width, height=height, only_pixels=True)
+        return self._shaped(pixels, (height, width, 3))
+
     def shrink(self, data: bytes, side: int, region: Region) -> NDArray[np.uint8]:
         """As `photos.shrink`.
 

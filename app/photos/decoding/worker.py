@@ -46,11 +46,19 @@ def main() -> None:
 
 
 def _work(
-    data: bytes, max_pixels: int, width: int, height: int | None = None, region: Sequence[float] = ALL
+    data: bytes,
+    max_pixels: int,
+    width: int,
+    height: int | None = None,
+    region: Sequence[float] = ALL,
+    only_pixels: bool = False,
 ) -> tuple[dict[str, Any], NDArray[np.uint8]]:
     """Without a height, nothing is wanted but the picture of a region whose longest side has at most `width` pixels."""
     if height is None:
         pixels = reading.shrink(data, width, max_pixels, Region(*region))
+        return {"shape": pixels.shape}, pixels
+    if only_pixels:
+        pixels = reading.fit(data, width, height, max_pixels)
         return {"shape": pixels.shape}, pixels
     photo = reading.read(data, width, height, max_pixels)
     told = vars(photo) | {"quality": vars(photo.quality), "taken_at": photo.taken_at and photo.taken_at.isoformat()}

@@ -185,8 +185,12 @@ async def test_a_report_that_outlives_its_key_is_refused(
 ) -> None:
     assert mine.classification_id
     ending(_ending_key(app, key))
-    answer = await client.get("/v1/classifications/export.pdf", headers=bearer(key["key"]))
-    problem(answer, 401, "unauthenticated")
+    began = await client.post("/v1/reports", headers=bearer(key["key"]))
+    assert began.status_code == 202
+    await asyncio.wait(app.state.report_service._tasks)
+    report = app.state.report_service._reports[UUID(began.json()["id"])]
+    assert (report.told.state, report.told.problem.code) == ("failed", "unauthenticated")
+    assert not report.path.exists()
 
 
 async def test_a_table_breaks_off_with_the_key(

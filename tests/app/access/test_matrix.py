@@ -16,8 +16,9 @@ from tests.rest import files, problem
 
 ROLES = ["inspector", "curator", "admin"]
 
-HERE, SOME, EVERY, ANYBODY, PUBLICLY = "here", "some", "every", "anybody", "publicly"
-"""In the catalog that the address names, in one at least, in every one; with any key at all; without one."""
+HERE, SOME, OWN, EVERY, ANYBODY, PUBLICLY = "here", "some", "own", "every", "anybody", "publicly"
+"""In the catalog that the address names, in one at least, likewise and only what one asked for oneself, in every one;
+with any key at all; without one."""
 
 NEEDED = {
     "get_liveness": ("", PUBLICLY),
@@ -46,12 +47,15 @@ NEEDED = {
     "draw_heatmap": ("inspector", HERE),
     "get_agreement": ("inspector", HERE),
     "give_feedback": ("inspector", HERE),
+    "withdraw_feedback": ("inspector", HERE),
     "get_region_crop": ("inspector", HERE),
     "give_region_feedback": ("inspector", HERE),
     "add_region": ("inspector", HERE),
     "export_csv": ("inspector", SOME),
     "export_xlsx": ("inspector", SOME),
-    "export_report": ("inspector", SOME),
+    "begin_report": ("inspector", SOME),
+    "get_report": ("inspector", OWN),
+    "get_report_file": ("inspector", OWN),
     "classify_batch": ("inspector", HERE),
     "list_jobs": ("inspector", SOME),
     "get_job": ("inspector", HERE),
@@ -100,10 +104,11 @@ def expected(operation_id: str, everywhere: str | None, held: dict[str, str]) ->
     allowed = {
         HERE: reaches(everywhere, held.get("mine")),
         SOME: reaches(everywhere, *held.values()),
+        OWN: reaches(everywhere, *held.values()),
         EVERY: reaches(everywhere),
     }[where]
     if allowed:
-        return 200
+        return 404 if where == OWN else 200  # somebody else asked for the report of `mine`
     return 404 if where == HERE and everywhere is None and "mine" not in held else 403
 
 

@@ -13,7 +13,7 @@ from app.config import Settings
 from app.storage.tables import new_id
 from tests.app.access.conftest import MakeKey, Things, bearer
 from tests.drawn import photo
-from tests.rest import execute, problem, register
+from tests.rest import execute, problem, register, report_file
 
 pytestmark = pytest.mark.both_databases
 
@@ -136,8 +136,8 @@ async def test_a_report_names_no_class_of_others(
     absent = str(new_id())
     texts = []
     for class_id in (theirs.class_id, absent):
-        query = {"defect_class_id": class_id, "lang": "en"}
-        answer = await client.get("/v1/classifications/export.pdf", params=query, headers=admin)
+        query: dict[str, Any] = {"defect_class_id": class_id, "lang": "en"}
+        answer = await report_file(client, headers=admin, **query)
         assert answer.status_code == 200, answer.text
         text = "\n".join(page.extract_text() for page in pypdf.PdfReader(io.BytesIO(answer.content)).pages)
         assert "Secret" not in text

@@ -15,7 +15,7 @@ from app.config import Settings
 from app.storage import schema
 from tests.app.access.conftest import MakeKey, Things, bearer
 from tests.drawn import photo, photos
-from tests.rest import classify, created, execute, files, register
+from tests.rest import classify, created, execute, files, register, report_file
 
 pytestmark = pytest.mark.both_databases
 
@@ -154,5 +154,5 @@ async def test_of_what_is_older_nobody_is_known(client: httpx.AsyncClient, app: 
     assert _who((await client.get(job)).json()) == (None, "unknown")
     results = (await client.get(f"{job}/results")).json()["items"]
     assert [_who(each["classification"]) for each in results] == [(None, "unknown")] * 2
-    report = await client.get("/v1/classifications/export.pdf", params={"lang": "en"})
-    assert "Sent by not known" in pypdf.PdfReader(io.BytesIO(report.content)).pages[0].extract_text()
+    report = await report_file(client, lang="en")
+    assert "Sent by not known" in pypdf.PdfReader(io.BytesIO(report.content)).pages[-1].extract_text()

@@ -75,6 +75,11 @@ async def test_dark_blurred_and_small_photos_are_named(client: httpx.AsyncClient
     ids = [each["id"] for each in (await client.get(f"/v1/defect-classes/{made['id']}/support-photos")).json()["items"]]
     named = {each["code"]: each["support_photo_ids"] for each in report["warnings"]}
     assert named == {"few-photos": [], "too-dark": [ids[0]], "blurred": [ids[1]], "too-small": [ids[2]]}
+    messages = {each["code"]: each["message"] for each in report["warnings"]}
+    assert messages["too-dark"].startswith("Photo 1 (0.jpg) is very dark")
+    assert messages["blurred"].startswith("Photo 2 (1.jpg) is blurred")
+    assert messages["too-small"].startswith("Photo 3 (2.jpg) has 120 x 120 pixels")
+    assert [each["examples"] for each in report["warnings"][1:2]] == [[{"number": 1, "filename": "0.jpg"}]]
     assert report["recall"] is None  # there is no other class to be confused with
 
 

@@ -14,7 +14,7 @@ from app.photos.reading import ERRORS
 from tests.conftest import MakeSettings
 from tests.drawn import photo, photos
 from tests.hostile import CRAFTED, MARKUP, OK, flipped, truncated
-from tests.rest import CLASSIFICATIONS, classify, created, files, problem, register
+from tests.rest import CLASSIFICATIONS, classify, created, files, problem, register, report_file
 
 pytestmark = pytest.mark.only_on("sqlite", "what a photo does to its decoder has nothing to do with the database")
 
@@ -117,7 +117,7 @@ async def test_only_new_pictures_leave(as_before: httpx.AsyncClient) -> None:
             await as_before.get(f"/v1/photos/{judged['photo']['id']}/thumbnail", params={"side": 1600}),
             await as_before.get(f"/v1/classifications/{judged['id']}/heatmap.png"),
         ]
-    left.append(await as_before.get("/v1/classifications/export.pdf"))
+    left.append(await report_file(as_before))
     for answer in left:
         assert answer.status_code == 200
         assert answer.content.startswith((b"\xff\xd8\xff", b"\x89PNG\r\n", b"%PDF"))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image
 from PIL.TiffImagePlugin import IFDRational
 
-from app.photos.reading import DecodedPhoto, decode, encode_jpeg, encode_png, enlarge, shrink
+from app.photos.reading import DecodedPhoto, decode, encode_jpeg, encode_png, enlarge, fit, shrink
 from models.manifest import Transform
 from tests.drawn import photo, pixels, save
 
@@ -73,6 +73,9 @@ def test_a_large_jpeg_is_upright_although_it_is_decoded_small(orientation: int) 
     decoded = _decode(data)
     assert _difference(decoded.pixels, _resized(upright)) < 3
     assert (decoded.width, decoded.height) == (1600, 900)
+    fitted = fit(data, 768, 448, LIMIT)
+    assert fitted.shape == (448, 768, 3)
+    assert _difference(_resized(fitted), _resized(upright)) < 3
     small = shrink(data, 320, LIMIT)
     assert small.shape == (180, 320, 3)
     assert _difference(_resized(small), _resized(upright)) < 4

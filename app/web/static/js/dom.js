@@ -15,4 +15,10 @@ export function tell(place, sentence) {
   place.hidden = !sentence;
 }
 
+/** Say in a status line what came of something; what failed does not stand in the colour of success. */
+export function say(place, sentence, { failed = false } = {}) {
+  place.textContent = sentence;
+  place.classList.toggle("failed", failed);
+}
+
 export const thumbnail = (photoId, side) => `/v1/photos/${photoId}/thumbnail?side=${side}`;

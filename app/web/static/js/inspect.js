@@ -1,8 +1,8 @@
 // The inspect page: photos in, answers out; what cannot go up now waits.
 
-import { answerCard, summary, verdictLine } from "./answer.js";
+import { refreshAnswers, showAnswers } from "./answers.js";
 import { newKey } from "./api.js";
-import { copy, element, tell } from "./dom.js";
+import { copy, tell } from "./dom.js";
 import { recall, remember } from "./memory.js";
 import * as outbox from "./outbox.js";
 import { holdPage } from "./owner.js";
@@ -12,10 +12,8 @@ import { drain, onProgress } from "./sender.js";
 import { catalog, explain, t } from "./texts.js";
 
 const trouble = document.getElementById("trouble");
-const news = document.getElementById("news");
 const place = document.getElementById("place");
 const waitingCards = new Map();
-const answers = new Map();
 
 // The place holds for the photos that follow, also tomorrow.
 place.value ||= recall("place") ?? "";
@@ -142,52 +140,6 @@ onProgress(({ id, share }) => {
   card.querySelector(".state").textContent = t(share < 1 ? "outbox.sends" : "outbox.looks");
 });
 
-function showAnswers(entries) {
-  document.getElementById("answers").hidden = !entries.length;
-  const list = document.getElementById("answer-list");
-  for (const [id, item] of answers) {
-    if (entries.some((entry) => entry.id === id)) continue;
-    item.remove();
-    answers.delete(id);
-  }
-  const isFirst = !answers.size;
-  const fresh = entries.filter((entry) => !answers.has(entry.id));
-  for (const entry of fresh) {
-    answers.set(entry.id, answerItem(entry));
-    list.prepend(answers.get(entry.id)); // newest on top
-  }
-  if (!fresh.length) return;
-  // The newest is open, so that one look is enough; those before it become lines.
-  for (const item of list.children) item.open = item === list.firstElementChild;
-  if (!isFirst || entries.length === fresh.length) news.textContent = summary(fresh.at(-1).answer);
-}
-
-function answerItem(entry) {
-  const line = element("span", { className: "line" });
-  const verdict = element("span", { className: "hint" });
-  const image = element("img", { className: "thumb", alt: "" });
-  if (entry.preview) image.src = URL.createObjectURL(entry.preview);
-  else image.hidden = true;
-  const item = element("details", { className: "item" });
-  item.append(element("summary", {}, image, element("span", { className: "lines" }, line, verdict)));
-  const head = (answer) => {
-    line.textContent = summary(answer);
-    verdict.textContent = verdictLine(answer);
-  };
-  head(entry.answer);
-  const onChange = (answer) => {
-    head(answer);
-    outbox.change(entry.id, { answer });
-  };
-  // Made when it is opened: twenty answers would load sixty pictures.
-  item.addEventListener("toggle", () => {
-    if (item.open && item.children.length === 1) {
-      item.append(answerCard(entry.answer, { preview: entry.preview, onChange }));
-    }
-  });
-  return item;
-}
-
 document.querySelector("#unclaimed button").addEventListener("click", async () => {
   await outbox.claim();
   drain();
@@ -200,3 +152,5 @@ document.getElementById("catalog-choice")?.addEventListener("change", (event) =>
 let shown = Promise.resolve();
 outbox.onChange(() => (shown = shown.then(show)));
 shown = show();
+refreshAnswers();
+document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && refreshAnswers());

@@ -1,5 +1,6 @@
 // On every page: whose it is, the service worker, the outbox that drains, what waits, the connection, local times.
 
+import { saveDraftsAlways } from "./drafts.js";
 import { forgetAllBut } from "./memory.js";
 import * as outbox from "./outbox.js";
 import { isCurrent, owner, tellTabs, watch } from "./owner.js";
@@ -37,6 +38,7 @@ async function showCount() {
 outbox.onChange(showCount);
 showCount();
 drainAlways();
+if (isCurrent()) saveDraftsAlways();
 
 // Its address has the language, so that choosing the other one keeps the pages of that one for bad times.
 const { serviceWorker } = navigator;

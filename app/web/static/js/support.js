@@ -44,11 +44,12 @@ export function supportForm(form, field, address, fieldsOf, onDone) {
 /** List the photos that were not taken, and why; of a box that does not fit, what the service says. */
 export function showOutcomes(list, outcomes) {
   const lines = outcomes
+    .map((each, place) => ({ ...each, number: place + 1 }))
     .filter((each) => (each.status && each.status !== "accepted") || each.field === "body.regions")
-    .map(({ filename, status, problem, fault }) => {
+    .map(({ number, filename, status, problem, fault }) => {
       if (fault) return element("li", { className: "warning", textContent: fault });
       const reason = status === "duplicate" ? t("photos.duplicate") : explain(problem);
-      return element("li", { className: "warning", textContent: `${filename}: ${reason}` });
+      return element("li", { className: "warning", textContent: `${t("photos.numbered", { number, filename })}: ${reason}` });
     });
   list?.replaceChildren(...lines);
 }
@@ -59,10 +60,13 @@ export function showReport(place, report) {
     ? t("report.recall", { percent: Math.round(100 * report.recall.value), photos: report.recall.photos })
     : t("report.no_recall");
   place.querySelector(".warnings").replaceChildren(
-    ...warnings.map(({ code, defect_class: other, support_photo_ids: ids }) =>
+    ...warnings.map(({ code, defect_class: other, examples }) =>
       element("li", {
         className: "warning",
-        textContent: t(`warning.${code}`, { name: other ? named(other) : "", count: ids.length }),
+        textContent: t(`warning.${code}`, {
+          name: other ? named(other) : "",
+          photos: examples.map((each) => t("photos.numbered", each)).join(", "),
+        }),
       }),
     ),
   );

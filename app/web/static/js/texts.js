@@ -5,6 +5,8 @@ const page = JSON.parse(document.getElementById("page").textContent);
 export const language = page.language;
 export const catalog = page.catalog;
 export const pageOwner = page.owner;
+export const curates = page.curates;
+export const titles = page.titles; // of classes, by id
 
 export function t(key, parts = {}) {
   return page.texts[key].replace(/\{(\w+)\}/g, (_, name) => parts[name]);

@@ -1,6 +1,5 @@
 """The inspection report: Korean that can be read out of the PDF, pictures, and names that want to break it."""
 
-import asyncio
 import io
 import re
 from typing import Any
@@ -8,7 +7,6 @@ from typing import Any
 import httpx
 import pypdf
 import pytest
-from fastapi import FastAPI
 from PIL import ExifTags, Image
 from sqlalchemy import delete
 
@@ -17,13 +15,23 @@ from app.inspections.exports import report as export_report
 from app.photos.tables import Blob
 from models.backbones import Backbone
 from tests.drawn import photo, pixels, save
-from tests.rest import CLASSIFICATIONS, classify, created, execute, problem, register
+from tests.rest import (
+    CLASSIFICATIONS,
+    begin_report,
+    classify,
+    created,
+    execute,
+    problem,
+    register,
+    report_file,
+    report_once,
+)
 
-ADDRESS = "/v1/classifications/export.pdf"
+REPORTS = "/v1/reports"
 
 
-async def _report(client: httpx.AsyncClient, **query: str) -> pypdf.PdfReader:
-    answer = await client.get(ADDRESS, params=query)
+async def _report(client: httpx.AsyncClient, sent: dict[str, Any] | None = None, **query: Any) -> pypdf.PdfReader:
+    answer = await report_file(client, sent, **query)
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"] == "application/pdf"
     return pypdf.PdfReader(io.BytesIO(answer.content), strict=True)
@@ -64,8 +72,8 @@ async def test_it_says_what_was_answered_and_what_the_inspector_said(
     assert len(_pictures(report)) == 6
     for said in (
         "하자 점검 보고서",
-        "조건: 전체 기록",
-        "사진 3장",
+        "조건 전체 기록",
+        "사진 수 3",
         "3. 녹물 · Rust stain",
         "정정: 녹물 · Rust stain",
         "현장에서 확인",
@@ -79,8 +87,8 @@ async def test_it_says_what_was_answered_and_what_the_inspector_said(
     ):
         assert said in text, said
     english = _text(await _report(client, lang="en", disagreement="true", place="기둥", since="2026-01-01T00:00:00Z"))
-    assert "Photos: 1" in english
-    assert "Filter: since 2026-01-01 00:00, Place “기둥”, the inspector disagreed" in english
+    assert "Photos 1" in english
+    assert "Filter since 2026-01-01 00:00, Place “기둥”, the inspector disagreed" in english
     assert "1. Rust stain · 녹물" in english
 
 
@@ -100,9 +108,9 @@ async def test_it_carries_its_fonts_and_its_language(client: httpx.AsyncClient) 
 
 
 async def test_nothing_to_report(client: httpx.AsyncClient) -> None:
-    years = {"since": "0002-01-01T00:00:00+14:00", "until": "9998-12-31T23:59:59-14:00"}
+    years: dict[str, Any] = {"since": "0002-01-01T00:00:00+14:00", "until": "9998-12-31T23:59:59-14:00"}
     report = await _report(client, **years, time_zone="Pacific/Kiritimati")
-    assert len(report.pages) == 1
+    assert len(report.pages) == 2
     assert "조건에 맞는 사진이 없습니다." in _text(report)
 
 
@@ -141,9 +149,9 @@ async def test_pictures_are_upright_small_and_tell_nothing_of_the_file(client: h
     exif[ExifTags.Base.Orientation] = 6
     exif[ExifTags.Base.Make] = "secret-camera"
     await classify(client, save(Image.fromarray(pixels("crack", 1, 600, 1200)), exif=exif, comment=b"secret-comment"))
-    answer = await client.get(ADDRESS)
+    answer = await report_file(client)
     assert b"secret" not in answer.content
-    assert _pictures(pypdf.PdfReader(io.BytesIO(answer.content))) == [(360, 720), (360, 720)]
+    assert _pictures(pypdf.PdfReader(io.BytesIO(answer.content))) == [(280, 560), (280, 560)]
 
 
 @pytest.mark.usefixtures("classes")
@@ -169,45 +177,48 @@ async def test_a_report_has_an_end(client: httpx.AsyncClient, monkeypatch: pytes
     await classify(client, photo())
     assert len(_pictures(await _report(client))) == 2
     await classify(client, photo("rust"))
-    assert "narrow the filter" in problem(await client.get(ADDRESS), 422, "export-too-large")["detail"]
+    assert "narrow the filter" in problem(await client.post(REPORTS), 422, "export-too-large")["detail"]
     assert len(_pictures(await _report(client, until="2020-01-01T00:00:00Z"))) == 0
 
 
 @pytest.mark.usefixtures("classes")
-async def test_it_waits_for_room_and_leaves_room(
-    client: httpx.AsyncClient, app: FastAPI, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_title_page_and_logo(client: httpx.AsyncClient) -> None:
     await classify(client, photo())
-    monkeypatch.setattr(export_report, "PAUSES_S", (0.05,) * 10_000)
-    with monkeypatch.context() as patch:
-        patch.setattr("app.embedding.local.MAPS", 0)
-        waiting, second = [asyncio.create_task(client.get(ADDRESS)) for _ in range(2)]
-        while app.state.report_service._in_work < 2:  # noqa: ASYNC110 - nobody tells when they begin
-            await asyncio.sleep(0.01)
-        problem(await client.get(ADDRESS), 429, "queue-full")
-        assert not waiting.done()
-    assert {(await waiting).status_code, (await second).status_code} == {200}
-    monkeypatch.setattr(export_report, "PAUSES_S", ())
-    monkeypatch.setattr("app.embedding.local.MAPS", 0)
-    problem(await client.get(ADDRESS), 429, "queue-full")
-    monkeypatch.undo()
-    assert (await client.get(ADDRESS)).status_code == 200
+    logo = {"logo": ("logo.png", save(Image.new("RGB", (900, 300), "navy"), "PNG"), "image/png")}
+    report = await _report(client, {"data": {"title": " 한빛 아파트 3단지 "}, "files": logo})
+    first = report.pages[0]
+    assert [each.image.size for each in first.images if each.image] == [(600, 200)]
+    for said in ("현장 한빛 아파트 3단지", "작성한 사람 anybody", "점검자 (서명)"):
+        assert said in first.extract_text(), said
+    for said in ("하자 유형별", "위치별", "1 위치 없음", "판단 상태별", "1 점검자 판단 전"):
+        assert said in report.pages[1].extract_text(), said
+    broken = {"logo": ("logo.png", b"\x89PNG\r\n\x1a\n", "image/png")}
+    problem(await client.post(REPORTS, files=broken), 422, "photo-damaged")
+    problem(await client.post(REPORTS, data={"title": "x" * 201}), 422, "request-invalid")
 
 
 @pytest.mark.usefixtures("classes")
-async def test_nothing_is_drawn_for_a_caller_who_left(client: httpx.AsyncClient, app: FastAPI) -> None:
-    from zoneinfo import ZoneInfo  # noqa: PLC0415
-
-    from app.inspections.filters import ClassificationFilter  # noqa: PLC0415
-
-    for seed in range(3):
-        await classify(client, photo("crack", seed))
-    asked = 0
-
-    async def gone() -> bool:
-        nonlocal asked
-        asked += 1
-        return asked == 2
-
-    drawn = await app.state.report_service.draw(ClassificationFilter(), "ko", ZoneInfo("UTC"), gone)
-    assert len(_pictures(pypdf.PdfReader(io.BytesIO(drawn)))) == 2
+async def test_reports_wait_for_room_and_for_each_other(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await classify(client, photo())
+    monkeypatch.setattr(export_report, "PAUSES_S", (0.05,) * 10_000)
+    monkeypatch.setattr(export_report, "KEPT", 2)
+    with monkeypatch.context() as patch:
+        patch.setattr("app.embedding.local.MAPS", 0)
+        first, second = [(await client.post(REPORTS)).json() for _ in range(2)]
+        problem(await client.post(REPORTS), 429, "too-many-reports")
+        told = await report_once(client, first["id"], "running")
+        assert (told["done"], told["total"]) == (0, 1)
+        assert (await client.get(f"{REPORTS}/{second['id']}")).json()["state"] == "waiting"
+        problem(await client.get(f"{REPORTS}/{first['id']}/file"), 409, "report-not-finished")
+    told = await report_once(client, second["id"], "finished")
+    assert (told["done"], told["total"]) == (1, 1)
+    # A newer one takes the place of the oldest.
+    assert len((await report_file(client)).content) > 1000
+    problem(await client.get(f"{REPORTS}/{first['id']}"), 404, "report-not-found")
+    assert (await client.get(f"{REPORTS}/{second['id']}/file")).status_code == 200
+    # Where the service stays busy, it says so.
+    monkeypatch.setattr(export_report, "PAUSES_S", ())
+    monkeypatch.setattr("app.embedding.local.MAPS", 0)
+    assert (await begin_report(client))["problem"]["code"] == "queue-full"

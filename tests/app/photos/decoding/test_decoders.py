@@ -75,10 +75,12 @@ async def test_every_kind_of_photo_is_what_it_is_in_this_process(decoders: Decod
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         here, smaller = reading.decode(data, TRANSFORM, LIMIT), reading.shrink(data, 32, LIMIT)
+        fitted = reading.fit(data, 96, 64, LIMIT)
     there = await decoders.decode(data, TRANSFORM)
     assert np.array_equal(there.pixels, here.pixels)
     assert vars(there) | {"pixels": None} == vars(here) | {"pixels": None}
     assert await decoders.thumbnail(data, 32) == reading.encode_jpeg(smaller, 85)
+    assert np.array_equal(await decoders.fit(data, 96, 64), fitted)
 
 
 async def test_a_refusal_says_the_same_and_costs_no_process(one: Decoders) -> None:
