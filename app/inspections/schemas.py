@@ -208,7 +208,7 @@ class ClassificationOut(BaseModel):
                 "id": "0199c2a5-b7f0-7cc3-9d0e-5d2f0a1b2c3d",
                 "catalog": "default",
                 "catalog_version": 6,
-                "backbone_id": "efficientnet-lite0-haja@e3c231ac",
+                "backbone_id": "efficientnet-lite0-haja-2@b5c457ed",
                 "head": "ridge",
                 "predictions": [
                     {

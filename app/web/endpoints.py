@@ -249,4 +249,6 @@ async def _frame(catalogs: Catalogs, chosen: str) -> dict[str, Any]:
         raise CatalogNotFound.named(chosen)
     names = {each.name for each in every}
     shown = "default" if "default" in names else every[0].name
-    return {"catalogs": every, "catalog": chosen if chosen in names else shown}
+    catalog = chosen if chosen in names else shown
+    catalog_id = next(str(each.id) for each in every if each.name == catalog)
+    return {"catalogs": every, "catalog": catalog, "catalog_id": catalog_id}

@@ -31,7 +31,7 @@ def limits() -> Limits:
 def test_the_limits_that_are_promised_are_the_defaults(make_settings: MakeSettings) -> None:
     made = make_settings()
     assert (made.max_photo_bytes, Limits().request_bytes) == (32_000_000, 200_000_000)
-    assert made.max_photo_pixels == 64_000_000
+    assert made.max_photo_pixels == 80_000_000
 
 
 def _multipart(data: bytes) -> bytes:

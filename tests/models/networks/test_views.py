@@ -33,7 +33,7 @@ def test_the_embedding_is_the_mean_of_six_views(accurate: Backbone, quick: Backb
 
 
 def test_embeddings_of_other_views_have_another_id(accurate: Backbone, quick: Backbone) -> None:
-    assert accurate.backbone_id.startswith("efficientnet-lite0-haja+views@")
+    assert accurate.backbone_id.startswith("efficientnet-lite0-haja-2+views@")
     assert accurate.backbone_id != quick.backbone_id
     assert accurate.dimension == quick.dimension
 

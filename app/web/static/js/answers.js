@@ -40,7 +40,7 @@ export function showAnswers(entries) {
 /** Ask the service what the shown answers are by now. */
 export async function refreshAnswers() {
   for (const entry of (await outbox.entries()).filter(({ state }) => state === "answered")) {
-    if (await askTruth(entry.answer.id)) await outbox.drop(entry.id); // somebody has deleted it
+    if (await askTruth(entry.answer.id)) await outbox.forgetAnswer(entry.id); // somebody has deleted it
   }
 }
 
@@ -64,9 +64,7 @@ function open(item, scrolls) {
 function answerItem(entry) {
   const line = element("span", { className: "line" });
   const verdict = element("span", { className: "hint" });
-  const image = element("img", { className: "thumb", alt: "" });
-  if (entry.preview) image.src = URL.createObjectURL(entry.preview);
-  else image.hidden = true;
+  const image = element("img", { className: "thumb", alt: "", hidden: true });
   const item = element("details", { className: "item", touched: false, judged: false });
   item.append(element("summary", {}, image, element("span", { className: "lines" }, line, verdict)));
   const head = (answer) => {
@@ -88,8 +86,15 @@ function answerItem(entry) {
   // Made when it is opened: twenty answers would load sixty pictures.
   item.fill = () => {
     if (item.children.length > 1) return;
-    item.append(answerCard(entry.answer, { preview: entry.preview, onJudged: () => goOn(item) }));
+    item.append(answerCard(entry.answer, { preview, onJudged: () => goOn(item) }));
   };
+  let preview = null;
+  outbox.previewOf(entry.id).then((found) => {
+    if (!found) return;
+    preview = found;
+    image.src = URL.createObjectURL(found);
+    image.hidden = false;
+  });
   item.addEventListener("toggle", () => item.open && item.fill());
   return item;
 }

@@ -3,7 +3,7 @@
 import { owner } from "./owner.js";
 
 export class Problem extends Error {
-  constructor({ status = 0, code = "no-network", detail = null, errors = null }, retryAfter = 0) {
+  constructor({ status = 0, code = navigator.onLine ? "unreachable" : "no-network", detail = null, errors = null }, retryAfter = 0) {
     super(code);
     Object.assign(this, { status, code, detail, errors, retryAfter });
   }

@@ -31,13 +31,14 @@ document.getElementById("sign-out")?.addEventListener("click", async () => {
 
 const count = document.getElementById("waiting-count");
 async function showCount() {
-  const waiting = (await outbox.entries()).filter((entry) => entry.state !== "answered").length;
+  const waiting = (await outbox.entries()).filter(({ state }) => state !== "answered").length;
   count.textContent = waiting;
   count.hidden = !waiting;
 }
 outbox.onChange(showCount);
 showCount();
 drainAlways();
+outbox.tidy();
 if (isCurrent()) saveDraftsAlways();
 
 // Its address has the language, so that choosing the other one keeps the pages of that one for bad times.
