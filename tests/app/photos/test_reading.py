@@ -254,7 +254,7 @@ class TestTimeAndPlace:
             ExifTags.GPS.GPSLongitude: (77.0, 1.0, 48.0),
         }  # fmt: skip
         decoded = self._photo(gps=place)
-        assert (decoded.latitude, decoded.longitude) == (pytest.approx(-12.043333), pytest.approx(-77.03))
+        assert (decoded.latitude, decoded.longitude) == pytest.approx((-12.043333, -77.03))
 
     def test_zeros_are_a_position_that_was_left_out(self) -> None:
         place = {
