@@ -82,7 +82,8 @@ function time(local, offset) {
   const iso = `${year}-${month}-${day}T${clock}`;
   // Date.parse takes 24:00:00, and the 31st of a month that has 30 days; the service does not.
   if (Number.isNaN(Date.parse(iso)) || !new Date(`${iso}Z`).toISOString().startsWith(iso)) return null;
-  return iso + (/^(Z|[+-]\d\d:\d\d)$/.test(offset ?? "") ? offset : "");
+  if (year === "0000") return null;
+  return iso + (/^(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$/.test(offset ?? "") ? offset : "");
 }
 
 function degrees(parts, reference, negative, most) {

@@ -61,7 +61,9 @@ async function keep(chosen) {
     await outbox.add(chosen);
     return [];
   } catch (error) {
-    if (chosen.length === 1) return [{ ...chosen[0], isFull: error?.name === "QuotaExceededError" }];
+    const isFull = error?.name === "QuotaExceededError";
+    if (isFull && (await outbox.emptyBin(0))) return keep(chosen);
+    if (chosen.length === 1) return [{ ...chosen[0], isFull }];
     const left = [];
     for (const one of chosen) left.push(...(await keep([one])));
     return left;
@@ -113,6 +115,7 @@ async function show() {
   const first = document.getElementById("first");
   if (first) first.hidden = entries.length > 0;
   showOthers(await outbox.countOfOthers());
+  showDropped(await outbox.dropped());
 }
 
 function showOthers({ unclaimed, others }) {
@@ -183,25 +186,19 @@ function waitingCard(entry) {
     // Another catalog is another request.
     if (move.value) send({ catalogId: move.value, catalog: option.dataset.name, key: newKey() });
   });
-  card.querySelector(".drop").addEventListener("click", async () => {
-    await outbox.drop(id);
-    dropped.push(id);
-    showDropped();
-  });
+  card.querySelector(".drop").addEventListener("click", () => outbox.drop(id));
   return card;
 }
 
-const dropped = []; // on this page, the last one last
 const bin = document.getElementById("dropped");
 
-function showDropped() {
+function showDropped(dropped) {
   bin.hidden = !dropped.length;
   bin.firstElementChild.textContent = t("outbox.dropped", { count: dropped.length });
 }
 
 bin.querySelector("button").addEventListener("click", async () => {
-  await outbox.restore(dropped.pop());
-  showDropped();
+  await outbox.restore((await outbox.dropped()).at(-1).id);
   drain();
 });
 document.getElementById("send-now").addEventListener("click", drain);

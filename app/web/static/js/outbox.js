@@ -32,7 +32,10 @@ function open() {
     };
     request.onsuccess = () => {
       // A newer version in another tab is not to wait for this one.
-      request.result.onversionchange = () => request.result.close();
+      request.result.onversionchange = () => {
+        request.result.close();
+        opened = undefined;
+      };
       resolve(request.result);
     };
     request.onerror = () => {
@@ -153,12 +156,13 @@ export async function makeReady(id, photo, preview, fields) {
   return entry !== undefined;
 }
 
-/** Change fields of an entry; one that was dropped meanwhile stays away. */
-export async function change(id, fields) {
-  await transact("readwrite", [ENTRIES], (t) => {
+/** Change fields of an entry; one that was dropped meanwhile stays away. `isSent`: its photo is needed no more. */
+export async function change(id, fields, isSent = false) {
+  await transact("readwrite", [ENTRIES, PHOTOS], (t) => {
     const store = t.objectStore(ENTRIES);
     const request = store.get(id);
     request.onsuccess = () => request.result && store.put({ ...request.result, ...fields });
+    if (isSent) t.objectStore(PHOTOS).delete(id);
     return request;
   });
   announce();
@@ -177,16 +181,24 @@ export const restore = (id) => change(id, { state: "waiting", problem: null });
 
 /** Keep the answer in the place of the photo, which the service has now; old answers go. */
 export async function answered(id, answer) {
-  await change(id, { state: "answered", answer, problem: null });
-  await transact("readwrite", [PHOTOS], (t) => t.objectStore(PHOTOS).delete(id));
+  await change(id, { state: "answered", answer, problem: null }, true);
   const old = (await entries()).filter((entry) => entry.state === "answered").slice(0, -KEPT_ANSWERS);
   if (old.length) await forget(old.map((entry) => entry.id));
 }
 
-/** Let go of what was dropped long enough ago. */
-export async function tidy() {
-  const late = (await all()).filter(({ state, droppedAt }) => state === "dropped" && droppedAt < Date.now() - UNDO_MS);
+/** What was dropped and can be taken back, the last one last. */
+export async function dropped() {
+  const every = isCurrent() ? await all() : [];
+  return every
+    .filter((entry) => entry.state === "dropped" && ownerOf(entry) === owner)
+    .sort((a, b) => a.droppedAt - b.droppedAt);
+}
+
+/** Let go of what was dropped longer ago than `age` milliseconds; gives how many that were. */
+export async function emptyBin(age = UNDO_MS) {
+  const late = (await all()).filter(({ state, droppedAt }) => state === "dropped" && droppedAt <= Date.now() - age);
   if (late.length) await forget(late.map((entry) => entry.id));
+  return late.length;
 }
 
 const dropAll = async (isMeant) => {

@@ -7,7 +7,7 @@ let running = Promise.resolve(0);
 
 /** Make every photo ready that is not; gives how many that were. */
 export function prepareAll() {
-  running = running.then(async () => {
+  running = running.catch(() => 0).then(async () => {
     const waiting = (await outbox.entries()).filter(({ state, isReady }) => state === "waiting" && !isReady);
     for (const { id } of waiting) await alone(() => makeReady(id));
     return waiting.length;
@@ -21,10 +21,9 @@ const alone = (work) => (navigator.locks ? navigator.locks.request("haja-prepare
 async function makeReady(id) {
   const entry = await outbox.find(id);
   if (entry?.state !== "waiting" || entry.isReady) return;
-  const file = await outbox.photoOf(id);
   let made;
   try {
-    made = await prepare(file);
+    made = await prepare(await outbox.photoOf(id));
   } catch {
     // The browser has lost its bytes: the others go on.
     await outbox.change(id, { state: "refused", problem: { code: "photo-unreadable" } });
@@ -33,7 +32,12 @@ async function makeReady(id) {
   const { photo, preview, filename, hash, takenAt, latitude, longitude } = made;
   const found = { taken_at: takenAt ?? entry.takenAt, latitude, longitude };
   const fields = { ...given(found), ...given(entry.fields) };
-  await outbox.makeReady(id, photo, preview, { filename, hash, fields });
+  try {
+    await outbox.makeReady(id, photo, preview, { filename, hash, fields });
+  } catch {
+    // A full phone has no room for a smaller photo beside the chosen one, which goes up as it is.
+    await outbox.change(id, { hash, fields, isReady: true });
+  }
   const twin = hash && (await outbox.entries()).find((other) => other.hash === hash && other.id !== id);
   if (twin) await outbox.change(id, { state: "refused", problem: { code: "photo-twice" } });
 }

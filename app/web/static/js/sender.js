@@ -63,7 +63,7 @@ async function round() {
     }
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;
-    for (const { id } of waiting) await outbox.change(id, { problem: told(problem) });
+    await outbox.change(waiting[0].id, { problem: told(problem) }); // one says it for all
     pause = Math.max(problem.retryAfter, pauseAfter(failures));
   }
   if (pause) {

@@ -38,7 +38,7 @@ async function showCount() {
 outbox.onChange(showCount);
 showCount();
 drainAlways();
-outbox.tidy();
+outbox.emptyBin();
 if (isCurrent()) saveDraftsAlways();
 
 // Its address has the language, so that choosing the other one keeps the pages of that one for bad times.
