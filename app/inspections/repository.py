@@ -1,15 +1,17 @@
 """Every statement about classifications and feedback."""
 
+from collections import Counter
 from collections.abc import Sequence, Set
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, Text, and_, case, cast, false, func, or_, select, update
+from sqlalchemy import ColumnElement, Row, Select, Text, and_, case, cast, delete, false, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from app.catalogs.tables import Catalog
+from app.inspections.chosen import Chosen
 from app.inspections.filters import ClassificationFilter
 from app.inspections.tables import Classification, Feedback, RegionFeedback
 from app.photos.tables import Photo
@@ -96,7 +98,7 @@ async def judged(
             Feedback.verdict,
         )
         .join(Feedback, Feedback.classification_id == Classification.id)
-        .where(Classification.catalog_id == catalog_id)
+        .where(Classification.catalog_id == catalog_id, Classification.deleted_at.is_(None))
         .order_by(Feedback.id)
     )
     return (await session.execute(query)).all()
@@ -145,6 +147,73 @@ async def set_example(session: AsyncSession, words: Sequence[UUID], support_id: 
     await session.execute(change)
 
 
+def _ids(chosen: Chosen, visible: Set[UUID] | None) -> Select[UUID]:
+    query = _whole() if chosen.ids is None else _whole().where(Classification.id.in_(chosen.ids))
+    return _filtered(query, chosen.conditions or ClassificationFilter(), visible).with_only_columns(Classification.id)
+
+
+async def change_many(
+    session: AsyncSession, chosen: Chosen, visible: Set[UUID] | None, fields: dict[str, Any]
+) -> dict[UUID, int]:
+    """Set fields of what is chosen in visible catalogs; how many, by catalog."""
+    change = update(Classification).where(Classification.id.in_(_ids(chosen, visible))).values(fields)
+    return Counter((await session.scalars(change.returning(Classification.catalog_id))).all())
+
+
+async def restore(
+    session: AsyncSession, deletion_id: UUID, since: datetime, visible: Set[UUID] | None
+) -> dict[UUID, int]:
+    """Have back what was deleted by one call, not before `since`; how many, by catalog."""
+    change = update(Classification).where(Classification.deletion_id == deletion_id, Classification.deleted_at >= since)
+    if visible is not None:
+        change = change.where(Classification.catalog_id.in_(visible))
+    change = change.values(deleted_at=None, deletion_id=None)
+    return Counter((await session.scalars(change.returning(Classification.catalog_id))).all())
+
+
+async def older(session: AsyncSession, catalog_id: UUID, until: datetime) -> tuple[int, datetime | None]:
+    """How many answers of a catalog were given before `until`, and when the oldest."""
+    query = select(func.count(), func.min(Classification.created_at)).where(*_older(catalog_id, until))
+    count, oldest = (await session.execute(query)).one()
+    return count, oldest
+
+
+async def outlived(session: AsyncSession, now: datetime) -> list[tuple[UUID, datetime]]:
+    """Catalogs with answers that they keep no longer, and before when those were given."""
+    query = select(Catalog.id, Catalog.keep_days).where(Catalog.keep_days.is_not(None))
+    limits = [(row[0], now - timedelta(days=row[1])) for row in (await session.execute(query)).all()]
+    return [limit for limit in limits if (await older(session, *limit))[0]]
+
+
+async def delete_older(
+    session: AsyncSession, catalog_id: UUID, until: datetime, deletion_id: UUID, now: datetime
+) -> int:
+    """Delete the answers of a catalog from before `until`, so that they can be restored; how many."""
+    change = update(Classification).where(*_older(catalog_id, until))
+    change = change.values(deleted_at=now, deletion_id=deletion_id)
+    return len((await session.scalars(change.returning(Classification.id))).all())
+
+
+async def deleted_before(session: AsyncSession, until: datetime, limit: int) -> Sequence[UUID]:
+    """Answers that were deleted before `until`."""
+    query = select(Classification.id).where(Classification.deleted_at < until).limit(limit)
+    return (await session.scalars(query)).all()
+
+
+async def remove(session: AsyncSession, ids: Sequence[UUID], until: datetime) -> Sequence[str]:
+    """Remove for good those of these answers that were deleted before `until`; their photos."""
+    gone = delete(Classification).where(Classification.id.in_(ids), Classification.deleted_at < until)
+    return (await session.scalars(gone.returning(Classification.photo_sha256))).all()
+
+
+def _older(catalog_id: UUID, until: datetime) -> tuple[ColumnElement[bool], ...]:
+    return (
+        Classification.catalog_id == catalog_id,
+        Classification.created_at < until,
+        Classification.deleted_at.is_(None),
+    )
+
+
 def _whole() -> Select[Classification, str, Photo, Feedback | None]:
     later = aliased(Feedback)
     newest = (
@@ -159,6 +228,7 @@ def _whole() -> Select[Classification, str, Photo, Feedback | None]:
         .join(Catalog, Catalog.id == Classification.catalog_id)
         .join(Photo, Photo.sha256 == Classification.photo_sha256)
         .outerjoin(Feedback, Feedback.id == newest)
+        .where(Classification.deleted_at.is_(None))
     )
 
 

@@ -180,6 +180,33 @@ class AgreementOut(BaseModel):
     rows: list[Agreement]
 
 
+class DeletionOut(BaseModel):
+    """Answers that were deleted by one call."""
+
+    deletion_id: UUID = Field(description="POST /v1/classifications/restore takes it, and they are there again.")
+    classifications: int = Field(description="How many.")
+    restorable_until: datetime = Field(description="Afterwards they and their photos are removed for good.")
+
+
+class Restoration(BaseModel):
+    """What is to be undone."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"example": {"deletion_id": "0199c2a5-b7f0-7cc3-9d0e-5d2f0a1b2c3d"}}
+    )
+
+    deletion_id: UUID
+
+
+class RetentionOut(BaseModel):
+    """What a catalog would lose at once if it kept its answers for so many days."""
+
+    keep_days: int
+    classifications: int = Field(description="Answers that are older; for an hour they can be restored.")
+    oldest: datetime | None = Field(description="When the oldest of them was given.")
+    until: datetime = Field(description="Those before are meant: the condition `until` of the history lists them.")
+
+
 class PhotoOut(BaseModel):
     """A query photo."""
 

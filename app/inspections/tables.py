@@ -53,6 +53,9 @@ class Classification(Acted, Base):
     latitude: Mapped[float | None]
     longitude: Mapped[float | None]
     created_at: Mapped[datetime]
+    # Absent for everybody from then on, and removed an hour later; one call deletes under one id.
+    deleted_at: Mapped[datetime | None] = mapped_column(index=True)
+    deletion_id: Mapped[UUID | None] = mapped_column(index=True)
 
     @validates("place")
     def _fold(self, _: str, place: str) -> str:

@@ -20,6 +20,8 @@ Action = Literal[
     "example-removed",
     "feedback-given",
     "notes-changed",
+    "answers-deleted",
+    "answers-restored",
     "batch-sent",
     "job-deleted",
     "history-exported",
