@@ -18,6 +18,7 @@ import app.inspections.endpoints
 import app.inspections.exports.endpoints
 import app.inspections.region_endpoints
 import app.inspections.removal_endpoints
+import app.inspections.team
 import app.inspections.thumbnails
 import app.jobs.endpoints
 import app.server.health
@@ -138,6 +139,7 @@ def create_app(
         app.inspections.endpoints,
         app.inspections.region_endpoints,
         app.inspections.removal_endpoints,
+        app.inspections.team,
         app.jobs.endpoints,
         app.inspections.thumbnails,
         app.access.endpoints,

@@ -6,6 +6,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from app.inspections.filters import ClassificationFilter
+from app.inspections.site_notes import Place, Status
 
 
 class Conditions(ClassificationFilter):
@@ -31,6 +32,21 @@ class Chosen(BaseModel):
         if self.conditions is not None and not self.conditions.model_dump(exclude_none=True):
             raise ValueError("conditions are empty, which would choose the whole history: send at least one")
         return self
+
+
+class ChosenChange(Chosen):
+    """What becomes different in all that is chosen; only the fields that are sent change."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"example": {"ids": ["0199c2a5-b7f0-7cc3-9d0e-5d2f0a1b2c3d"], "place": "101동 / 3층"}}
+    )
+
+    place: Place = ""
+    status: Status = "open"
+
+    def changes(self) -> dict[str, str]:
+        """The fields that were sent."""
+        return self.model_dump(include={"place", "status"}, exclude_unset=True)
 
 
 class Changed(BaseModel):

@@ -1,18 +1,35 @@
 """Every statement about classifications and feedback."""
 
 from collections import Counter
-from collections.abc import Sequence, Set
+from collections.abc import Iterator, Sequence, Set
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, Text, and_, case, cast, delete, false, func, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    Select,
+    Text,
+    and_,
+    case,
+    cast,
+    delete,
+    false,
+    func,
+    null,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
-from app.catalogs.tables import Catalog
+from app.acting import actor
+from app.catalogs.tables import Catalog, DefectClass
 from app.inspections.chosen import Chosen
 from app.inspections.filters import ClassificationFilter
+from app.inspections.site_notes import SEPARATOR, Status
 from app.inspections.tables import Classification, Feedback, RegionFeedback
 from app.photos.tables import Photo
 from app.storage.database import SyncSession, insert_row
@@ -20,6 +37,28 @@ from app.storage.database import SyncSession, insert_row
 Query = TypeVar("Query", bound=Select[*tuple[Any, ...]])
 
 _IS_SOUND = cast(Classification.regions, Text) == "[]"
+
+_BORNE_OUT = Feedback.verdict == case((Classification.unknown, "unknown"), else_="confirmed")
+
+_FINAL_CLASS = case(
+    (Feedback.verdict == "corrected", Feedback.defect_class_id),
+    (Feedback.verdict == "confirmed", Classification.first_class_id),
+    (or_(Feedback.id.is_not(None), Classification.unknown, func.coalesce(_IS_SOUND, false())), null()),
+    else_=Classification.first_class_id,
+)
+"""The person's word, else the machine's; NULL where it is no class of the catalog."""
+
+
+class Group(NamedTuple):
+    """Answers that are the same in what a team counts."""
+
+    actor: str
+    final_class_id: UUID | None
+    place: str
+    status: Status
+    is_judged: bool
+    is_contradicted: bool | None
+    count: int
 
 
 def add_classification(session: SyncSession, row: dict[str, Any]) -> None:
@@ -68,6 +107,36 @@ async def counts(session: AsyncSession, wanted: ClassificationFilter, visible: S
     """How many classifications are filtered of each visible catalog that has any."""
     each = _filtered(_whole(), wanted, visible).with_only_columns(Classification.catalog_id, func.count())
     return dict(iter((await session.execute(each.group_by(Classification.catalog_id))).all()))
+
+
+async def groups(session: AsyncSession, wanted: ClassificationFilter, visible: Set[UUID] | None) -> list[Group]:
+    """What is filtered in visible catalogs, counted by everything that a team asks for."""
+    keys = (
+        Classification.actor,
+        _FINAL_CLASS.label("final"),
+        Classification.place,
+        Classification.status,
+        Feedback.id.is_not(None).label("judged"),
+        (~_BORNE_OUT).label("contradicted"),
+    )
+    each = _filtered(_whole(), wanted, visible).with_only_columns(*keys).subquery()
+    query = select(*each.c, func.count()).group_by(*each.c)
+    return [Group(*row) for row in (await session.execute(query)).all()]
+
+
+async def class_names(session: AsyncSession, ids: Set[UUID | None]) -> dict[UUID, str]:
+    """The names of those of these classes that are there."""
+    query = select(DefectClass.id, DefectClass.name).where(DefectClass.id.in_(ids))
+    return dict(iter((await session.execute(query)).all()))
+
+
+async def recent_places(
+    session: AsyncSession, wanted: ClassificationFilter, visible: Set[UUID] | None, limit: int
+) -> Sequence[str]:
+    """The places of what is filtered in visible catalogs, the one that was photographed last first."""
+    each = _filtered(_whole(), wanted, visible).with_only_columns(Classification.place)
+    each = each.where(Classification.place != "").group_by(Classification.place)
+    return (await session.scalars(each.order_by(func.max(Classification.created_at).desc()).limit(limit))).all()
 
 
 async def change(session: AsyncSession, row: Classification, fields: dict[str, Any]) -> None:
@@ -251,17 +320,26 @@ def _filtered(query: Query, wanted: ClassificationFilter, visible: Set[UUID] | N
         query = query.where(Classification.place_folded.contains(wanted.place.casefold(), autoescape=True))
     if wanted.disagreement is not None:
         # No feedback: NULL, which is neither.
-        borne_out = Feedback.verdict == case((Classification.unknown, "unknown"), else_="confirmed")
-        query = query.where(~borne_out if wanted.disagreement else borne_out)
+        query = query.where(~_BORNE_OUT if wanted.disagreement else _BORNE_OUT)
     if wanted.defect_class_id is not None:
-        query = query.where(_counts_as(wanted.defect_class_id))
-    return query
+        query = query.where(wanted.defect_class_id == _FINAL_CLASS)
+    return query.where(*_of_findings(wanted))
 
 
-def _counts_as(class_id: UUID) -> ColumnElement[bool]:
-    first = Classification.first_class_id == class_id
-    return or_(
-        and_(first, Feedback.verdict == "confirmed"),
-        and_(first, Feedback.id.is_(None), ~Classification.unknown, ~func.coalesce(_IS_SOUND, false())),
-        and_(Feedback.defect_class_id == class_id, Feedback.verdict == "corrected"),
-    )
+def _of_findings(wanted: ClassificationFilter) -> Iterator[ColumnElement[bool]]:
+    if wanted.no_class is not None:
+        yield (_FINAL_CLASS.is_(None) if wanted.no_class else _FINAL_CLASS.is_not(None))
+    if wanted.under is not None:
+        folded = wanted.under.casefold()
+        beneath = Classification.place_folded.startswith(folded + SEPARATOR, autoescape=True)
+        yield (or_(Classification.place_folded == folded, and_(bool(folded), beneath)))
+    if wanted.by is not None:
+        yield (false() if "\0" in wanted.by else Classification.actor == wanted.by)
+    if wanted.mine is not None:
+        who = actor()
+        mine = and_(Classification.actor_id.is_not_distinct_from(who["actor_id"]), Classification.actor == who["actor"])
+        yield (mine if wanted.mine else ~mine)
+    if wanted.judged is not None:
+        yield (Feedback.id.is_not(None) if wanted.judged else Feedback.id.is_(None))
+    if wanted.status is not None:
+        yield (Classification.status == wanted.status)

@@ -8,6 +8,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from app.api.fields import ActorId, ActorName, Description
 from app.catalogs.schemas import DefectClassName
+from app.inspections.site_notes import Status
 from app.photos.regions import Box, RegionBox, boxes_of
 from models.manifest import HeadName
 
@@ -270,6 +271,7 @@ class ClassificationOut(BaseModel):
                 },
                 "place": "B2, 기둥 14",
                 "note": "",
+                "status": "open",
                 "feedback": None,
                 "actor_id": "0199c2a5-cccc-7cc3-9d0e-5d2f0a1b2c3d",
                 "actor": "Kim, north site",
@@ -306,6 +308,7 @@ class ClassificationOut(BaseModel):
     photo: PhotoOut
     place: str = Field(description="Where on the site, as the inspector wrote it; empty where nothing was written.")
     note: str
+    status: Status = Field("open", description="Whether the defect is put right.")
     feedback: FeedbackOut | None = Field(description="The inspector's newest word.")
     actor_id: ActorId
     actor: ActorName

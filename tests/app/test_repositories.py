@@ -192,6 +192,8 @@ async def _delete_answers(client: httpx.AsyncClient, app: FastAPI) -> None:
     gone = (await client.delete(f"/v1/classifications/{ids[0]}")).json()
     back = {"deletion_id": gone["deletion_id"]}
     assert created(await client.post("/v1/classifications/restore", json=back)) == {"classifications": 1}
+    assert (await client.get("/v1/classifications/counts")).json()["total"]["classifications"] == len(ids)
+    assert (await client.get("/v1/classifications/places")).json() == ["B2"]
     assert (await client.patch("/v1/catalogs/default", json={"keep_days": 1})).status_code == 200
     for days in (2, 3):
         await app.state.removal_service.remove_due(datetime.now(UTC) + timedelta(days=days))

@@ -44,6 +44,7 @@ BESIDE: dict[str, list[dict[str, str]]] = {
     "delete_classifications": [{"ids": '["<class>"]'}],
     "restore_classifications": [{"deletion_id": '"<class>"'}],
     "preview_retention": [{"keep_days": "1"}],
+    "change_classifications": [{"ids": '["<class>"]'}],
     "classify_photo": [{"latitude": "0", "longitude": "0"}],
     "begin_report": [{"place": "nowhere"}],
     "GET /history": [{"zone": "+19:59"}, {"zone": "-19:59"}],
