@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from app.catalogs.past import index_of
 from app.catalogs.prototype_cache import Candidate
-from app.catalogs.schemas import DefectClassName
+from app.catalogs.schemas import DefectClassName, NumberedExample
 from app.catalogs.support_cache import Supports
 from app.catalogs.support_report import Example
 from app.catalogs.support_report import report as support_report
@@ -172,8 +172,8 @@ def _supports(each: Photos, episode: Episode) -> list[Supports]:
 
 def _examples(supported: Supports) -> list[Example]:
     return [
-        Example(support_id, embedding, 224, 224, None, None, None)
-        for support_id, embedding in zip(supported.ids, supported.embeddings, strict=True)
+        Example(support_id, NumberedExample(number=number, filename=""), embedding, 224, 224, None, None, None)
+        for number, (support_id, embedding) in enumerate(zip(supported.ids, supported.embeddings, strict=True), 1)
     ]
 
 

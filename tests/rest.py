@@ -37,7 +37,7 @@ async def classify(client: httpx.AsyncClient, data: bytes, catalog: str = "defau
 
 
 async def begin_report(
-    client: httpx.AsyncClient, sent: dict[str, Any] | None = None, headers: dict[str, str] | None = None, **query: str
+    client: httpx.AsyncClient, sent: dict[str, Any] | None = None, headers: dict[str, str] | None = None, **query: Any
 ) -> dict[str, Any]:
     """Ask for a report, and wait for its end; what is said of it then."""
     answer = await client.post("/v1/reports", params=query, headers=headers, **(sent or {}))
@@ -57,7 +57,7 @@ async def report_once(
 
 
 async def report_file(
-    client: httpx.AsyncClient, sent: dict[str, Any] | None = None, headers: dict[str, str] | None = None, **query: str
+    client: httpx.AsyncClient, sent: dict[str, Any] | None = None, headers: dict[str, str] | None = None, **query: Any
 ) -> httpx.Response:
     """The file of a new report."""
     told = await begin_report(client, sent, headers, **query)

@@ -360,9 +360,10 @@ async def changes(
 
 
 async def class_names(session: AsyncSession, catalog_id: UUID) -> Sequence[Row[UUID, str, str, str, str | None]]:
-    """Id, names and severity of every class of a catalog, oldest first."""
+    """Id, names and severity of every type of defect in a catalog, oldest first."""
     names = (DefectClass.id, DefectClass.name, DefectClass.title_ko, DefectClass.title_en, DefectClass.severity)
-    query = select(*names).where(DefectClass.catalog_id == catalog_id).order_by(DefectClass.id)
+    query = select(*names).where(DefectClass.catalog_id == catalog_id, DefectClass.kind == "defect")
+    query = query.order_by(DefectClass.id)
     return (await session.execute(query)).all()
 
 

@@ -26,12 +26,15 @@ class Confusion(BaseModel):
 
 
 class CatalogEvaluation(BaseModel):
-    """Every support photo of a catalog, judged as if it were new: by a head or prototypes made without it."""
+    """Every support photo of a type of defect, judged as if it were new: by a head or prototypes made without it.
+
+    Classes of sound surfaces are left out: how well defects are told from sound surfaces is in none of these numbers.
+    """
 
     catalog: str
     catalog_version: int
     backbone_id: str
-    head: HeadName = Field(description="What judged: the same as in answers of this catalog.")
+    head: HeadName = Field(description="What judged; chosen as for answers, among types of defect only.")
     accuracy: Share | None = Field(description="Over all photos that could be judged; null where there is none.")
     not_judged: int = Field(description="Photos that are the only one of their class.")
     classes: list[ClassEvaluation] = Field(description="Those that need photos most come first.")

@@ -76,8 +76,9 @@ class EvaluationService:
         async with self._database.reading() as session:
             catalog = await self._catalogs.find(session, catalog_name)
             version, classes = catalog.version, await catalog_rows.class_names(session, catalog.id)
-            supports = await catalog_rows.support_embeddings(session, catalog.id, catalog.backbone_id)
+            supports = list(await catalog_rows.support_embeddings(session, catalog.id, catalog.backbone_id))
         place = {row.id: number for number, row in enumerate(classes)}
+        supports = [row for row in supports if row[0] in place]  # sound surfaces are no type of defect
         labels = np.array([place[class_id] for class_id, _ in supports], np.int64)
         answers, head = await asyncio.to_thread(judge_by_others, [vector for _, vector in supports], labels)
         names = [DefectClassName.model_validate(row) for row in classes]

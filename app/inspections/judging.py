@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from app.catalogs.prototype_cache import Candidate, PrototypeIndex
 from app.catalogs.support_cache import Supports
 from app.inspections.schemas import NearestExample, Prediction, PredictionSet, RegionOut
+from app.photos.regions import boxes_of
 from models.manifest import HeadName, Manifest
 from models.prediction_sets import prediction_set
 from models.prototypes import expected_similarity, probabilities, similarities
@@ -130,6 +131,7 @@ def nearest_examples(
             photo_id=each.sha256s[place],
             defect_class_id=each.candidate.defect_class.id,
             similarity=float(cosine[place]),
+            regions=boxes_of(each.parts[place].text),
         )
         for each in supports
         if each.ids  # a class of a catalog that was deleted in the meantime has none

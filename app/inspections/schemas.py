@@ -41,6 +41,11 @@ class NearestExample(BaseModel):
     photo_id: str = Field(description="SHA-256 of the photo: its address under /v1/photos.")
     defect_class_id: UUID
     similarity: float = Field(description="Cosine similarity of the two photos, -1 to 1.")
+    regions: list[RegionBox] = Field(
+        [],
+        description="The parts of that photo that are the example, or in a class of sound surfaces what is left out; "
+        "none: all of it, or an answer from before they were kept.",
+    )
 
 
 class RegionFeedbackCreate(BaseModel):
@@ -255,6 +260,7 @@ class ClassificationOut(BaseModel):
                         "photo_id": "0a5bb9d8014a0f9b1d61e21e796d78dccdf1352f23cd32812f4850b878ae4944",
                         "defect_class_id": "0199c2a5-aaaa-7cc3-9d0e-5d2f0a1b2c3d",
                         "similarity": 0.79,
+                        "regions": [{"x": 0.1, "y": 0.25, "w": 0.3, "h": 0.1}],
                     }
                 ],
                 "sound": None,
@@ -299,8 +305,9 @@ class ClassificationOut(BaseModel):
         description="True: no part of the photo looks like a defect; null where it was looked at as a whole."
     )
     regions: list[RegionOut] | None = Field(
-        description="Where defects are, most important first, at most 20; null where the photo was looked at as a "
-        "whole, because the catalog's `mode` says so, because it is small, or because it shows one thing all over."
+        description="Where defects are, most important first, which is by `defect`: neither size nor severity counts. "
+        "At most 20; null where the photo was looked at as a whole, because the catalog's `mode` says so, because it "
+        "is small, or because it shows one thing all over."
     )
     added_regions: list[RegionFeedbackOut] = Field(
         [], description="What inspectors saw beside `regions`: the newest word on each, by number."

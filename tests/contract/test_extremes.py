@@ -5,6 +5,7 @@ import copy
 import json
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -15,10 +16,11 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
 from app.config import Settings
+from app.inspections.exports import report
 from app.server.security_headers import PAGES, security_headers
 from app.web import endpoints as page_endpoints
 from app.web import sign_in as sign_in_endpoints
-from tests.app.access.conftest import Things, bearer, furnish
+from tests.app.access.conftest import Things, bearer, furnish, small_report
 from tests.conftest import MakeSettings
 from tests.contract.extremes import (
     BODIES,
@@ -70,12 +72,14 @@ def settings(make_settings: MakeSettings) -> Settings:
 
 
 @pytest.fixture
-async def things(client: httpx.AsyncClient) -> Things:
+async def things(client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> Things:
     """One of everything, in a service that asks for a key; `client` sends that of an administrator."""
+    # Reports are made more slowly than this asks for them.
+    monkeypatch.setattr(report, "KEPT", 10_000)
     made = await furnish(client, "tower", 1)
     key = created(await client.post("/v1/keys", json={"name": "root", "role": "admin"}))["key"]
     client.headers.update(bearer(key))
-    return made
+    return replace(made, report_id=await small_report(client, "tower"))
 
 
 def documents(service: FastAPI) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ import pytest
 
 from app.config import Settings
 from tests.drawn import photo
-from tests.rest import classify, created, execute, files, register
+from tests.rest import begin_report, classify, created, execute, files, register
 
 MakeKey = Callable[..., Awaitable[dict[str, Any]]]
 
@@ -30,6 +30,7 @@ class Things:
     support_photo_id: str
     classification_id: str
     job_id: str
+    report_id: str
     photo_id: str
 
     def fill(self, path: str) -> str:
@@ -55,8 +56,14 @@ async def furnish(client: httpx.AsyncClient, name: str, seed: int) -> Things:
         support_photo_id=first["photos"][0]["support_photo_id"],
         classification_id=answer["id"],
         job_id=batch.json()["id"],
+        report_id=await small_report(client, name),
         photo_id=first["photos"][0]["photo_id"],
     )
+
+
+async def small_report(client: httpx.AsyncClient, catalog: str) -> str:
+    """The id of a finished report of nothing, by whoever asks."""
+    return str((await begin_report(client, catalog=catalog, place="nowhere", format="xlsx"))["id"])
 
 
 @pytest.fixture

@@ -16,8 +16,9 @@ from tests.rest import files, problem
 
 ROLES = ["inspector", "curator", "admin"]
 
-HERE, SOME, EVERY, ANYBODY, PUBLICLY = "here", "some", "every", "anybody", "publicly"
-"""In the catalog that the address names, in one at least, in every one; with any key at all; without one."""
+HERE, SOME, OWN, EVERY, ANYBODY, PUBLICLY = "here", "some", "own", "every", "anybody", "publicly"
+"""In the catalog that the address names, in one at least, likewise and only what one asked for oneself, in every one;
+with any key at all; without one."""
 
 NEEDED = {
     "get_liveness": ("", PUBLICLY),
@@ -59,8 +60,8 @@ NEEDED = {
     "export_csv": ("inspector", SOME),
     "export_xlsx": ("inspector", SOME),
     "begin_report": ("inspector", SOME),
-    "get_report": ("inspector", SOME),
-    "get_report_file": ("inspector", SOME),
+    "get_report": ("inspector", OWN),
+    "get_report_file": ("inspector", OWN),
     "classify_batch": ("inspector", HERE),
     "list_jobs": ("inspector", SOME),
     "get_job": ("inspector", HERE),
@@ -109,10 +110,11 @@ def expected(operation_id: str, everywhere: str | None, held: dict[str, str]) ->
     allowed = {
         HERE: reaches(everywhere, held.get("mine")),
         SOME: reaches(everywhere, *held.values()),
+        OWN: reaches(everywhere, *held.values()),
         EVERY: reaches(everywhere),
     }[where]
     if allowed:
-        return 200
+        return 404 if where == OWN else 200  # somebody else asked for the report of `mine`
     return 404 if where == HERE and everywhere is None and "mine" not in held else 403
 
 

@@ -136,7 +136,7 @@ async def test_a_report_names_no_class_of_others(
     absent = str(new_id())
     texts = []
     for class_id in (theirs.class_id, absent):
-        query = {"defect_class_id": class_id, "lang": "en"}
+        query: dict[str, Any] = {"defect_class_id": class_id, "lang": "en"}
         answer = await report_file(client, headers=admin, **query)
         assert answer.status_code == 200, answer.text
         text = "\n".join(page.extract_text() for page in pypdf.PdfReader(io.BytesIO(answer.content)).pages)

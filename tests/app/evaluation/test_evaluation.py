@@ -45,6 +45,16 @@ async def test_a_photo_in_the_wrong_class_shows(client: httpx.AsyncClient) -> No
     assert answer["classes"][0]["defect_class"]["name"] == "rust"
 
 
+async def test_sound_surfaces_are_no_type_of_defect(client: httpx.AsyncClient) -> None:
+    for kind in ("crack", "rust"):
+        await register(client, kind, photos(kind, range(4)))
+    before = (await client.get(ADDRESS)).json()
+    await register(client, "sound", photos("crack", range(30, 34)), kind="sound")
+    after = (await client.get(ADDRESS)).json()
+    assert after.pop("catalog_version") > before.pop("catalog_version")
+    assert after == before
+
+
 async def test_a_catalog_without_photos_is_evaluated_as_such(client: httpx.AsyncClient) -> None:
     answer = (await client.get(ADDRESS)).json()
     assert (answer["accuracy"], answer["classes"], answer["confusions"], answer["not_judged"]) == (None, [], [], 0)

@@ -61,6 +61,9 @@ async def test_a_defect_is_found_where_it_is(client: httpx.AsyncClient, made: di
         assert x - 0.1 < first["x"] + first["w"] / 2 < x + w + 0.1
         assert y - 0.1 < first["y"] + first["h"] / 2 < y + h + 0.1
         assert first["nearest"]["defect_class_id"] == made[kind]["id"]
+        listed = (await client.get(f"/v1/defect-classes/{made[kind]['id']}/support-photos")).json()["items"]
+        drawn = {each["id"]: each["regions"] for each in listed}
+        assert first["nearest"]["regions"] == drawn[first["nearest"]["support_photo_id"]] != []
         assert sum(each["probability"] for each in answer["predictions"]) == pytest.approx(1, abs=1e-4)
         assert (await client.get(f"/v1/classifications/{answer['id']}")).json() == answer
 

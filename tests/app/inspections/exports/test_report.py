@@ -30,7 +30,7 @@ from tests.rest import (
 REPORTS = "/v1/reports"
 
 
-async def _report(client: httpx.AsyncClient, sent: dict[str, Any] | None = None, **query: str) -> pypdf.PdfReader:
+async def _report(client: httpx.AsyncClient, sent: dict[str, Any] | None = None, **query: Any) -> pypdf.PdfReader:
     answer = await report_file(client, sent, **query)
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"] == "application/pdf"
@@ -108,7 +108,7 @@ async def test_it_carries_its_fonts_and_its_language(client: httpx.AsyncClient) 
 
 
 async def test_nothing_to_report(client: httpx.AsyncClient) -> None:
-    years = {"since": "0002-01-01T00:00:00+14:00", "until": "9998-12-31T23:59:59-14:00"}
+    years: dict[str, Any] = {"since": "0002-01-01T00:00:00+14:00", "until": "9998-12-31T23:59:59-14:00"}
     report = await _report(client, **years, time_zone="Pacific/Kiritimati")
     assert len(report.pages) == 2
     assert "조건에 맞는 사진이 없습니다." in _text(report)
