@@ -17,6 +17,8 @@ import app.evaluation.endpoints
 import app.inspections.endpoints
 import app.inspections.exports.endpoints
 import app.inspections.region_endpoints
+import app.inspections.removal_endpoints
+import app.inspections.team
 import app.inspections.thumbnails
 import app.jobs.endpoints
 import app.server.health
@@ -81,13 +83,15 @@ def create_app(
             app.state.evaluation_service = services.evaluations
             app.state.inspection_service = services.inspections
             app.state.region_service = services.regions
+            app.state.removal_service = services.removals
             app.state.heatmap_service = services.heatmaps
             app.state.export_service = services.exports
             app.state.report_service = services.reports
             app.state.job_service = services.jobs
             app.state.batch_worker = services.batch_worker
             app.state.batch_task = asyncio.create_task(services.batch_worker.run())
-            background = [app.state.batch_task, asyncio.create_task(services.preloader.run())]
+            endless = (services.preloader.run(), services.removals.run())
+            background = [app.state.batch_task, *map(asyncio.create_task, endless)]
             try:
                 yield
             finally:
@@ -134,6 +138,8 @@ def create_app(
         app.evaluation.endpoints,
         app.inspections.endpoints,
         app.inspections.region_endpoints,
+        app.inspections.removal_endpoints,
+        app.inspections.team,
         app.jobs.endpoints,
         app.inspections.thumbnails,
         app.access.endpoints,

@@ -25,6 +25,7 @@ from app.inspections.exports.report import ReportService
 from app.inspections.exports.service import ExportService
 from app.inspections.heatmap import HeatmapService
 from app.inspections.regions import RegionService
+from app.inspections.removal import RemovalService
 from app.inspections.replay import ReplayService
 from app.inspections.service import InspectionService
 from app.jobs.service import JobService
@@ -68,6 +69,7 @@ class Services:
         self.jobs = JobService(self.database, self.inspections, photos, self.batch_worker.wake)
         self.preloader = Preloader(self.database, self.embedders)
         self.reembedding = ReembeddingService(self.database, self.catalogs, photos)
+        self.removals = RemovalService(self.database, self.catalogs, archive)
         self.exports = ExportService(self.inspections)
         self.reports = ReportService(self.exports, self.catalogs, self.archive, self.heatmaps)
 

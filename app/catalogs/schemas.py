@@ -36,6 +36,15 @@ CatalogMode = Annotated[
 ]
 
 
+KeepDays = Annotated[
+    Annotated[int, Field(ge=1, le=36500)] | None,
+    Field(
+        description="Answers that are older are deleted with their photos; null: they are kept for ever. `GET "
+        "/v1/catalogs/{catalog}/retention` says beforehand how many that would be."
+    ),
+]
+
+
 class CatalogCreate(BaseModel):
     """A catalog to make."""
 
@@ -59,6 +68,7 @@ class CatalogChange(Patch):
     title_en: Title = ""
     description: Description = ""
     mode: CatalogMode = None
+    keep_days: KeepDays = None
 
 
 class CatalogOut(_FromRow):
@@ -70,6 +80,7 @@ class CatalogOut(_FromRow):
     title_en: str
     description: str
     mode: CatalogMode
+    keep_days: KeepDays
     version: int = Field(description="Grows with every change of the catalog's classes.")
     created_at: datetime
 

@@ -40,6 +40,8 @@ class Catalog(Base):
     mode: Mapped[Mode | None] = mapped_column(String(8))
     backbone_id: Mapped[str] = mapped_column(String(128), server_default=text("''"))
     recorded_from: Mapped[int] = mapped_column(server_default=text("1"))
+    # Older answers are deleted; None: they are kept for ever.
+    keep_days: Mapped[Annotated[int, Field(gt=0)] | None]
     created_at: Mapped[datetime]
 
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter, File, Form, Query, Request, Response, UploadFile
 from app.access.requirements import Needs, needs
 from app.acting import Role
 from app.api.dependencies import of_app
-from app.api.idempotency.service import IdempotencyKeyHeader, Once, once
+from app.api.idempotency.service import IdempotencyKeyHeader, IdempotencyKeyReused, Once, once
 from app.api.pagination import Cursor, Limit, Page, decode_cursor
 from app.api.problems import documented
 from app.api.uploads import form_with
@@ -28,6 +28,7 @@ from app.errors import (
     StorageUnavailable,
 )
 from app.inspections import errors, schemas
+from app.inspections.chosen import Changed, ChosenChange
 from app.inspections.filters import Filter
 from app.inspections.heatmap import HeatmapService
 from app.inspections.scopes import CLASSIFICATION
@@ -131,6 +132,21 @@ async def change_classification(
 ) -> schemas.ClassificationOut:
     """Write place or note differently; only the fields that are sent change."""
     return await inspections.change(classification_id, change)
+
+
+@router.post(
+    "/classifications/change",
+    status_code=201,
+    response_model=Changed,
+    responses=documented(IdempotencyKeyReused, DatabaseUnavailable, StorageFull),
+    dependencies=[needs(Role.INSPECTOR)],
+)
+async def change_classifications(
+    chosen: ChosenChange, inspections: Inspections, request: Request, key: IdempotencyKeyHeader = None
+) -> Response:
+    """Write place or status of many answers at once; only the fields that are sent change."""
+    request_once = await once(request, key, chosen)
+    return await request_once.respond(lambda: inspections.change_many(chosen, request_once))
 
 
 @router.get(

@@ -7,7 +7,7 @@ from fastapi import Query
 from pydantic import BaseModel, Field
 
 from app.api.fields import Instant
-from app.inspections.site_notes import Place
+from app.inspections.site_notes import Place, Status
 
 
 class ClassificationFilter(BaseModel):
@@ -33,6 +33,16 @@ class ClassificationFilter(BaseModel):
         "without feedback are neither.",
     )
     place: Place | None = Field(None, description="Part of the place, in capitals or not.")
+    under: Place | None = Field(
+        None, description="Only at this place or under it, levels as a whole; empty: only those without a place."
+    )
+    by: str | None = Field(None, description="Only what this person sent, by the name that their key had then.")
+    mine: bool | None = Field(None, description="Only what the caller sent, or only what others did.")
+    judged: bool | None = Field(None, description="Only those with an inspector's word, or only those without.")
+    no_class: bool | None = Field(
+        None, description="Only those that in the end are no class of the catalog, or only those that are one."
+    )
+    status: Status | None = None
 
 
 Filter = Annotated[ClassificationFilter, Query()]

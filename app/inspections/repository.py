@@ -1,16 +1,35 @@
 """Every statement about classifications and feedback."""
 
-from collections.abc import Sequence, Set
-from datetime import UTC, datetime
-from typing import Any, TypeVar
+from collections import Counter
+from collections.abc import Iterator, Sequence, Set
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, Text, and_, case, cast, false, func, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    Select,
+    Text,
+    and_,
+    case,
+    cast,
+    delete,
+    false,
+    func,
+    null,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
-from app.catalogs.tables import Catalog
+from app.acting import actor
+from app.catalogs.tables import Catalog, DefectClass
+from app.inspections.chosen import Chosen
 from app.inspections.filters import ClassificationFilter
+from app.inspections.site_notes import SEPARATOR, Status
 from app.inspections.tables import Classification, Feedback, RegionFeedback
 from app.photos.tables import Photo
 from app.storage.database import SyncSession, insert_row
@@ -26,6 +45,26 @@ _BORNE_OUT = case(
     else_=Feedback.verdict == "confirmed",
 )
 """Whether the inspector says the same as the answer. Without a word NULL, which is neither."""
+
+_final_class = case(
+    (Feedback.verdict == "corrected", Feedback.defect_class_id),
+    (Feedback.verdict == "confirmed", Classification.first_class_id),
+    (or_(Feedback.id.is_not(None), Classification.unknown, func.coalesce(_IS_SOUND, false())), null()),
+    else_=Classification.first_class_id,
+)
+"""The person's word, else the machine's; NULL where it is no class of the catalog."""
+
+
+class Group(NamedTuple):
+    """Answers that are the same in what a team counts."""
+
+    actor: str
+    final_class_id: UUID | None
+    place: str
+    status: Status
+    is_judged: bool
+    is_contradicted: bool | None
+    answers: int
 
 
 def add_classification(session: SyncSession, row: dict[str, Any]) -> None:
@@ -76,6 +115,36 @@ async def counts(session: AsyncSession, wanted: ClassificationFilter, visible: S
     return dict(iter((await session.execute(each.group_by(Classification.catalog_id))).all()))
 
 
+async def groups(session: AsyncSession, wanted: ClassificationFilter, visible: Set[UUID] | None) -> list[Group]:
+    """What is filtered in visible catalogs, counted by everything that a team asks for."""
+    keys = (
+        Classification.actor,
+        _final_class.label("final"),
+        Classification.place,
+        Classification.status,
+        Feedback.id.is_not(None).label("judged"),
+        (~_BORNE_OUT).label("contradicted"),
+    )
+    each = _filtered(_whole(), wanted, visible).with_only_columns(*keys).subquery()
+    query = select(*each.c, func.count()).group_by(*each.c)
+    return [Group._make(row) for row in (await session.execute(query)).all()]
+
+
+async def class_names(session: AsyncSession, ids: Set[UUID | None]) -> dict[UUID, str]:
+    """The names of those of these classes that are there."""
+    query = select(DefectClass.id, DefectClass.name).where(DefectClass.id.in_(ids))
+    return dict(iter((await session.execute(query)).all()))
+
+
+async def recent_places(
+    session: AsyncSession, wanted: ClassificationFilter, visible: Set[UUID] | None, limit: int
+) -> Sequence[str]:
+    """The places of what is filtered in visible catalogs, the one that was photographed last first."""
+    each = _filtered(_whole(), wanted, visible).with_only_columns(Classification.place)
+    each = each.where(Classification.place != "").group_by(Classification.place)
+    return (await session.scalars(each.order_by(func.max(Classification.created_at).desc()).limit(limit))).all()
+
+
 async def change(session: AsyncSession, row: Classification, fields: dict[str, Any]) -> None:
     """Set fields of a classification."""
     for field, value in fields.items():
@@ -104,7 +173,7 @@ async def judged(
             _BORNE_OUT,
         )
         .join(Feedback, Feedback.classification_id == Classification.id)
-        .where(Classification.catalog_id == catalog_id)
+        .where(Classification.catalog_id == catalog_id, Classification.deleted_at.is_(None))
         .order_by(Feedback.id)
     )
     return (await session.execute(query)).all()
@@ -164,6 +233,73 @@ async def set_example(session: AsyncSession, words: Sequence[UUID], support_id: 
     await session.execute(change)
 
 
+def _ids(chosen: Chosen, visible: Set[UUID] | None) -> Select[UUID]:
+    query = _whole() if chosen.ids is None else _whole().where(Classification.id.in_(chosen.ids))
+    return _filtered(query, chosen.conditions or ClassificationFilter(), visible).with_only_columns(Classification.id)
+
+
+async def change_many(
+    session: AsyncSession, chosen: Chosen, visible: Set[UUID] | None, fields: dict[str, Any]
+) -> dict[UUID, int]:
+    """Set fields of what is chosen in visible catalogs; how many, by catalog."""
+    change = update(Classification).where(Classification.id.in_(_ids(chosen, visible))).values(fields)
+    return Counter((await session.scalars(change.returning(Classification.catalog_id))).all())
+
+
+async def restore(
+    session: AsyncSession, deletion_id: UUID, since: datetime, visible: Set[UUID] | None
+) -> dict[UUID, int]:
+    """Have back what was deleted by one call, not before `since`; how many, by catalog."""
+    change = update(Classification).where(Classification.deletion_id == deletion_id, Classification.deleted_at >= since)
+    if visible is not None:
+        change = change.where(Classification.catalog_id.in_(visible))
+    change = change.values(deleted_at=None, deletion_id=None)
+    return Counter((await session.scalars(change.returning(Classification.catalog_id))).all())
+
+
+async def older(session: AsyncSession, catalog_id: UUID, until: datetime) -> tuple[int, datetime | None]:
+    """How many answers of a catalog were given before `until`, and when the oldest."""
+    query = select(func.count(), func.min(Classification.created_at)).where(*_older(catalog_id, until))
+    count, oldest = (await session.execute(query)).one()
+    return count, oldest
+
+
+async def outlived(session: AsyncSession, now: datetime) -> list[tuple[UUID, datetime]]:
+    """Catalogs with answers that they keep no longer, and before when those were given."""
+    query = select(Catalog.id, Catalog.keep_days).where(Catalog.keep_days.is_not(None))
+    limits = [(row[0], now - timedelta(days=row[1] or 0)) for row in (await session.execute(query)).all()]
+    return [limit for limit in limits if (await older(session, *limit))[0]]
+
+
+async def delete_older(
+    session: AsyncSession, catalog_id: UUID, until: datetime, deletion_id: UUID, now: datetime
+) -> int:
+    """Delete the answers of a catalog from before `until`, so that they can be restored; how many."""
+    change = update(Classification).where(*_older(catalog_id, until))
+    change = change.values(deleted_at=now, deletion_id=deletion_id)
+    return len((await session.scalars(change.returning(Classification.id))).all())
+
+
+async def deleted_before(session: AsyncSession, until: datetime, limit: int) -> Sequence[UUID]:
+    """Answers that were deleted before `until`."""
+    query = select(Classification.id).where(Classification.deleted_at < until).limit(limit)
+    return (await session.scalars(query)).all()
+
+
+async def remove(session: AsyncSession, ids: Sequence[UUID], until: datetime) -> Sequence[str]:
+    """Remove for good those of these answers that were deleted before `until`; their photos."""
+    gone = delete(Classification).where(Classification.id.in_(ids), Classification.deleted_at < until)
+    return (await session.scalars(gone.returning(Classification.photo_sha256))).all()
+
+
+def _older(catalog_id: UUID, until: datetime) -> tuple[ColumnElement[bool], ...]:
+    return (
+        Classification.catalog_id == catalog_id,
+        Classification.created_at < until,
+        Classification.deleted_at.is_(None),
+    )
+
+
 def _whole() -> Select[Classification, str, Photo, Feedback | None]:
     later = aliased(Feedback)
     newest = (
@@ -178,6 +314,7 @@ def _whole() -> Select[Classification, str, Photo, Feedback | None]:
         .join(Catalog, Catalog.id == Classification.catalog_id)
         .join(Photo, Photo.sha256 == Classification.photo_sha256)
         .outerjoin(Feedback, Feedback.id == newest)
+        .where(Classification.deleted_at.is_(None))
     )
 
 
@@ -201,14 +338,25 @@ def _filtered(query: Query, wanted: ClassificationFilter, visible: Set[UUID] | N
     if wanted.disagreement is not None:
         query = query.where(~_BORNE_OUT if wanted.disagreement else _BORNE_OUT)
     if wanted.defect_class_id is not None:
-        query = query.where(_counts_as(wanted.defect_class_id))
-    return query
+        query = query.where(_final_class == wanted.defect_class_id)
+    return query.where(*_of_findings(wanted))
 
 
-def _counts_as(class_id: UUID) -> ColumnElement[bool]:
-    first = Classification.first_class_id == class_id
-    return or_(
-        and_(first, Feedback.verdict == "confirmed"),
-        and_(first, Feedback.id.is_(None), ~Classification.unknown, ~func.coalesce(_IS_SOUND, false())),
-        and_(Feedback.defect_class_id == class_id, Feedback.verdict == "corrected"),
-    )
+def _of_findings(wanted: ClassificationFilter) -> Iterator[ColumnElement[bool]]:
+    if wanted.no_class is not None:
+        yield (_final_class.is_(None) if wanted.no_class else _final_class.is_not(None))
+    if wanted.under is not None:
+        folded = wanted.under.casefold()
+        beneath = Classification.place_folded.startswith(folded + SEPARATOR, autoescape=True)
+        here = Classification.place_folded == folded
+        yield (or_(here, beneath) if folded else here)
+    if wanted.by is not None:
+        yield (false() if "\0" in wanted.by else Classification.actor == wanted.by)
+    if wanted.mine is not None:
+        who = actor()
+        mine = and_(Classification.actor_id.is_not_distinct_from(who["actor_id"]), Classification.actor == who["actor"])
+        yield (mine if wanted.mine else ~mine)
+    if wanted.judged is not None:
+        yield (Feedback.id.is_not(None) if wanted.judged else Feedback.id.is_(None))
+    if wanted.status is not None:
+        yield (Classification.status == wanted.status)

@@ -8,6 +8,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from app.api.fields import ActorId, ActorName, Description
 from app.catalogs.schemas import DefectClassName
+from app.inspections.site_notes import Status
 from app.photos.regions import Box, RegionBox, boxes_of
 from models.manifest import HeadName
 
@@ -185,6 +186,33 @@ class AgreementOut(BaseModel):
     rows: list[Agreement]
 
 
+class DeletionOut(BaseModel):
+    """Answers that were deleted by one call."""
+
+    deletion_id: UUID = Field(description="POST /v1/classifications/restore takes it, and they are there again.")
+    classifications: int = Field(description="How many.")
+    restorable_until: datetime = Field(description="Afterwards they and their photos are removed for good.")
+
+
+class Restoration(BaseModel):
+    """What is to be undone."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"example": {"deletion_id": "0199c2a5-b7f0-7cc3-9d0e-5d2f0a1b2c3d"}}
+    )
+
+    deletion_id: UUID
+
+
+class RetentionOut(BaseModel):
+    """What a catalog would lose at once if it kept its answers for so many days."""
+
+    keep_days: int
+    classifications: int = Field(description="Answers that are older; for an hour they can be restored.")
+    oldest: datetime | None = Field(description="When the oldest of them was given.")
+    until: datetime = Field(description="Those before are meant: the condition `until` of the history lists them.")
+
+
 class PhotoOut(BaseModel):
     """A query photo."""
 
@@ -249,6 +277,7 @@ class ClassificationOut(BaseModel):
                 },
                 "place": "B2, 기둥 14",
                 "note": "",
+                "status": "open",
                 "feedback": None,
                 "actor_id": "0199c2a5-cccc-7cc3-9d0e-5d2f0a1b2c3d",
                 "actor": "Kim, north site",
@@ -286,6 +315,7 @@ class ClassificationOut(BaseModel):
     photo: PhotoOut
     place: str = Field(description="Where on the site, as the inspector wrote it; empty where nothing was written.")
     note: str
+    status: Status = Field("open", description="Whether the defect is put right.")
     feedback: FeedbackOut | None = Field(description="The inspector's newest word.")
     actor_id: ActorId
     actor: ActorName

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from app.access.audit.repository import record
 from app.acting import Role, acting, actor
-from app.api.idempotency.service import Guard
+from app.api.idempotency.service import Guard, Once
 from app.api.pagination import Page, cut
 from app.catalogs import repository as catalog_rows
 from app.catalogs.errors import DefectClassNotFound
@@ -19,6 +19,7 @@ from app.catalogs.service import CatalogService
 from app.embedding import Embedder
 from app.errors import CatalogNotFound, HeatmapUnavailable
 from app.inspections import repository
+from app.inspections.chosen import Changed, ChosenChange
 from app.inspections.errors import (
     CatalogEmpty,
     ClassificationNotFound,
@@ -226,6 +227,20 @@ class InspectionService:
             record(session, "notes-changed", found[0].catalog_id, classification_id, changed=change.changes())
             return await self._told(session, classification_id)
 
+    async def change_many(self, chosen: ChosenChange, once: Once) -> Changed:
+        """Write place or status of many classifications at once."""
+        fields = changed = chosen.changes()
+        if "place" in fields:
+            fields = fields | {"place_folded": fields["place"].casefold()}
+        async with self._database.writing() as session:
+            await session.run_sync(once.claim)
+            counts = await repository.change_many(session, chosen, acting().catalogs(), fields) if changed else {}
+            for catalog_id, count in counts.items():
+                record(session, "notes-changed", catalog_id, None, changed=changed, classifications=count)
+            answer = Changed(classifications=sum(counts.values()))
+            await session.run_sync(once.keep, answer)
+        return answer
+
     async def give_feedback(self, classification_id: UUID, wanted: FeedbackCreate, once: Guard) -> FeedbackOut:
         """Keep the inspector's word on a classification, and make its photo an example where that is wished."""
         if wanted.add_to_support and wanted.verdict in NO_CLASS:
@@ -401,6 +416,7 @@ def _out(
         photo=_photo_out(row, photo),
         place=row.place,
         note=row.note,
+        status=row.status,
         feedback=None if feedback is None else FeedbackOut.model_validate(feedback),
         actor_id=row.actor_id,
         actor=row.actor,

@@ -2,7 +2,7 @@
 
 import re
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -29,8 +29,21 @@ def _moment(value: str) -> str:
     return moment.isoformat()
 
 
+SEPARATOR = " / "
+"""Between the levels of a place: site, building, floor, unit, room, or whatever a site has."""
+
+
+def _path(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    return SEPARATOR.join(level for level in re.split(r"\s*/\s*", value.strip()) if level)
+
+
+Status = Literal["open", "fixed", "checked", "dismissed"]
+
 Place = Annotated[
     str,
+    BeforeValidator(_path),
     BeforeValidator(_one_line),
     OneForm,
     Field(max_length=200, json_schema_extra={"pattern": r"^[^\x00-\x1f\x7f-\x9f]*$"}),
@@ -49,7 +62,7 @@ TOGETHER: dict[str, Any] = {"dependentRequired": {"latitude": ["longitude"], "lo
 class SiteNotes(BaseModel):
     """The text fields of a classification. Time and coordinates, where given, win over what the photo's file says."""
 
-    place: Place = Field("", description="Where on the site, one line.")
+    place: Place = Field("", description="Where on the site, one line; ` / ` stands between levels, the largest first.")
     note: Note = ""
     taken_at: Moment | None = Field(
         None,
@@ -78,8 +91,9 @@ class SiteNotesChange(Patch):
     """What an inspector writes differently afterwards."""
 
     model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"example": {"place": "B2, 기둥 14", "note": "Wet after rain"}}
+        extra="forbid", json_schema_extra={"example": {"place": "101동 / 3층 / 거실", "note": "Wet after rain"}}
     )
 
     place: Place = ""
     note: Note = ""
+    status: Status = Field("open", description="Whether the defect is put right.")

@@ -9,6 +9,7 @@ from sqlalchemy import JSON, ForeignKey, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column, validates
 
 from app.inspections.schemas import NearestExample, Prediction, PredictionSet, RegionOut, RegionVerdict, Verdict
+from app.inspections.site_notes import Status
 from app.photos.tables import REGION_LENGTH, RegionText
 from app.storage.tables import Acted, Base, new_id, readable_as
 from models.manifest import HeadName
@@ -52,7 +53,11 @@ class Classification(Acted, Base):
     taken_at: Mapped[str | None] = mapped_column(String(32))
     latitude: Mapped[float | None]
     longitude: Mapped[float | None]
-    created_at: Mapped[datetime]
+    status: Mapped[Status] = mapped_column(String(10), server_default=text("'open'"))
+    created_at: Mapped[datetime] = mapped_column(index=True)
+    # Absent for everybody from then on, and removed an hour later; one call deletes under one id.
+    deleted_at: Mapped[datetime | None] = mapped_column(index=True)
+    deletion_id: Mapped[UUID | None] = mapped_column(index=True)
 
     @validates("place")
     def _fold(self, _: str, place: str) -> str:

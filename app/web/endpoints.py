@@ -1,7 +1,7 @@
 """The pages: what a browser shows is read through the same services as the REST interface; changes go through REST."""
 
 from collections.abc import Callable, Coroutine
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -171,6 +171,19 @@ async def show_history(
         wanted=urlencode(query | {"lang": language}),
         next_page=page.next_cursor and urlencode(as_chosen | {"cursor": page.next_cursor}),
     )
+
+
+@router.get("/team", dependencies=[needs(Role.INSPECTOR)])
+async def show_team(
+    request: Request,
+    catalogs: Catalogs,
+    period: Literal["today", "week", "all"] = "today",
+    catalog: Catalog = "default",
+) -> Response:
+    """What was found, by whom, where, and what is still to be judged."""
+    shown = await _frame(catalogs, catalog)
+    titles = await _titles(request, catalogs, shown["catalog"])
+    return pages_of(request).render(request, "team.html", **shown, titles=titles, period=period)
 
 
 @router.get("/classifications/{classification_id}", dependencies=[needs(Role.INSPECTOR, CLASSIFICATION)])

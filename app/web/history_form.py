@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from app.inspections.filters import ClassificationFilter
-from app.inspections.site_notes import Place
+from app.inspections.site_notes import Place, Status
 
 Day = Annotated[date, Field(ge=date(2, 1, 2), le=date(9998, 12, 29))]
 """A day that begins and ends in the years of an `Instant`, whatever the zone."""
@@ -22,6 +22,12 @@ class HistoryForm(BaseModel):
     until: Day | Literal[""] = Field("", description="The last day.")
     zone: str = Field("", pattern=r"^([+-][01]\d:[0-5]\d)?$")
     place: Place = ""
+    under: Place = Field("", description="At this place or under it.")
+    by: str = Field("", max_length=200, description="Who sent it.")
+    mine: bool = False
+    judged: Literal["true", "false", ""] = ""
+    status: Status | Literal[""] = ""
+    no_class: bool = False
     unknown: bool = False
     disagreement: bool = False
 
@@ -33,6 +39,12 @@ class HistoryForm(BaseModel):
             since=self._begin(self.since),
             until=self._begin(self.until, days=1),
             place=self.place or None,
+            under=self.under or None,
+            by=self.by or None,
+            mine=self.mine or None,
+            judged=None if self.judged == "" else self.judged == "true",
+            status=self.status or None,
+            no_class=self.no_class or None,
             unknown=self.unknown or None,
             disagreement=self.disagreement or None,
         )

@@ -4,6 +4,7 @@ import json
 import sys
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from inspect import isclass, isfunction, unwrap
 from pathlib import Path
@@ -76,6 +77,7 @@ async def test_each_of_their_functions_is_called(
         await _change_the_backbone(services)
     await classify(client, photo("rust", 40))
     await _remove(client)
+    await _delete_answers(client, app)
     await _hand_out_keys(client, app)
     missed = [name for name, code in _repositories().items() if code not in called]
     assert missed == [], "Let this test walk by what is new."
@@ -184,6 +186,20 @@ async def _remove(client: httpx.AsyncClient) -> None:
     assert (await client.delete(f"/v1/defect-classes/{made['id']}")).status_code == 204
     assert len((await classify(client, photo(), "tower"))["predictions"]) == 1
     assert (await client.delete("/v1/catalogs/tower")).status_code == 204
+
+
+async def _delete_answers(client: httpx.AsyncClient, app: FastAPI) -> None:
+    """By hand and by age, and have them back."""
+    ids = [answer["id"] for answer in (await client.get("/v1/classifications")).json()["items"]]
+    gone = (await client.delete(f"/v1/classifications/{ids[0]}")).json()
+    back = {"deletion_id": gone["deletion_id"]}
+    assert created(await client.post("/v1/classifications/restore", json=back)) == {"classifications": 1}
+    assert (await client.get("/v1/classifications/counts")).json()["total"]["classifications"] == len(ids)
+    assert (await client.get("/v1/classifications/places")).json() == ["B2"]
+    assert (await client.patch("/v1/catalogs/default", json={"keep_days": 1})).status_code == 200
+    for days in (2, 3):
+        await app.state.removal_service.remove_due(datetime.now(UTC) + timedelta(days=days))
+    assert (await client.get("/v1/classifications")).json()["items"] == []
 
 
 async def _hand_out_keys(client: httpx.AsyncClient, app: FastAPI) -> None:

@@ -205,6 +205,7 @@ def test_the_history_is_filtered(page: Page, server: str) -> None:
     rows = downloading.value.path().read_text("utf-8-sig").splitlines()
     assert len(rows) == 2  # the headings, and the one that is filtered
     assert "rust" in rows[1]
+    page.get_by_text("Filter", exact=True).click()
     page.get_by_label("From").fill("2030-01-01")
     page.get_by_role("button", name="Show").click()
     expect(page.get_by_text("No photo meets these conditions.")).to_be_visible()

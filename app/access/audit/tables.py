@@ -21,6 +21,8 @@ Action = Literal[
     "feedback-given",
     "feedback-withdrawn",
     "notes-changed",
+    "answers-deleted",
+    "answers-restored",
     "batch-sent",
     "job-deleted",
     "history-exported",

@@ -67,6 +67,7 @@ COLUMNS = (
     Column("점검자 의견", "Inspector's comment", _said(lambda word: word.note)),
     Column("메모", "Note", lambda answer: answer.note),
     Column("위치", "Place", lambda answer: answer.place),
+    Column("조치 상태", "Status", lambda answer: answer.status),
     Column("위도", "Latitude", lambda answer: answer.photo.latitude),
     Column("경도", "Longitude", lambda answer: answer.photo.longitude),
     Column("촬영 시각", "Taken", lambda answer: answer.photo.taken_at),

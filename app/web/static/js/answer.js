@@ -1,6 +1,7 @@
 // The answer to one photo: what it shows, how sure, where in the picture, compared with what; and the inspector's word.
 
 import { download } from "./api.js";
+import { deleting } from "./deleting.js";
 import { copy, element, tell, thumbnail } from "./dom.js";
 import { judging } from "./judging.js";
 import { showRegions } from "./regions.js";
@@ -29,6 +30,7 @@ export function answerCard(classification, { preview = null, onJudged = () => {}
     Object.assign(answer, truth);
     show();
   });
+  deleting(card, answer);
   const own = card.querySelector(".own");
   own.hidden = location.pathname === `/classifications/${answer.id}`;
   own.firstElementChild.href = `/classifications/${answer.id}`;

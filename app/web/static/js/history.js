@@ -8,6 +8,8 @@ import { onTruth } from "./truth.js";
 import { stateOf, summary, verdictLine } from "./words.js";
 
 const filters = document.getElementById("filters");
+// On a phone the list comes first.
+if (matchMedia("(max-width: 48rem)").matches) filters.closest("details").open = false;
 const minutes = -new Date().getTimezoneOffset();
 const two = (number) => String(Math.floor(Math.abs(number))).padStart(2, "0");
 filters.zone.value = `${minutes < 0 ? "-" : "+"}${two(minutes / 60)}:${two(minutes % 60)}`;
@@ -17,6 +19,9 @@ filters.addEventListener("formdata", ({ formData }) => {
   if (!formData.has("since") && !formData.has("until")) formData.delete("zone");
 });
 
+const now = new Date();
+const today = `${now.getFullYear()}-${two(now.getMonth() + 1)}-${two(now.getDate())}`;
+document.getElementById("today").href = `/history?${new URLSearchParams({ since: today, zone: filters.zone.value })}`;
 // What is judged on another page is judged here.
 const lines = new Map([...document.querySelectorAll(".history li")].map((line) => [line.dataset.id, line]));
 rememberList([...lines.keys()]);

@@ -1,4 +1,4 @@
-// Note and place of an answer. What is typed saves itself, and says so.
+// Note, place and status of an answer. What is typed saves itself, and says so.
 
 import { draftOf, onDraft, save, write } from "./drafts.js";
 import { say } from "./dom.js";
@@ -9,7 +9,7 @@ export function remarks(card, classification) {
   const { id } = classification;
   const form = card.querySelector(".remarks");
   const saved = form.querySelector(".saved");
-  const fields = [form.note, form.place];
+  const fields = [form.note, form.place, form.status];
   for (const field of fields) {
     field.addEventListener("input", () => {
       say(saved, t("answer.saving"));

@@ -64,6 +64,7 @@ async def test_a_row_says_what_the_answer_says(client: httpx.AsyncClient, rust: 
         "Inspector's comment": "확인",
         "Note": notes["note"],
         "Place": notes["place"],
+        "Status": "open",
         "Latitude": "37.5",
         "Longitude": "-126.25",
         "Taken": notes["taken_at"],
@@ -106,7 +107,7 @@ async def test_they_are_files_to_keep(client: httpx.AsyncClient) -> None:
     assert [len(await _csv(client)), len(await _xlsx(client))] == [1, 1]
 
 
-FORMULAS = ["=1+1", "+1", "-1+1", "@SUM(A1)", "＝1+1", "=cmd|' /C calc'!A0", ' =HYPERLINK("x")']
+FORMULAS = ["=1+1", "+1", "-1+1", "@SUM(A1)", "＝1+1", "=cmd|' / C calc'!A0", ' =HYPERLINK("x")']
 
 
 async def test_no_text_is_a_formula(client: httpx.AsyncClient) -> None:
@@ -142,7 +143,7 @@ async def test_signs_that_xml_lacks_do_not_spoil_the_file(client: httpx.AsyncCli
 async def test_all_pages_and_only_what_is_filtered(client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pagination, "MOST", 2)
     sent = [await _send(client, place=f"{number % 2}층") for number in range(7)][::-1]
-    place = 19
+    place = 20
     for query in ({}, {"place": "1층"}, {"until": sent[2]["created_at"]}, {"catalog": "other"}):
         listed = (await client.get("/v1/classifications", params=query)).json()["items"]
         ids = [each["id"] for each in listed]
