@@ -58,7 +58,7 @@ class Group(NamedTuple):
     status: Status
     is_judged: bool
     is_contradicted: bool | None
-    count: int
+    classifications: int
 
 
 def add_classification(session: SyncSession, row: dict[str, Any]) -> None:
@@ -250,7 +250,7 @@ async def older(session: AsyncSession, catalog_id: UUID, until: datetime) -> tup
 async def outlived(session: AsyncSession, now: datetime) -> list[tuple[UUID, datetime]]:
     """Catalogs with answers that they keep no longer, and before when those were given."""
     query = select(Catalog.id, Catalog.keep_days).where(Catalog.keep_days.is_not(None))
-    limits = [(row[0], now - timedelta(days=row[1])) for row in (await session.execute(query)).all()]
+    limits = [(row[0], now - timedelta(days=row[1] or 0)) for row in (await session.execute(query)).all()]
     return [limit for limit in limits if (await older(session, *limit))[0]]
 
 

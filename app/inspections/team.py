@@ -91,13 +91,13 @@ def _counted(groups: list[repository.Group], names: dict[UUID, str], base: dict[
     statuses: Counter[str] = Counter()
     total = not_judged = disagreement = 0
     for each in groups:
-        total += each.count
-        people[each.actor] += each.count
-        classes[each.final_class_id] += each.count
-        places[SEPARATOR.join(each.place.split(SEPARATOR)[:levels])] += each.count
-        statuses[each.status] += each.count
-        not_judged += 0 if each.is_judged else each.count
-        disagreement += each.count if each.is_contradicted else 0
+        total += each.classifications
+        people[each.actor] += each.classifications
+        classes[each.final_class_id] += each.classifications
+        places[SEPARATOR.join(each.place.split(SEPARATOR)[:levels])] += each.classifications
+        statuses[each.status] += each.classifications
+        not_judged += 0 if each.is_judged else each.classifications
+        disagreement += each.classifications if each.is_contradicted else 0
 
     def count(name: str | None, number: int, **more: str | bool) -> Count:
         return Count(name=name, classifications=number, conditions=base | more)

@@ -3,6 +3,7 @@
 import httpx
 import pytest
 
+from tests.app.access.conftest import bearer
 from tests.drawn import photo
 from tests.rest import CLASSIFICATIONS, created, files, problem, register
 
@@ -76,10 +77,8 @@ async def test_each_number_of_a_team_opens_what_is_behind_it(client: httpx.Async
 async def test_what_is_mine_is_told_from_what_others_sent(client: httpx.AsyncClient, mine: bool) -> None:
     await register(client, "crack", [photo("crack", 1)])
     before = await _found(client, 5)
-    root = {
-        "Authorization": f"Bearer {created(await client.post('/v1/keys', json={'name': 'Kim', 'role': 'admin'}))['key']}"
-    }
-    client.headers.update(root)
+    key = created(await client.post("/v1/keys", json={"name": "Kim", "role": "admin"}))["key"]
+    client.headers.update(bearer(key))
     own = await _found(client, 6)
     assert await _ids(client, mine=mine) == {own if mine else before}
     assert await _ids(client, by="Kim") == {own}
