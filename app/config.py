@@ -73,7 +73,7 @@ class Settings(BaseSettings):
     )
     # At most what a request may have (app.server.limits): no larger photo could ever arrive.
     max_photo_bytes: int = Field(32_000_000, gt=0, le=200_000_000, description="Largest photo, in bytes.")
-    max_photo_pixels: int = Field(64_000_000, gt=0, description="Largest photo, in pixels as its header declares them.")
+    max_photo_pixels: int = Field(80_000_000, gt=0, description="Largest photo, in pixels as its header declares them.")
     embed_threads: int = Field(
         default_factory=lambda: max(1, (os.cpu_count() or 1) // 2),
         ge=0,

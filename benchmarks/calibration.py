@@ -36,19 +36,19 @@ Classes = list[NDArray[np.float32]]
 PROBABILITIES = f"""Expected calibration error of the best prediction (ECE, {BINS} equal bins, Guo et al. 2017), per
 cent; ± is the 95 % interval from {RESAMPLES} resamplings of the episodes. *Plain softmax*: of the cosines as they are
 (temperature 1), which is nearly flat. *Prototypes*: cosines over temperature + temperature_per_shot / shots. *Head*:
-the same form on the scores of the ridge head, by which the service judges. Both are fitted on the other three sources,
+the same form on the scores of the ridge head, by which the service judges. Both are fitted on the other sources,
 so a row says what a new site can expect."""
 
 UNKNOWN = f"""Every class of a source in turn is not registered, the others are, 5 photos each. *Plain*: unknown where
 the best cosine is below one threshold. *Expected*: unknown where the cosine to the class that the head says is more
 than the margin below what that class's own support photos let expect. Threshold and margin are those that refuse
-{100 * REFUSED:.0f} % of the true photos of the other three sources. *Refused*: true photos called unknown; *caught*:
+{100 * REFUSED:.0f} % of the true photos of the other sources. *Refused*: true photos called unknown; *caught*:
 photos of the class that is not registered, called unknown; *AUROC*: how often a true photo scores higher than one of
 that class, 50 is chance. Mean of the episodes with its 95 % interval, per cent."""
 
 SETS = """What `?coverage=` names: *coverage* is the share of photos whose class is in the set, per cent, and *classes*
-the mean size of the set, with 95 % intervals over the episodes. The thresholds for a source are fitted on the other
-three, pooled over their episodes: what is promised is the mean over sites, and no single site or class. A set has at
+the mean size of the set, with 95 % intervals over the episodes. The thresholds for a source are fitted on the others,
+pooled over their episodes: what is promised is the mean over sites, and no single site or class. A set has at
 least one class, so where the best class alone is right more often than was asked for, so is the set."""
 
 
@@ -74,7 +74,7 @@ def main() -> None:
     manifest = backbone.manifest
     section.text(
         f"Backbone `{backbone.backbone_id}`; {episodes:,} episodes a row, all classes of one source, {QUERIES} "
-        f"queries a class. The manifest's own numbers are fitted on all four sources ({EPISODES} episodes each): "
+        f"queries a class. The manifest's own numbers are fitted on all these sources ({EPISODES} episodes each): "
         f"temperature of prototypes {_temperature(manifest.readings['prototypes'])}, of the head "
         f"{_temperature(manifest.readings['ridge'])}, typical similarity {manifest.typical_similarity}, margin "
         f"{manifest.unknown_margin}."
@@ -85,7 +85,7 @@ def main() -> None:
         [row for name in names for row in _probabilities(name, classes[name], others[name], episodes)],
     )
     section.text(
-        "### Probabilities with more classes\n\nClasses of all four sources in one episode, 5 photos each, with the "
+        "### Probabilities with more classes\n\nClasses of all sources in one episode, 5 photos each, with the "
         "manifest's own numbers: no source is left to fit on. Across sources the camera gives much away, so accuracy "
         "says nothing here."
     )

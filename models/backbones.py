@@ -84,7 +84,7 @@ def load_backbone(
 ) -> Backbone:
     """Load a backbone by name.
 
-    `name` is a checkpoint of ours (`efficientnet-lite0-haja`), the path of a manifest (`/srv/mine.json`), or
+    `name` is a checkpoint of ours (`efficientnet-lite0-haja-2`), the path of a manifest (`/srv/mine.json`), or
     `timm/` and the name of any pretrained network of timm, which timm downloads from its hub.
 
     `engine` "auto" is torch where it is installed and there is a GPU, and OpenVINO elsewhere; `precision`: see

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-DEFAULT = "efficientnet-lite0-haja"
+DEFAULT = "efficientnet-lite0-haja-2"
 TIMM_PREFIX = "timm/"
 
 EngineName = Literal["auto", "torch", "openvino"]

@@ -12,9 +12,9 @@ from models.windows import Region, embed_windows, region_of, window_places
 PENALTY = 2.0
 """Ridge penalty. Windows differ more from the examples than photos do: four times that of `models.ridge_head`."""
 
-CENTRE, SPREAD = 0.6, 0.2
+CENTRE, SPREAD = 0.7, 0.3
 """A window whose best class leads the sound surfaces by `CENTRE` is a defect as likely as not; `SPREAD` is the step of
-the logistic function. At most 5 in 100 clean photos beside four sources have such a window (benchmarks/REGIONS.md)."""
+the logistic function. At most 9 in 100 clean photos beside four sources have such a window (benchmarks/REGIONS.md)."""
 
 TEMPERATURE = 0.25
 """Of the softmax over the classes of one window."""

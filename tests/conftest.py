@@ -1,5 +1,6 @@
 """What all tests share: one real backbone, a database of each kind, and two ways to a running service."""
 
+import gc
 import importlib.util
 import shutil
 import subprocess
@@ -8,6 +9,7 @@ import tempfile
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import fastapi.dependencies.models
 import httpx
@@ -81,6 +83,22 @@ def _plain_logs() -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
     )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def make_app() -> Iterator[Callable[..., FastAPI]]:
+    """`create_app` with routes that all apps share: FastAPI builds them anew for each, at its first request."""
+    routes = create_app(Settings()).router.routes
+    gc.freeze()  # what is loaded by now stays: to look through it for garbage again and again takes long
+
+    def make(*arguments: Any, **named: Any) -> FastAPI:
+        made = create_app(*arguments, **named)
+        made.router.routes = list(routes)
+        return made
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("app.serve.create_app", make)
+        yield make
 
 
 @pytest.fixture(autouse=True)
@@ -198,9 +216,11 @@ def limits() -> Limits:
 
 
 @pytest.fixture
-async def app(settings: Settings, limits: Limits, backbone: Backbone, decoders: Decoders) -> AsyncIterator[FastAPI]:
+async def app(
+    make_app: Callable[..., FastAPI], settings: Settings, limits: Limits, backbone: Backbone, decoders: Decoders
+) -> AsyncIterator[FastAPI]:
     """The app, started; without a server in front of it."""
-    service = create_app(settings, backbone, decoders, limits)
+    service = make_app(settings, backbone, decoders, limits)
     async with service.router.lifespan_context(service):
         yield service
 

@@ -60,7 +60,7 @@ NOT_RUN = {
     'curl -H \'Content-Type: application/json\' -d \'{"verdict": "not-a-defect"': "wants an answer with regions: "
     "tests/app/inspections/test_region_feedback.py",
     "curl -H 'Content-Type: application/json' -d '{\"box\"": "likewise",
-    "haja meta-train models/learning/configs/defects_ridge.toml": "trains the shipped checkpoint for an hour",
+    "python -m benchmarks.eyes": "trains the shipped checkpoint for minutes on a GPU: tests/benchmarks/test_eyes.py",
 }
 """How a command begins that is not run, and why."""
 

@@ -46,6 +46,7 @@ def _start(case: str, folder: Path) -> tuple[int, str]:
     return done.returncode, done.stdout
 
 
+@pytest.mark.long
 def test_a_start_that_fails_names_no_secret(tmp_path: Path) -> None:
     with ThreadPoolExecutor(2) as pool:
         ends = dict(zip(FAILING_STARTS, pool.map(lambda case: _start(case, tmp_path), FAILING_STARTS), strict=True))

@@ -223,3 +223,23 @@ async def give_feedback(
     """Say what the photo really shows; the newest word counts. Making it an example needs the role of a curator."""
     request_once = await once_by_role(request, key, wanted)
     return await request_once.respond(lambda: inspections.give_feedback(classification_id, wanted, request_once))
+
+
+@router.delete(
+    "/classifications/{classification_id}/feedback/{feedback_id}",
+    status_code=204,
+    responses=documented(
+        errors.ClassificationNotFound,
+        errors.FeedbackNotFound,
+        errors.FeedbackNotYours,
+        DatabaseUnavailable,
+        StorageFull,
+    ),
+    dependencies=[needs(Role.INSPECTOR, CLASSIFICATION)],
+)
+async def withdraw_feedback(classification_id: UUID, feedback_id: UUID, inspections: Inspections) -> None:
+    """Take a word back: the one before it counts again, if there is one. An example that it made stays.
+
+    Inspectors take back their own words, curators those of anybody.
+    """
+    await inspections.withdraw_feedback(classification_id, feedback_id)

@@ -37,6 +37,22 @@ class FeedbackIncomplete(HajaError):
     code = "feedback-incomplete"
 
 
+class FeedbackNotFound(HajaError):
+    """The classification has no feedback with this id."""
+
+    status = HTTPStatus.NOT_FOUND
+    code = "feedback-not-found"
+    sentence = "This classification has no feedback with this id: it may have been taken back already."
+
+
+class FeedbackNotYours(HajaError):
+    """The feedback is somebody else's."""
+
+    status = HTTPStatus.FORBIDDEN
+    code = "feedback-not-yours"
+    sentence = "Somebody else said this: give your own feedback, which then counts, or ask a curator."
+
+
 class BackboneChanged(HajaError):
     """The answer was given by another backbone than the catalog's."""
 

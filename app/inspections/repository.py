@@ -38,7 +38,13 @@ Query = TypeVar("Query", bound=Select[*tuple[Any, ...]])
 
 _IS_SOUND = cast(Classification.regions, Text) == "[]"
 
-_BORNE_OUT = Feedback.verdict == case((Classification.unknown, "unknown"), else_="confirmed")
+_BORNE_OUT = case(
+    # "No class of this catalog" was the only word for a sound photo once.
+    (func.coalesce(_IS_SOUND, false()), Feedback.verdict.in_(("sound", "unknown"))),
+    (Classification.unknown, Feedback.verdict == "unknown"),
+    else_=Feedback.verdict == "confirmed",
+)
+"""Whether the inspector says the same as the answer. Without a word NULL, which is neither."""
 
 _FINAL_CLASS = case(
     (Feedback.verdict == "corrected", Feedback.defect_class_id),
@@ -121,7 +127,7 @@ async def groups(session: AsyncSession, wanted: ClassificationFilter, visible: S
     )
     each = _filtered(_whole(), wanted, visible).with_only_columns(*keys).subquery()
     query = select(*each.c, func.count()).group_by(*each.c)
-    return [Group(*row) for row in (await session.execute(query)).all()]
+    return [Group(*tuple(row)) for row in (await session.execute(query)).all()]
 
 
 async def class_names(session: AsyncSession, ids: Set[UUID | None]) -> dict[UUID, str]:
@@ -156,21 +162,32 @@ async def add_feedback(session: AsyncSession, fields: dict[str, Any]) -> Feedbac
 
 async def judged(
     session: AsyncSession, catalog_id: UUID
-) -> Sequence[Row[UUID, datetime, bool, list[dict[str, Any]], str]]:
-    """Id, time, unknown, predictions and verdict of a catalog's answers, once for each feedback, oldest first."""
+) -> Sequence[Row[UUID, datetime, bool, list[dict[str, Any]], bool]]:
+    """Id, time, unknown, predictions of a catalog's answers and whether each word agrees with them, oldest first."""
     query = (
         select(
             Classification.id,
             Classification.created_at,
             Classification.unknown,
             Classification.predictions,
-            Feedback.verdict,
+            _BORNE_OUT,
         )
         .join(Feedback, Feedback.classification_id == Classification.id)
         .where(Classification.catalog_id == catalog_id, Classification.deleted_at.is_(None))
         .order_by(Feedback.id)
     )
     return (await session.execute(query)).all()
+
+
+async def feedback(session: AsyncSession, feedback_id: UUID) -> Feedback | None:
+    """A word on a classification, or None."""
+    return await session.get(Feedback, feedback_id)
+
+
+async def remove_feedback(session: AsyncSession, word: Feedback) -> None:
+    """Delete a word on a classification."""
+    await session.delete(word)
+    await session.flush()
 
 
 async def add_region_feedback(session: AsyncSession, fields: dict[str, Any]) -> RegionFeedback:
@@ -250,7 +267,8 @@ async def older(session: AsyncSession, catalog_id: UUID, until: datetime) -> tup
 async def outlived(session: AsyncSession, now: datetime) -> list[tuple[UUID, datetime]]:
     """Catalogs with answers that they keep no longer, and before when those were given."""
     query = select(Catalog.id, Catalog.keep_days).where(Catalog.keep_days.is_not(None))
-    limits = [(row[0], now - timedelta(days=row[1] or 0)) for row in (await session.execute(query)).all()]
+    rows = (await session.execute(query)).all()
+    limits = [(row[0], now - timedelta(days=row[1])) for row in rows if row[1] is not None]
     return [limit for limit in limits if (await older(session, *limit))[0]]
 
 
@@ -319,27 +337,27 @@ def _filtered(query: Query, wanted: ClassificationFilter, visible: Set[UUID] | N
     if wanted.place is not None:
         query = query.where(Classification.place_folded.contains(wanted.place.casefold(), autoescape=True))
     if wanted.disagreement is not None:
-        # No feedback: NULL, which is neither.
         query = query.where(~_BORNE_OUT if wanted.disagreement else _BORNE_OUT)
     if wanted.defect_class_id is not None:
-        query = query.where(wanted.defect_class_id == _FINAL_CLASS)
+        query = query.where(_FINAL_CLASS.is_not_distinct_from(wanted.defect_class_id))
     return query.where(*_of_findings(wanted))
 
 
 def _of_findings(wanted: ClassificationFilter) -> Iterator[ColumnElement[bool]]:
     if wanted.no_class is not None:
-        yield (_FINAL_CLASS.is_(None) if wanted.no_class else _FINAL_CLASS.is_not(None))
+        yield _FINAL_CLASS.is_(None) if wanted.no_class else _FINAL_CLASS.is_not(None)
     if wanted.under is not None:
         folded = wanted.under.casefold()
+        at = Classification.place_folded == folded
         beneath = Classification.place_folded.startswith(folded + SEPARATOR, autoescape=True)
-        yield (or_(Classification.place_folded == folded, and_(bool(folded), beneath)))
+        yield or_(at, beneath) if folded else at
     if wanted.by is not None:
-        yield (false() if "\0" in wanted.by else Classification.actor == wanted.by)
+        yield false() if "\0" in wanted.by else Classification.actor == wanted.by
     if wanted.mine is not None:
         who = actor()
         mine = and_(Classification.actor_id.is_not_distinct_from(who["actor_id"]), Classification.actor == who["actor"])
-        yield (mine if wanted.mine else ~mine)
+        yield mine if wanted.mine else ~mine
     if wanted.judged is not None:
-        yield (Feedback.id.is_not(None) if wanted.judged else Feedback.id.is_(None))
+        yield Feedback.id.is_not(None) if wanted.judged else Feedback.id.is_(None)
     if wanted.status is not None:
-        yield (Classification.status == wanted.status)
+        yield Classification.status == wanted.status

@@ -12,7 +12,7 @@ from app.inspections.site_notes import Status
 from app.photos.regions import Box, RegionBox, boxes_of
 from models.manifest import HeadName
 
-Verdict = Literal["confirmed", "corrected", "unknown"]
+Verdict = Literal["confirmed", "corrected", "unknown", "sound"]
 RegionVerdict = Literal["confirmed", "corrected", "not-a-defect", "moved", "added"]
 
 
@@ -140,12 +140,12 @@ class FeedbackCreate(BaseModel):
 
     verdict: Verdict = Field(
         description="`confirmed`: the first prediction is right; `corrected`: it is `defect_class_id`; "
-        "`unknown`: it is no class of this catalog."
+        "`unknown`: it is no class of this catalog; `sound`: it shows no defect."
     )
     defect_class_id: UUID | None = Field(None, description="Needed for `corrected` only.")
     note: Description = ""
     add_to_support: bool = Field(
-        False, description="Also make the photo an example of the class that it shows; not with `unknown`."
+        False, description="Also make the photo an example of the class that it shows; not with `unknown` or `sound`."
     )
 
 
@@ -174,7 +174,7 @@ class Agreement(BaseModel):
     week: date = Field(description="Its Monday, by the time of the answer, UTC.")
     defect_class: str | None = Field(description="Name of the first prediction as answered; null where it was unknown.")
     judged: int = Field(description="Answers with feedback; the newest word counts.")
-    agreed: int = Field(description="Confirmed, or unknown by the answer and by the inspector.")
+    agreed: int = Field(description="Confirmed, or the same as the answer: unknown or sound.")
 
 
 class AgreementOut(BaseModel):
@@ -236,7 +236,7 @@ class ClassificationOut(BaseModel):
                 "id": "0199c2a5-b7f0-7cc3-9d0e-5d2f0a1b2c3d",
                 "catalog": "default",
                 "catalog_version": 6,
-                "backbone_id": "efficientnet-lite0-haja@e3c231ac",
+                "backbone_id": "efficientnet-lite0-haja-2@b5c457ed",
                 "head": "ridge",
                 "predictions": [
                     {

@@ -5,10 +5,11 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
+from typing import Final
 from uuid import UUID
 
 from app.access.audit.repository import record
-from app.acting import acting, actor
+from app.acting import Role, acting, actor
 from app.api.idempotency.service import Guard, Once
 from app.api.pagination import Page, cut
 from app.catalogs import repository as catalog_rows
@@ -19,7 +20,13 @@ from app.embedding import Embedder
 from app.errors import CatalogNotFound, HeatmapUnavailable
 from app.inspections import repository
 from app.inspections.chosen import Changed, ChosenChange
-from app.inspections.errors import CatalogEmpty, ClassificationNotFound, FeedbackIncomplete
+from app.inspections.errors import (
+    CatalogEmpty,
+    ClassificationNotFound,
+    FeedbackIncomplete,
+    FeedbackNotFound,
+    FeedbackNotYours,
+)
 from app.inspections.filters import ClassificationFilter
 from app.inspections.judging import judge, judge_scan, nearest_examples
 from app.inspections.schemas import (
@@ -34,6 +41,7 @@ from app.inspections.schemas import (
     PredictionSet,
     RegionFeedbackOut,
     RegionOut,
+    Verdict,
 )
 from app.inspections.site_notes import SiteNotes, SiteNotesChange
 from app.inspections.tables import Classification, Feedback, RegionFeedback
@@ -47,6 +55,9 @@ from models.regions import Scan, scan
 from models.windows import is_wide
 
 NO_NOTES = SiteNotes()
+
+NO_CLASS: Final[tuple[Verdict, ...]] = ("unknown", "sound")
+"""Verdicts that name none."""
 
 
 class InspectionService:
@@ -232,8 +243,10 @@ class InspectionService:
 
     async def give_feedback(self, classification_id: UUID, wanted: FeedbackCreate, once: Guard) -> FeedbackOut:
         """Keep the inspector's word on a classification, and make its photo an example where that is wished."""
-        if wanted.add_to_support and wanted.verdict == "unknown":
-            raise FeedbackIncomplete("The photo cannot become an example: the verdict 'unknown' names no class.")
+        if wanted.add_to_support and wanted.verdict in NO_CLASS:
+            raise FeedbackIncomplete(
+                f"The photo cannot become an example: the verdict {wanted.verdict!r} names no class."
+            )
         received = await self._photo_again(classification_id) if wanted.add_to_support else None
         async with self._database.writing() as session:
             await session.run_sync(once.claim)
@@ -267,6 +280,25 @@ class InspectionService:
             await session.run_sync(once.keep, answer)
         return answer
 
+    async def withdraw_feedback(self, classification_id: UUID, feedback_id: UUID) -> None:
+        """Take a word on a classification back, as if it had not been said; an example that it made stays.
+
+        Raises:
+            ClassificationNotFound, FeedbackNotFound: there is none; or it is somebody else's, and whoever is acting is
+                no curator.
+        """
+        async with self._database.writing() as session:
+            row, *_ = await self.find(session, classification_id)
+            word = await repository.feedback(session, feedback_id)
+            if word is None or word.classification_id != row.id:
+                raise FeedbackNotFound
+            who = acting()
+            if word.actor_id != who.id and not who.may(Role.CURATOR, row.catalog_id):
+                raise FeedbackNotYours
+            await repository.remove_feedback(session, word)
+            said = {"verdict": word.verdict, "class": word.defect_class_name}
+            record(session, "feedback-withdrawn", row.catalog_id, row.id, **said)
+
     async def agreement(self, catalog_name: str) -> AgreementOut:
         """How often inspectors agreed with the answers of a catalog, by week and class."""
         async with self._database.reading() as session:
@@ -274,12 +306,12 @@ class InspectionService:
             newest = {row[0]: row for row in await repository.judged(session, catalog.id)}
         judged: Counter[tuple[date, str | None]] = Counter()
         agreed: Counter[tuple[date, str | None]] = Counter()
-        for _, created_at, unknown, predictions, verdict in newest.values():
+        for _, created_at, unknown, predictions, borne_out in newest.values():
             day = created_at.astimezone(UTC).date()
             name = None if unknown else Prediction.model_validate(predictions[0]).defect_class.name
             key = (day - timedelta(days=day.weekday()), name)
             judged[key] += 1
-            agreed[key] += verdict == ("unknown" if unknown else "confirmed")
+            agreed[key] += borne_out
         order = sorted(judged, key=lambda key: (-key[0].toordinal(), key[1] is None, key[1] or ""))
         rows = [Agreement(week=key[0], defect_class=key[1], judged=judged[key], agreed=agreed[key]) for key in order]
         return AgreementOut(catalog=catalog_name, judged=judged.total(), agreed=agreed.total(), rows=rows)
@@ -319,9 +351,11 @@ class InspectionService:
         self, session: Session, row: Classification, wanted: FeedbackCreate
     ) -> tuple[UUID | None, str | None]:
         """The class that the feedback is about: its id where it still exists, and its name."""
-        if wanted.verdict == "unknown":
+        if wanted.verdict in NO_CLASS:
             if wanted.defect_class_id is not None:
-                raise FeedbackIncomplete("The verdict 'unknown' names no defect class: leave defect_class_id out.")
+                raise FeedbackIncomplete(
+                    f"The verdict {wanted.verdict!r} names no defect class: leave defect_class_id out."
+                )
             return None, None
         if wanted.verdict == "confirmed":
             first = Prediction.model_validate(row.predictions[0]).defect_class

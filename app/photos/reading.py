@@ -239,7 +239,8 @@ def _open(data: bytes, max_pixels: int) -> Image.Image:
     width, height = image.size
     if width * height > max_pixels:
         raise PhotoTooLarge(
-            f"The photo has {width} x {height} pixels; at most {max_pixels / 1e6:.0f} megapixels are taken."
+            f"The photo has {width} x {height} pixels; at most {max_pixels / 1e6:.0f} megapixels are taken: send it "
+            "smaller, or choose a smaller size in the camera's settings."
         )
     return image
 
@@ -304,12 +305,19 @@ def _taken_at(exif: Image.Exif) -> datetime | None:
 def _place(exif: Image.Exif) -> tuple[float | None, float | None]:
     try:
         gps = exif.get_ifd(ExifTags.IFD.GPSInfo)
-        latitude = _degrees(gps[ExifTags.GPS.GPSLatitude]) * (-1 if gps[ExifTags.GPS.GPSLatitudeRef] == "S" else 1)
-        longitude = _degrees(gps[ExifTags.GPS.GPSLongitude]) * (-1 if gps[ExifTags.GPS.GPSLongitudeRef] == "W" else 1)
+        latitude = _degrees(gps[ExifTags.GPS.GPSLatitude]) * _sign(gps[ExifTags.GPS.GPSLatitudeRef], "S")
+        longitude = _degrees(gps[ExifTags.GPS.GPSLongitude]) * _sign(gps[ExifTags.GPS.GPSLongitudeRef], "W")
     except Exception:  # noqa: BLE001 - absent or damaged
         return None, None
+    if latitude == longitude == 0:
+        return None, None  # some pickers write zeros in the place of a position that they leave out
     # NaN (0/0 in the file) fails both comparisons.
     return (latitude, longitude) if abs(latitude) <= 90 and abs(longitude) <= 180 else (None, None)  # noqa: PLR2004
+
+
+def _sign(reference: str | bytes, negative: str) -> int:
+    text = reference.decode("latin-1") if isinstance(reference, bytes) else reference
+    return -1 if text.partition("\0")[0].strip().upper() == negative else 1
 
 
 def _degrees(parts: tuple[float, float, float]) -> float:

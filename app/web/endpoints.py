@@ -17,15 +17,16 @@ from app.api.language import Language
 from app.api.pagination import Cursor, decode_cursor
 from app.catalogs.endpoints import Catalogs
 from app.catalogs.scopes import DEFECT_CLASS
+from app.catalogs.service import CatalogService
 from app.errors import CatalogNotFound, RequestInvalid
 from app.evaluation.endpoints import Evaluations
 from app.inspections.endpoints import Inspections
 from app.inspections.exports.endpoints import Reports
-from app.inspections.schemas import ClassificationOut
 from app.inspections.scopes import CLASSIFICATION
 from app.web.history_form import HistoryForm
 from app.web.own_address import own_address
 from app.web.pages import Pages
+from app.web.words import words_of
 
 SHOWN = 100
 """Most classes, examples or answers of one page."""
@@ -76,7 +77,8 @@ async def show_inspect(request: Request, catalogs: Catalogs, catalog: Catalog = 
     """Take photos and see what they show."""
     shown = await _frame(catalogs, catalog)
     _, index = await catalogs.index(shown["catalog"])
-    return pages_of(request).render(request, "inspect.html", **shown, has_classes=bool(index.candidates))
+    titles = await _titles(request, catalogs, shown["catalog"])
+    return pages_of(request).render(request, "inspect.html", **shown, titles=titles, has_classes=bool(index.candidates))
 
 
 @router.get("/catalog", dependencies=[needs(Role.INSPECTOR)])
@@ -162,8 +164,9 @@ async def show_history(
         chosen=chosen,
         is_filtered=bool(query),
         items=page.items,
-        meant={each.id: _meant(each, names, language) for each in page.items},
+        words={each.id: words_of(each, names, language, pages.say(language)) for each in page.items},
         classes=classes,
+        titles={str(class_id): title for class_id, title in names.items()},
         report=reports.newest(),
         wanted=urlencode(query | {"lang": language}),
         next_page=page.next_cursor and urlencode(as_chosen | {"cursor": page.next_cursor}),
@@ -180,6 +183,7 @@ async def show_classification(
         request,
         "classification.html",
         **await _frame(catalogs, classification.catalog),
+        titles=await _titles(request, catalogs, classification.catalog),
         classification=classification.model_dump(mode="json"),
     )
 
@@ -230,6 +234,13 @@ def forget_choice(request: Request, answer: Response) -> None:
     answer.delete_cookie("catalog", secure=request.url.scheme == "https", httponly=True, samesite="lax")
 
 
+async def _titles(request: Request, catalogs: CatalogService, catalog: str) -> dict[str, str]:
+    """What the classes of a catalog are called on the page: an inspector may mean one that no answer names."""
+    language = pages_of(request).language(request)
+    classes = (await catalogs.list_defect_classes(catalog, None, OFFERED)).items
+    return {str(each.id): each.title(language) for each in classes}
+
+
 async def _frame(catalogs: Catalogs, chosen: str) -> dict[str, Any]:
     """The catalogs to choose from, and the one that is shown: the chosen one may have been renamed or deleted."""
     every = (await catalogs.list_catalogs(None, OFFERED)).items
@@ -238,14 +249,6 @@ async def _frame(catalogs: Catalogs, chosen: str) -> dict[str, Any]:
         raise CatalogNotFound.named(chosen)
     names = {each.name for each in every}
     shown = "default" if "default" in names else every[0].name
-    return {"catalogs": every, "catalog": chosen if chosen in names else shown}
-
-
-def _meant(answered: ClassificationOut, names: dict[UUID, str], language: Language) -> str:
-    """The name of the class that the inspector's word is about; as it was then, where the class is gone."""
-    if answered.feedback is None or answered.feedback.defect_class_name is None:
-        return ""
-    among = {each.defect_class.id: each.defect_class.title(language) for each in answered.predictions}
-    known = among | names
-    class_id = answered.feedback.defect_class_id
-    return known.get(class_id, answered.feedback.defect_class_name) if class_id else answered.feedback.defect_class_name
+    catalog = chosen if chosen in names else shown
+    catalog_id = next(str(each.id) for each in every if each.name == catalog)
+    return {"catalogs": every, "catalog": catalog, "catalog_id": catalog_id}

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,7 @@ class Pages:
             here=request.url.path + (f"?{request.url.query}" if request.url.query else ""),
             path=request.url.path,
             texts=self.texts[language],
-            t=lambda key, **parts: self.texts[language][key].format(**parts),
+            t=self.say(language),
             other_texts={other: texts for other, texts in self.texts.items() if other != language},
             static=self.address,
             named=lambda defect_class: defect_class.title(language),
@@ -66,6 +67,10 @@ class Pages:
     def language(self, request: Request) -> Language:
         """The visitor's language."""
         return choose_language(request.cookies, request.headers.get("accept-language", ""))
+
+    def say(self, language: Language) -> Callable[..., str]:
+        """What gives a text of a language by its key, with its parts filled in."""
+        return lambda key, **parts: self.texts[language][key].format(**parts)
 
     def address(self, name: str) -> str:
         """Where a static file stands."""

@@ -46,14 +46,14 @@ class LabelledImages:
     def select(self, keep: Callable[[str], bool]) -> "LabelledImages":
         """The classes whose source `keep` says yes to. Raises ValueError where none is left."""
         kept = [label for label, source in enumerate(self.sources) if keep(source)]
-        return _collect([(self.sources[k], self.classes[k], self.images_of(k)) for k in kept])
+        return collect([(self.sources[k], self.classes[k], self.images_of(k)) for k in kept])
 
     def images_of(self, label: int) -> list[Image]:
         """The images of one class, a position in `classes`."""
         return [self.images[i] for i in np.flatnonzero(self.labels == label).tolist()]
 
 
-def _collect(classes: Sequence[tuple[str, str, list[Image]]]) -> LabelledImages:
+def collect(classes: Sequence[tuple[str, str, list[Image]]]) -> LabelledImages:
     """(source, class, images) for every class -> one LabelledImages."""
     if not classes:
         raise ValueError("No class is left in this selection.")
@@ -85,7 +85,7 @@ def read_image_folder(root: Path, decode: Callable[[bytes], Image]) -> LabelledI
         raise ValueError(f"The folder {root} holds no photos; expected <source>/<class>/*.jpg in it.")
     if len(classes) == 1:
         raise ValueError(f"The folder {root} holds one class only ({classes[0][1]}); telling apart needs two or more.")
-    return _collect(classes)
+    return collect(classes)
 
 
 def read_folder(folder: Path, decode: Callable[[bytes], Image]) -> list[Image]:
@@ -127,7 +127,7 @@ def read_omniglot(folder: Path) -> LabelledImages:
             classes.append((character.parent.name, f"{character.parent.name}/{character.name}", drawings))
     if not classes:
         raise ValueError(f"The folder {folder} holds no drawings; expected <alphabet>/<character>/*.png in it.")
-    return _collect(classes)
+    return collect(classes)
 
 
 def _read_drawing(path: Path) -> Image:
@@ -177,7 +177,7 @@ def small_omniglot(archives: Path, cache: Path) -> tuple[LabelledImages, Labelle
 
 def with_rotations(data: LabelledImages) -> LabelledImages:
     """Four classes for each class: upright, and turned by 90, 180 and 270 degrees."""
-    return _collect(
+    return collect(
         [
             (source, f"{name}@{90 * turns}", [np.rot90(image, turns).copy() for image in data.images_of(label)])
             for turns in range(4)

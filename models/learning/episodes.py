@@ -36,6 +36,8 @@ class EpisodeSampler:
     inside:  share of the episodes, 0..1, whose classes share a source where `sources` is given; the others mix.
     fewest_ways: a source with fewer than `ways` classes, but this many, gives episodes of all its classes;
              0 leaves such sources out.
+    fewest_shots: where above 0, each class of each episode has a number of support photos of its own, from this to
+             what `shots` says.
 
     Raises ValueError, naming the class or source, where the photos cannot fill an episode.
     """
@@ -48,6 +50,7 @@ class EpisodeSampler:
     sources: Mapping[str, str] | None = None
     inside: float = 1.0
     fewest_ways: int = 0
+    fewest_shots: int = 0
     _pools: list[list[str]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -55,6 +58,10 @@ class EpisodeSampler:
             raise ValueError(f"An episode needs at least 2 classes, not {self.ways}.")
         if len(self._shots) != self.ways:
             raise ValueError(f"{len(self._shots)} shots were given for {self.ways} classes.")
+        if self.fewest_shots > min(self._shots):
+            raise ValueError(
+                f"fewest_shots is at most the {min(self._shots)} shots of a class, not {self.fewest_shots}."
+            )
         if min(self._shots) < 1 or self.queries < 1:
             raise ValueError("Every class of an episode needs at least one support photo and one query photo.")
         needed = max(self._shots) + self.queries
@@ -94,7 +101,8 @@ class EpisodeSampler:
         classes = tuple(pool[i] for i in random.choice(len(pool), min(self.ways, len(pool)), replace=False))
         support: list[tuple[int, int]] = []
         queries: list[tuple[int, int]] = []
-        for label, (name, shots) in enumerate(zip(classes, self._shots[: len(classes)], strict=True)):
+        for label, (name, most) in enumerate(zip(classes, self._shots[: len(classes)], strict=True)):
+            shots = int(random.integers(self.fewest_shots, most + 1)) if self.fewest_shots else most
             photos = random.choice(np.asarray(self.labels[name]), shots + self.queries, replace=False)
             support += [(int(photo), label) for photo in photos[:shots]]
             queries += [(int(photo), label) for photo in photos[shots:]]

@@ -65,6 +65,7 @@ class TrainingConfig:
     warm_up: int = 0
     inside: float = 0.0
     fewest_ways: int = 0
+    fewest_shots: int = 0
     save_every: int = 100
     seed: int = 0
     runs: int = 1
@@ -210,7 +211,7 @@ def _sampler(config: TrainingConfig, data: LabelledImages, workers: Workers) -> 
     # Processes must not draw the same episodes: each has a seed of its own.
     seed = config.seed * workers.count + workers.rank
     size = (config.ways, config.shots, config.queries, seed)
-    return EpisodeSampler(data.indices(), *size, sources, config.inside, config.fewest_ways)
+    return EpisodeSampler(data.indices(), *size, sources, config.inside, config.fewest_ways, config.fewest_shots)
 
 
 def _learning_rate(config: TrainingConfig, update: int) -> float:

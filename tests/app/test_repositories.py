@@ -123,6 +123,8 @@ async def _correct(client: httpx.AsyncClient, answer: str) -> None:
     assert (await client.get(f"/v1/photos/{seen['photo']['id']}/thumbnail")).status_code == 200
     assert (await client.get(f"{address}/heatmap.png")).status_code == 200
     assert (await client.patch(address, json={"place": "B2"})).json()["place"] == "B2"
+    withdrawn = created(await client.post(f"{address}/feedback", json={"verdict": "sound"}))
+    assert (await client.delete(f"{address}/feedback/{withdrawn['id']}")).status_code == 204
     created(await client.post(f"{address}/feedback", json={"verdict": "confirmed", "add_to_support": True}))
     region = {
         "box": {"x": 0.1, "y": 0.1, "w": 0.2, "h": 0.2},

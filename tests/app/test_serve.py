@@ -45,7 +45,6 @@ def test_every_request_is_a_line_of_json_with_the_id_that_the_caller_got(start: 
     assert not any(line.get("path") in {"/livez", "/readyz"} for line in log)
 
 
-@pytest.mark.both_databases
 async def test_two_that_start_on_one_empty_database_act_as_one(
     start: Callable[[], Process], empty_database_url: str, haja: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

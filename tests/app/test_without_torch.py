@@ -58,7 +58,7 @@ def _run(program: str, *arguments: str, **settings: str) -> subprocess.Completed
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("views", ["quick", "accurate"])
+@pytest.mark.parametrize("views", ["quick", pytest.param("accurate", marks=pytest.mark.long)])
 def test_photos_are_classified_and_maps_drawn(tmp_path: Path, views: str) -> None:
     done = _run(SERVE, str(tmp_path / "haja.db"), views)
     assert done.returncode == 0, done.stderr
@@ -70,7 +70,10 @@ def test_photos_are_classified_and_maps_drawn(tmp_path: Path, views: str) -> Non
 
 @pytest.mark.parametrize(
     ("settings", "extra"),
-    [({"HAJA_ENGINE": "torch"}, "gpu"), ({"HAJA_BACKBONE": "timm/resnet18"}, "gpu")],
+    [
+        ({"HAJA_ENGINE": "torch"}, "gpu"),
+        pytest.param({"HAJA_BACKBONE": "timm/resnet18"}, "gpu", marks=pytest.mark.long),
+    ],
 )
 def test_what_needs_torch_says_what_to_install_at_start(tmp_path: Path, settings: dict[str, str], extra: str) -> None:
     _refused(
@@ -87,9 +90,9 @@ def test_what_needs_torch_says_what_to_install_at_start(tmp_path: Path, settings
     ("arguments", "extra"),
     [
         (["convert", "efficientnet-lite0-haja"], "gpu"),
-        (["sound-surfaces", "efficientnet-lite0-haja", "models"], "learn"),
+        pytest.param(["sound-surfaces", "efficientnet-lite0-haja", "models"], "learn", marks=pytest.mark.long),
         (["meta-train", "models/learning/configs/defects_ridge.toml", "--data", "photos", "--run", "run"], "learn"),
-        (["evaluate", "efficientnet-lite0-haja", "--data", "photos"], "learn"),
+        pytest.param(["evaluate", "efficientnet-lite0-haja", "--data", "photos"], "learn", marks=pytest.mark.long),
     ],
 )
 def test_commands_that_need_torch_say_what_to_install(arguments: list[str], extra: str) -> None:

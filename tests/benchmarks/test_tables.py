@@ -92,6 +92,7 @@ def test_defects(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
 
 
 @pytest.mark.skipif(not OMNIGLOT.is_dir(), reason="needs Omniglot's small background sets")
+@pytest.mark.long
 def test_omniglot(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(omniglot_table, "REPORT", tmp_path / "OMNIGLOT.md")
     monkeypatch.setattr(omniglot_table, "CELLS", [(5, 1)])

@@ -83,6 +83,9 @@ def test_south_and_west_are_negative_and_a_missing_zone_stays_missing(anywhere: 
         encode(pixels("crack", 1)),
         encode(pixels("crack", 1), "PNG"),
         _jpeg("0000:00:00 00:00:00"),
+        _jpeg("2026:11:20 24:00:00"),
+        _jpeg("2026:11:31 08:30:00"),
+        _jpeg(None, None, SEOUL | {2: (0.0, 0.0, 0.0), 4: (0.0, 0.0, 0.0)}),
         _jpeg("yesterday", "soon", SEOUL | {2: (95.0, 0.0, 0.0)}),
     ],
 )

@@ -83,6 +83,7 @@ def test_boxes_drawn_with_the_mouse_become_examples(page: Page, server: str) -> 
     expect(page.locator(".class", has_text="Sound surfaces").locator(".left-out rect")).to_have_count(2)
 
 
+@pytest.mark.long
 def test_an_answer_shows_where(page: Page, server: str) -> None:
     for kind in ("crack", "rust"):
         _register_with_boxes(server, kind)
@@ -119,10 +120,10 @@ def test_an_answer_shows_where(page: Page, server: str) -> None:
     expect(newest.locator(".name")).to_have_text("Sound")
     expect(newest.locator(".confirm")).to_be_hidden()
     newest.get_by_role("button", name="Nothing wrong").click()
-    expect(newest.locator(".said")).to_have_text("Confirmed: nothing wrong")
+    expect(newest.locator(".said")).to_have_text("Confirmed")
     page.goto("/history")
     expect(page.locator(".history .line").first).to_have_text("Sound")
-    expect(page.locator(".history .verdict")).to_have_text("Confirmed: nothing wrong")
+    expect(page.locator(".history li .verdict").first).to_have_text("Confirmed")
 
 
 def test_a_box_on_a_photo_that_is_refused_says_so(page: Page) -> None:

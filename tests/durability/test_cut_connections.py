@@ -122,6 +122,7 @@ async def test_connections_cut_anywhere(
     print(f"\n{count} requests, {proxy.cuts} connections cut, {refused} answers of 503")  # noqa: T201
 
 
+@pytest.mark.long
 async def test_a_server_that_freezes_and_thaws(remote: httpx.AsyncClient, proxy: CuttingProxy) -> None:
     """It takes every byte and says nothing: nobody waits without end, and nobody has to restart anything."""
     await register(remote, "crack", [photo()])

@@ -164,7 +164,7 @@ def _sound(folder: Path, surfaces: np.ndarray[Any, Any], **changes: Any) -> Mani
     return replace(_manifest(folder, None), sound=replace(stated, **changes))
 
 
-@pytest.mark.parametrize("name", ["efficientnet-lite0-haja", "efficientnet-lite0-imagenet"])
+@pytest.mark.parametrize("name", sorted(path.stem for path in CHECKPOINTS.glob("*.json")))
 def test_shipped_sound_surfaces_are_embeddings_and_differ(name: str) -> None:
     surfaces = sound_surfaces(read_manifest(CHECKPOINTS / f"{name}.json"), 1280)
     assert surfaces.dtype == np.float32

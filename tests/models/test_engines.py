@@ -56,6 +56,7 @@ to_openvino(EmbeddingNetwork(torch.nn.Flatten(), Transform(8, 8, (0.5,) * 3, (0.
 """
 
 
+@pytest.mark.long
 def test_openvino_tells_nobody_of_what_it_converts(tmp_path: Path) -> None:
     # It keeps still by itself where it takes itself to be in a CI job.
     told = {name: value for name, value in os.environ.items() if name not in {"CI", "TF_BUILD", "JENKINS_URL"}}

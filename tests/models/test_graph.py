@@ -78,7 +78,7 @@ def test_a_graph_that_cannot_be_used_is_refused_by_one_sentence(checkpoint: Path
     assert f"`haja convert {checkpoint}` writes it from the weights" in str(refused.value)
 
 
-@pytest.mark.parametrize("spoil", [_damaged, _state])
+@pytest.mark.parametrize("spoil", [_damaged, pytest.param(_state, marks=pytest.mark.long)])
 def test_what_is_said_mends_it_and_torch_needs_it_not(
     checkpoint: Path, haja: Callable[..., tuple[int, str, str]], spoil: Any
 ) -> None:
@@ -118,7 +118,7 @@ def test_a_conversion_changes_nothing_else_in_the_manifest(checkpoint: Path) -> 
 
 
 @pytest.mark.skipif(not OpenVinoEngine.has_bf16(), reason="this processor has no bf16")
-@pytest.mark.parametrize("name", [DEFAULT, "efficientnet-lite0-imagenet"])
+@pytest.mark.parametrize("name", sorted(path.stem for path in CHECKPOINTS.glob("*.json")))
 def test_what_a_shipped_manifest_says_of_bf16_is_so(name: str) -> None:
     exact, fast = (load_backbone(name, "openvino", precision) for precision in ("f32", "bf16"))
     graph = exact.manifest.graph

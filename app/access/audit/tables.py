@@ -19,6 +19,7 @@ Action = Literal[
     "examples-added",
     "example-removed",
     "feedback-given",
+    "feedback-withdrawn",
     "notes-changed",
     "answers-deleted",
     "answers-restored",

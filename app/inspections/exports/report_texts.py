@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo
 from app.acting import UNKNOWN
 from app.api.language import Language
 from app.catalogs.schemas import DefectClassName
-from app.inspections.exports.final_class import final_class, is_sound
 from app.inspections.exports.words import WORDS
 from app.inspections.filters import ClassificationFilter
+from app.inspections.final_class import final_class, is_sound
 from app.inspections.schemas import ClassificationOut, FeedbackOut, RegionFeedbackOut
 from app.photos.regions import RegionBox
 

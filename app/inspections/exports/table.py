@@ -7,7 +7,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from app.api.language import Language
-from app.inspections.exports.final_class import final_class
+from app.inspections.final_class import final_class
 from app.inspections.schemas import ClassificationOut, FeedbackOut, Prediction, RegionOut
 from app.photos.regions import RegionBox
 

@@ -19,7 +19,7 @@ from models.windows import ALL, Region
 MEMORY_BYTES, MEMORY_BYTES_PER_PIXEL = 256_000_000, 20
 """What a process may take for one photo, beyond what it takes idle: for any, and for each pixel that one may have.
 
-The most that a sound photo of 64 megapixels was seen to take is 1.32 GB, as a transparent WebP on its side.
+The most that a sound photo of 80 megapixels was seen to take is 1.60 GB, as a transparent WebP on its side.
 """
 
 TRIES = 2

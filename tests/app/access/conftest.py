@@ -29,6 +29,7 @@ class Things:
     class_id: str
     support_photo_id: str
     classification_id: str
+    feedback_id: str
     job_id: str
     report_id: str
     photo_id: str
@@ -47,6 +48,7 @@ async def furnish(client: httpx.AsyncClient, name: str, seed: int) -> Things:
     box = {"x": 0.1, "y": 0.1, "w": 0.5, "h": 0.5}
     region = {"box": box, "defect_class_id": first["id"]}
     created(await client.post(f"/v1/classifications/{answer['id']}/regions", json=region))
+    word = created(await client.post(f"/v1/classifications/{answer['id']}/feedback", json={"verdict": "sound"}))
     batch = await client.post(f"/v1/catalogs/{name}/classifications/batch", files=files([photo("rust", seed + 3)]))
     assert batch.status_code == 202, batch.text
     return Things(
@@ -55,6 +57,7 @@ async def furnish(client: httpx.AsyncClient, name: str, seed: int) -> Things:
         class_id=first["id"],
         support_photo_id=first["photos"][0]["support_photo_id"],
         classification_id=answer["id"],
+        feedback_id=word["id"],
         job_id=batch.json()["id"],
         report_id=await small_report(client, name),
         photo_id=first["photos"][0]["photo_id"],

@@ -17,8 +17,6 @@ from tests.app.access.conftest import MakeKey, Things, bearer
 from tests.drawn import photo, photos
 from tests.rest import classify, created, execute, files, register, report_file
 
-pytestmark = pytest.mark.both_databases
-
 
 def _who(said: dict[str, Any]) -> tuple[str | None, str]:
     return said["actor_id"], said["actor"]
@@ -108,6 +106,7 @@ async def test_files_to_take_away_say_who_sent_who_judged_and_who_took(
     assert all(each in text for each in ("Made by Lee", "Sent by =Kim", "The answer is right: stain (Lee)"))
 
 
+@pytest.mark.both_databases
 async def test_taking_answers_away_leaves_a_line_in_each_catalog_that_they_are_of(
     client: httpx.AsyncClient, mine: Things, theirs: Things, root: dict[str, str], lee: dict[str, Any]
 ) -> None:
@@ -131,6 +130,7 @@ async def test_taking_answers_away_leaves_a_line_in_each_catalog_that_they_are_o
     ]
 
 
+@pytest.mark.both_databases
 async def test_of_what_is_older_nobody_is_known(client: httpx.AsyncClient, app: FastAPI, settings: Settings) -> None:
     """Answers, words and batches from before that was kept."""
     for kind in ("crack", "rust"):

@@ -30,7 +30,7 @@ def _said(index: PrototypeIndex) -> dict[str, tuple[float | None, bytes, int, fl
     }
 
 
-@pytest.mark.parametrize("seed", range(5, 8))
+@pytest.mark.parametrize("seed", [5, *(pytest.param(seed, marks=pytest.mark.long) for seed in (6, 7))])
 async def test_after_any_history_every_version_is_what_it_was(
     app: FastAPI, client: httpx.AsyncClient, seed: int
 ) -> None:

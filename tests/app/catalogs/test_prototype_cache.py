@@ -82,7 +82,7 @@ class History:
         assert (await self._client.delete(f"/v1/defect-classes/{class_id}")).status_code == 204
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(1, 5))])
 async def test_after_any_history_the_index_is_the_one_built_from_nothing(
     app: FastAPI, client: httpx.AsyncClient, seed: int
 ) -> None:
@@ -102,6 +102,7 @@ async def test_after_any_history_the_index_is_the_one_built_from_nothing(
         assert _content(index) == content
 
 
+@pytest.mark.long
 async def test_a_thousand_changes_do_not_let_the_matrix_grow(app: FastAPI, client: httpx.AsyncClient) -> None:
     """Old rows are packed away now and then: memory follows the number of classes, not of changes."""
     made = [await register(client, f"class {number}", [POOL[number]]) for number in range(3)]

@@ -60,6 +60,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.mark.long
 def test_from_photos_to_a_checkpoint_that_can_be_evaluated(
     haja: Run, settings: Path, site: Path, tmp_path: Path
 ) -> None:

@@ -211,6 +211,12 @@ class TestReplay:
 
 class TestCheck:
     @pytest.fixture
+    def database(self, database_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
+        """The address of a database that has its schema already; the settings name it."""
+        monkeypatch.setenv("HAJA_DATABASE_URL", database_url)
+        return database_url
+
+    @pytest.fixture
     def sound(self, run: Run, database: str, folder: Path) -> str:
         """The address of a database without a fault."""
         run("import", folder)

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from app.config import Settings
+from app.server import body_limit
 from app.server.limits import Limits
 from tests.conftest import MakeSettings
 from tests.drawn import photo
@@ -30,7 +31,7 @@ def limits() -> Limits:
 def test_the_limits_that_are_promised_are_the_defaults(make_settings: MakeSettings) -> None:
     made = make_settings()
     assert (made.max_photo_bytes, Limits().request_bytes) == (32_000_000, 200_000_000)
-    assert made.max_photo_pixels == 64_000_000
+    assert made.max_photo_pixels == 80_000_000
 
 
 def _multipart(data: bytes) -> bytes:
@@ -175,8 +176,14 @@ async def test_a_caller_who_hangs_up_in_the_middle_leaves_nothing(
     [("/nowhere", 90, 404), ("/v1/catalogs/none/classifications/batch", 90, 404), (CLASSIFICATIONS, LIMIT + 1, 413)],
 )
 async def test_a_refused_expectation_ends_the_connection_and_eats_no_request(
-    remote: httpx.AsyncClient, server: str, path: str, length: int, status: int
+    remote: httpx.AsyncClient,
+    server: str,
+    monkeypatch: pytest.MonkeyPatch,
+    path: str,
+    length: int,
+    status: int,
 ) -> None:
+    monkeypatch.setattr(body_limit, "LINGER_S", 0.5)
     await register(remote, "crack", [photo()])
     head = _request(length, b"").replace(CLASSIFICATIONS.encode(), path.encode())
     answers = _one_after_another(server, _expecting(head), b"GET /livez HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")

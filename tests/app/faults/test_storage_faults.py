@@ -52,6 +52,7 @@ class TestAway:
         assert (await client.get(address)).status_code == 200
         await register(client, "rust", photos("rust", range(3)))
 
+    @pytest.mark.long
     async def test_a_storage_that_dies_in_the_middle_and_comes_back(
         self, client: httpx.AsyncClient, settings: Settings, seaweed: SeaweedServer
     ) -> None:

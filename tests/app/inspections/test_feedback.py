@@ -35,6 +35,7 @@ async def test_each_verdict_is_kept_with_the_class_it_means(client: httpx.AsyncC
         ({"verdict": "corrected", "defect_class_id": rust, "note": "녹물"}, rust, "rust"),
         ({"verdict": "corrected", "defect_class_id": crack}, crack, "crack"),
         ({"verdict": "unknown"}, None, None),
+        ({"verdict": "sound"}, None, None),
     ):
         kept = created(await client.post(f"{address}/feedback", json=sent))
         assert kept["verdict"] == sent["verdict"]
@@ -54,6 +55,47 @@ async def test_older_words_stay_in_the_database(
     assert row_counts(settings)["feedback"] == 3
 
 
+async def test_a_word_is_taken_back_and_the_one_before_it_counts_again(
+    client: httpx.AsyncClient, judged: dict[str, Any], settings: Settings
+) -> None:
+    _, rust = _ids(judged)
+    address = f"/v1/classifications/{judged['id']}"
+    first = created(await client.post(f"{address}/feedback", json={"verdict": "confirmed"}))
+    second = created(await client.post(f"{address}/feedback", json={"verdict": "corrected", "defect_class_id": rust}))
+    for word, left in ((second, first), (first, None)):
+        assert (await client.delete(f"{address}/feedback/{word['id']}")).status_code == 204
+        assert (await client.get(address)).json() == judged | {"feedback": left}
+    with nothing_stored(settings):
+        problem(await client.delete(f"{address}/feedback/{second['id']}"), 404, "feedback-not-found")
+    other = await classify(client, photo("rust", 1))
+    kept = created(await client.post(f"{address}/feedback", json={"verdict": "sound"}))
+    with nothing_stored(settings):
+        elsewhere = await client.delete(f"/v1/classifications/{other['id']}/feedback/{kept['id']}")
+        problem(elsewhere, 404, "feedback-not-found")
+    log = (await client.get("/v1/audit")).json()["items"]
+    assert [each["action"] for each in log].count("feedback-withdrawn") == 2
+
+
+async def test_inspectors_take_back_their_own_words_and_curators_those_of_anybody(
+    client: httpx.AsyncClient, judged: dict[str, Any]
+) -> None:
+    async def key(name: str, role: str, headers: dict[str, str] | None = None) -> dict[str, str]:
+        made = created(await client.post("/v1/keys", json={"name": name, "role": role}, headers=headers))
+        return {"Authorization": f"Bearer {made['key']}"}
+
+    admin = await key("Lee", "admin")
+    kim, park, curator = [
+        await key(name, role, admin)
+        for name, role in (("Kim", "inspector"), ("Park", "inspector"), ("Choi", "curator"))
+    ]
+    address = f"/v1/classifications/{judged['id']}/feedback"
+    words = [created(await client.post(address, json={"verdict": "unknown"}, headers=kim)) for _ in range(2)]
+    refused = await client.delete(f"{address}/{words[0]['id']}", headers=park)
+    problem(refused, 403, "feedback-not-yours")
+    for word, who in zip(words, (kim, curator), strict=True):
+        assert (await client.delete(f"{address}/{word['id']}", headers=who)).status_code == 204
+
+
 async def test_wrong_combinations_are_refused(
     client: httpx.AsyncClient, judged: dict[str, Any], settings: Settings
 ) -> None:
@@ -64,6 +106,8 @@ async def test_wrong_combinations_are_refused(
         ({"verdict": "corrected"}, 422, "feedback-incomplete"),
         ({"verdict": "corrected", "defect_class_id": None}, 422, "feedback-incomplete"),
         ({"verdict": "unknown", "defect_class_id": crack}, 422, "feedback-incomplete"),
+        ({"verdict": "sound", "defect_class_id": crack}, 422, "feedback-incomplete"),
+        ({"verdict": "sound", "add_to_support": True}, 422, "feedback-incomplete"),
         ({"verdict": "confirmed", "defect_class_id": rust}, 422, "feedback-incomplete"),
         ({"verdict": "corrected", "defect_class_id": str(uuid.uuid4())}, 404, "defect-class-not-found"),
         ({"verdict": "corrected", "defect_class_id": elsewhere}, 404, "defect-class-not-found"),

@@ -15,8 +15,6 @@ from tests.app.inspections.test_regions import classes, register_parts
 from tests.drawn import photo, save, wide_photo
 from tests.rest import classify, created, nothing_stored, problem, register, row_counts
 
-pytestmark = pytest.mark.both_databases
-
 BOX = {"x": 0.1, "y": 0.2, "w": 0.3, "h": 0.1}
 
 
@@ -50,6 +48,7 @@ async def _again(client: httpx.AsyncClient, judged: dict[str, Any]) -> dict[str,
     return told
 
 
+@pytest.mark.both_databases
 async def test_each_verdict_is_kept_with_what_it_means(client: httpx.AsyncClient, judged: dict[str, Any]) -> None:
     ids = await _ids(client)
     answered = _box(judged["regions"][0])
@@ -115,6 +114,7 @@ async def test_a_photo_that_was_looked_at_as_a_whole_takes_regions_too(client: h
     assert support[1]["id"] == kept["support_photo_id"]
 
 
+@pytest.mark.both_databases
 async def test_regions_become_examples(client: httpx.AsyncClient, app: FastAPI, judged: dict[str, Any]) -> None:
     ids, count = await _ids(client), len(judged["regions"])
     first = created(await client.post(_address(judged), json={"verdict": "confirmed", "add_to_support": True}))
@@ -278,6 +278,7 @@ async def test_what_is_not_there(client: httpx.AsyncClient, judged: dict[str, An
             problem(await client.get(crop), 422, "request-invalid")
 
 
+@pytest.mark.both_databases
 async def test_a_class_that_goes_leaves_its_name(
     client: httpx.AsyncClient, judged: dict[str, Any], settings: Settings
 ) -> None:
@@ -296,6 +297,7 @@ async def test_a_class_that_goes_leaves_its_name(
     assert (late["defect_class_id"], late["defect_class_name"]) == (None, "rust")
 
 
+@pytest.mark.both_databases
 async def test_a_repeated_word_is_one(client: httpx.AsyncClient, judged: dict[str, Any], settings: Settings) -> None:
     ids = await _ids(client)
     headers = {"Idempotency-Key": "once"}

@@ -17,8 +17,6 @@ from app.maintenance.check import find_faults
 from tests.drawn import Box, photo, photos, wide_photo
 from tests.rest import CLASSES, CLASSIFICATIONS, classify, created, execute, files, nothing_stored, problem, register
 
-pytestmark = pytest.mark.both_databases
-
 CATALOG = "/v1/catalogs/default"
 
 
@@ -114,6 +112,7 @@ async def test_without_the_word_nothing_is_sound(client: httpx.AsyncClient) -> N
     assert answer["regions"] is None or answer["predictions"][0]["defect_class"]["name"] == "crack"
 
 
+@pytest.mark.both_databases
 async def test_examples_that_go_take_their_rests_along(
     client: httpx.AsyncClient, app: FastAPI, made: dict[str, dict[str, Any]]
 ) -> None:
@@ -154,6 +153,7 @@ async def test_catalogs_of_whole_photos_answer_as_ever(client: httpx.AsyncClient
     assert again["predictions"] == answer["predictions"]
 
 
+@pytest.mark.both_databases
 async def test_regions_come_out_again(
     client: httpx.AsyncClient, app: FastAPI, settings: Settings, made: dict[str, dict[str, Any]]
 ) -> None:
@@ -258,6 +258,7 @@ async def test_a_catalog_of_sound_surfaces_alone_answers_as_a_whole(client: http
     assert answer["predictions"][0]["defect_class"]["name"] == "intact"
 
 
+@pytest.mark.both_databases
 async def test_a_repeated_registration_with_regions_is_one(client: httpx.AsyncClient) -> None:
     data, box = wide_photo("crack", 1)
     form = {"name": "crack", "regions": json.dumps([box_of(0, box)]), "rest_is_sound": "true"}

@@ -85,7 +85,7 @@ async def _all_answers(client: httpx.AsyncClient) -> list[Any]:
     return said + [[each["predictions"], each["nearest"], each["threshold"], each["catalog_version"]] for each in new]
 
 
-@pytest.mark.parametrize("place", ["database to objects", "objects to database"])
+@pytest.mark.parametrize("place", ["database to objects", pytest.param("objects to database", marks=pytest.mark.long)])
 async def test_the_restored_copy_answers_the_same(
     at: Callable[..., tuple[int, str, str]],
     database_url: str,

@@ -75,7 +75,6 @@ async def _moving(client: httpx.AsyncClient, haja: Run, first: int, *arguments: 
     return answers
 
 
-@pytest.mark.both_databases
 async def test_there_and_back_while_requests_run(
     make_settings: MakeSettings, bucket: str, backbone: Backbone, haja: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

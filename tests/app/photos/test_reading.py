@@ -5,6 +5,7 @@ import io
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image
 from PIL.TiffImagePlugin import IFDRational
 
+from app.config import Settings
 from app.photos.reading import DecodedPhoto, decode, encode_jpeg, encode_png, enlarge, fit, shrink
 from models.manifest import Transform
 from tests.drawn import photo, pixels, save
@@ -243,6 +245,42 @@ class TestTimeAndPlace:
         south_west = place | {ExifTags.GPS.GPSLatitudeRef: "S", ExifTags.GPS.GPSLongitudeRef: "W"}
         other = self._photo(gps=south_west)
         assert (other.latitude, other.longitude) == pytest.approx((-37.5665, -126.978), abs=1e-6)
+
+    @pytest.mark.parametrize("south", ["S\0", "S", "s ", "S\0N"])
+    def test_a_reference_may_end_in_padding(self, south: str) -> None:
+        place = {
+            ExifTags.GPS.GPSLatitudeRef: south, ExifTags.GPS.GPSLatitude: (12.0, 2.0, 36.0),
+            ExifTags.GPS.GPSLongitudeRef: south.replace("S", "W").replace("s", "w"),
+            ExifTags.GPS.GPSLongitude: (77.0, 1.0, 48.0),
+        }  # fmt: skip
+        decoded = self._photo(gps=place)
+        assert (decoded.latitude, decoded.longitude) == pytest.approx((-12.043333, -77.03))
+
+    def test_zeros_are_a_position_that_was_left_out(self) -> None:
+        place = {
+            ExifTags.GPS.GPSLatitudeRef: "N", ExifTags.GPS.GPSLatitude: (0.0, 0.0, 0.0),
+            ExifTags.GPS.GPSLongitudeRef: "E", ExifTags.GPS.GPSLongitude: (0.0, 0.0, 0.0),
+        }  # fmt: skip
+        decoded = self._photo(gps=place)
+        assert (decoded.latitude, decoded.longitude) == (None, None)
+
+    @pytest.mark.parametrize(
+        ("name", "latitude", "longitude"),
+        [
+            ("gps-0-0.jpg", None, None),
+            ("gps-south-extra-nul.jpg", -33.55, -70.9667),
+            ("exif-24h.jpg", None, None),
+            ("phone-64mp-9248x6936.jpg", None, None),
+        ],
+    )
+    def test_files_of_phones(self, name: str, latitude: float | None, longitude: float | None) -> None:
+        path = Path(__file__).parents[4] / "shared" / "cases" / name
+        if not path.exists():
+            pytest.skip(f"the shared cases are not at {path}")
+        decoded = decode(path.read_bytes(), TRANSFORM, Settings().max_photo_pixels)
+        assert decoded.latitude == (None if latitude is None else pytest.approx(latitude, abs=1e-4))
+        assert decoded.longitude == (None if longitude is None else pytest.approx(longitude, abs=1e-4))
+        assert decoded.taken_at is None or decoded.taken_at.hour < 24
 
     @pytest.mark.parametrize(
         "latitude", [(91.0, 0.0, 0.0), (37.0, 33.0), (37.0,), (IFDRational(0, 0),) * 3, (1e9, 0.0, 0.0)]

@@ -15,8 +15,8 @@ from jinja2 import Environment
 import app as package
 from app.catalogs.schemas import Severity, WarningCode
 from app.errors import HajaError
-from app.inspections.schemas import Verdict
 from app.web.texts import LANGUAGES, choose_language, load_texts
+from app.web.words import State
 from tests.drawn import photo, photos
 from tests.rest import classify, problem, register
 
@@ -214,7 +214,7 @@ def test_every_value_and_every_error_has_a_text() -> None:
         if not module.name.startswith(("app.embedding.on_ray.deploy", "app.embedding.on_ray.driver")):
             importlib.import_module(module.name)
     english = load_texts()["en"]
-    families = {"severity": Severity, "warning": WarningCode, "verdict": Verdict}
+    families = {"severity": Severity, "warning": WarningCode, "answer.state": State}
     for family, values in families.items():
         assert {f"{family}.{value}" for value in values.__args__} <= set(english)  # type: ignore[attr-defined]
     codes = set()

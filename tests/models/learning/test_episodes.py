@@ -89,3 +89,16 @@ def test_a_small_source_gives_all_its_classes_where_that_is_allowed() -> None:
     assert sorted(episode.support_labels) == sorted(episode.query_labels) == [0, 1]
     with pytest.raises(ValueError, match="needs 4 classes"):
         EpisodeSampler(LABELS, 5, 1, 1, sources=sources, fewest_ways=4)
+
+
+def test_each_class_of_an_episode_may_have_shots_of_its_own() -> None:
+    sampler = EpisodeSampler(LABELS, 3, 5, 4, fewest_shots=1)
+    shots = [np.bincount(sampler.draw(number).support_labels).tolist() for number in range(60)]
+    assert {each for episode in shots for each in episode} == {1, 2, 3, 4, 5}
+    assert any(len(set(episode)) > 1 for episode in shots)
+    assert all((np.bincount(sampler.draw(number).query_labels) == 4).all() for number in range(10))
+
+
+def test_fewest_shots_are_no_more_than_the_shots() -> None:
+    with pytest.raises(ValueError, match="fewest_shots is at most the 2 shots of a class, not 3"):
+        EpisodeSampler(LABELS, 3, 2, 4, fewest_shots=3)

@@ -43,6 +43,7 @@ def coloured() -> LabelledImages:
     return LabelledImages(photos, np.repeat(np.arange(5), 20), names, [name[0] for name in names])
 
 
+@pytest.mark.long
 def test_the_runs_are_averaged_and_the_learner_comes_back(coloured: LabelledImages, tmp_path: Path) -> None:
     rows: list[tuple[int, Progress]] = []
     updates: list[tuple[int, int]] = []
@@ -86,6 +87,7 @@ def test_a_folder_without_a_finished_run_is_refused(tmp_path: Path) -> None:
         load_learner(tmp_path)
 
 
+@pytest.mark.long
 def test_what_is_written_is_what_was_trained(coloured: LabelledImages, tmp_path: Path) -> None:
     learner = meta_train(replace(CONFIG, runs=1), coloured, tmp_path / "run")
     manifest = tmp_path / "made" / "mine.json"

@@ -141,6 +141,7 @@ def test_it_learns_the_toy_images(toy_images: LabelledImages, tmp_path: Path) ->
     assert evaluate(learner, toy_images, 3, 2, queries=4, episodes=50).accuracy.mean > 0.8
 
 
+@pytest.mark.long
 def test_two_processes_under_torchrun(tmp_path: Path) -> None:
     (tmp_path / "short.toml").write_text(SETTINGS.format(updates=10))
     (tmp_path / "child.py").write_text(CHILD)

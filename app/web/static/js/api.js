@@ -3,7 +3,7 @@
 import { owner } from "./owner.js";
 
 export class Problem extends Error {
-  constructor({ status = 0, code = "no-network", detail = null, errors = null }, retryAfter = 0) {
+  constructor({ status = 0, code = navigator.onLine ? "unreachable" : "no-network", detail = null, errors = null }, retryAfter = 0) {
     super(code);
     Object.assign(this, { status, code, detail, errors, retryAfter });
   }
@@ -53,8 +53,8 @@ function proof() {
   return { "X-Haja-Owner": owner, ...(token ? { "X-CSRF-Token": token } : {}) };
 }
 
-/** Send JSON, or nothing; gives the answer's JSON. */
-export async function call(method, address, body) {
+/** Send JSON, or nothing; gives the answer's JSON. `keepalive`: also where the page is left meanwhile. */
+export async function call(method, address, body, { keepalive = false } = {}) {
   let answer;
   let text;
   try {
@@ -62,6 +62,7 @@ export async function call(method, address, body) {
       method,
       headers: { ...proof(), ...(body === undefined ? {} : { "Content-Type": "application/json" }) },
       body: body === undefined ? undefined : JSON.stringify(body),
+      keepalive,
       signal: AbortSignal.timeout?.(PATIENCE_MS),
     });
     text = await answer.text();

@@ -15,4 +15,14 @@ export function tell(place, sentence) {
   place.hidden = !sentence;
 }
 
+/** Say in a status line what came of something; what failed does not stand in the colour of success. */
+export function say(place, sentence, { failed = false } = {}) {
+  place.textContent = sentence;
+  place.classList.toggle("failed", failed);
+}
+
+/** A number of bytes as people read it. */
+export const size = (bytes) =>
+  bytes < 1e6 ? `${Math.ceil(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;
+
 export const thumbnail = (photoId, side) => `/v1/photos/${photoId}/thumbnail?side=${side}`;

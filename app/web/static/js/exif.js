@@ -41,7 +41,8 @@ function read(tiff) {
   const gps = root.has(TAG.gps) ? directory(tiff, root.get(TAG.gps)[0], little) : new Map();
   const latitude = degrees(gps.get(GPS.latitude), gps.get(GPS.latitudeRef), "S", 90);
   const longitude = degrees(gps.get(GPS.longitude), gps.get(GPS.longitudeRef), "W", 180);
-  const both = latitude !== null && longitude !== null;
+  // Some pickers write zeros in the place of a position that they leave out.
+  const both = latitude !== null && longitude !== null && !(latitude === 0 && longitude === 0);
   return {
     takenAt: time(exif.get(TAG.takenAt), exif.get(TAG.offset)),
     latitude: both ? latitude : null,
@@ -71,7 +72,7 @@ function values(tiff, at, type, length, little) {
     if (type === 4) return tiff.getUint32(place, little);
     return tiff.getUint32(place, little) / tiff.getUint32(place + 4, little);
   });
-  return type === 2 ? list.join("").replace(/[\0 ]+$/, "") : list;
+  return type === 2 ? list.join("").replace(/\0.*$/s, "").trim() : list;
 }
 
 function time(local, offset) {
@@ -79,8 +80,10 @@ function time(local, offset) {
   if (!parts) return null;
   const [, year, month, day, clock] = parts;
   const iso = `${year}-${month}-${day}T${clock}`;
-  if (Number.isNaN(Date.parse(iso))) return null;
-  return iso + (/^(Z|[+-]\d\d:\d\d)$/.test(offset ?? "") ? offset : "");
+  // Date.parse takes 24:00:00, and the 31st of a month that has 30 days; the service does not.
+  if (Number.isNaN(Date.parse(iso)) || !new Date(`${iso}Z`).toISOString().startsWith(iso)) return null;
+  if (year === "0000") return null;
+  return iso + (/^(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$/.test(offset ?? "") ? offset : "");
 }
 
 function degrees(parts, reference, negative, most) {

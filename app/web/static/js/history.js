@@ -2,7 +2,10 @@
 
 import { call, download, newKey, upload } from "./api.js";
 import { element } from "./dom.js";
+import { rememberList } from "./neighbours.js";
 import { explain, t } from "./texts.js";
+import { onTruth } from "./truth.js";
+import { stateOf, summary, verdictLine } from "./words.js";
 
 const filters = document.getElementById("filters");
 const minutes = -new Date().getTimezoneOffset();
@@ -13,6 +16,20 @@ filters.addEventListener("formdata", ({ formData }) => {
   for (const [name, value] of [...formData]) if (!value) formData.delete(name);
   if (!formData.has("since") && !formData.has("until")) formData.delete("zone");
 });
+
+// What is judged on another page is judged here.
+const lines = new Map([...document.querySelectorAll(".history li")].map((line) => [line.dataset.id, line]));
+rememberList([...lines.keys()]);
+onTruth((answer) => {
+  const line = lines.get(answer.id);
+  if (!line) return;
+  line.dataset.state = stateOf(answer);
+  line.querySelector(".line").textContent = summary(answer);
+  line.querySelector(".verdict").textContent = verdictLine(answer);
+  line.querySelector(".place").textContent = answer.place;
+  line.querySelector(".note").textContent = answer.note;
+});
+addEventListener("pageshow", ({ persisted }) => persisted && location.reload());
 
 const words = document.getElementById("exporting");
 const report = document.getElementById("report");

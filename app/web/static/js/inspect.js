@@ -1,21 +1,18 @@
 // The inspect page: photos in, answers out; what cannot go up now waits.
 
-import { answerCard, summary, verdictLine } from "./answer.js";
+import { refreshAnswers, showAnswers } from "./answers.js";
 import { newKey } from "./api.js";
-import { copy, element, tell } from "./dom.js";
+import { copy, size, tell } from "./dom.js";
 import { recall, remember } from "./memory.js";
 import * as outbox from "./outbox.js";
 import { holdPage } from "./owner.js";
 import { position } from "./position.js";
-import { prepare } from "./prepare.js";
 import { drain, onProgress } from "./sender.js";
-import { catalog, explain, t } from "./texts.js";
+import { catalog, catalogId, explain, t } from "./texts.js";
 
 const trouble = document.getElementById("trouble");
-const news = document.getElementById("news");
 const place = document.getElementById("place");
 const waitingCards = new Map();
-const answers = new Map();
 
 // The place holds for the photos that follow, also tomorrow.
 place.value ||= recall("place") ?? "";
@@ -26,51 +23,90 @@ place.addEventListener("input", () => {
   showPlace();
 });
 
-const take = (input, camera) => holdPage(store(input, camera));
+const storing = document.getElementById("storing");
+const TOGETHER = 8; // photos of one transaction: a phone waits for its disk after each
+const batch = { done: 0, total: 0 };
 
-async function store(input, camera) {
-  const files = [...input.files];
-  input.value = "";
+// Raw files first: what makes them small takes long, and a page may be gone by then.
+async function store(files, camera) {
+  if (!files.length) return;
   tell(trouble, "");
   // Without this a phone that runs short of room may throw the outbox away.
-  if (files.length) navigator.storage?.persist?.();
-  for (const file of files) {
-    try {
-      const { photo, preview, filename, ...facts } = await prepare(file);
-      const fields = fieldsOf(facts, camera ? file : null);
-      await outbox.add({ id: newKey(), catalog, filename, photo, preview, fields });
-    } catch (error) {
-      tell(trouble, t(error?.name === "QuotaExceededError" ? "inspect.no_room" : "inspect.not_kept", file));
-      continue;
-    }
-    drain();
+  navigator.storage?.persist?.();
+  const here = position();
+  const fields = { place: place.value.trim(), latitude: here?.latitude, longitude: here?.longitude };
+  const chosen = files.map((file) => {
+    const takenAt = camera ? new Date(file.lastModified).toISOString() : null;
+    return { file, entry: { catalog, catalogId, filename: file.name || "photo.jpg", fields, takenAt } };
+  });
+  const left = [];
+  batch.total += files.length;
+  for (let start = 0, count = 1; start < chosen.length; start += count, count = TOGETHER) {
+    tell(storing, t("inspect.storing", { done: batch.done + 1, total: batch.total }));
+    const some = chosen.slice(start, start + count);
+    left.push(...(await keep(some)));
+    batch.done += some.length;
+  }
+  if (batch.done === batch.total) {
+    batch.done = batch.total = 0;
+    tell(storing, "");
+  }
+  if (left.length) tell(trouble, await notKept(left));
+  drain();
+}
+
+/** Keep photos; gives those that could not be kept. One that cannot be does not keep the others out. */
+async function keep(chosen) {
+  try {
+    await outbox.add(chosen);
+    return [];
+  } catch (error) {
+    const isFull = error?.name === "QuotaExceededError";
+    if (isFull && (await outbox.emptyBin(0))) return keep(chosen);
+    if (chosen.length === 1) return [{ ...chosen[0], isFull }];
+    const left = [];
+    for (const one of chosen) left.push(...(await keep([one])));
+    return left;
   }
 }
 
-function fieldsOf({ takenAt, latitude, longitude }, fresh) {
-  const here = position();
-  const fields = {
-    place: place.value.trim(),
-    taken_at: takenAt ?? (fresh && new Date(fresh.lastModified).toISOString()),
-    latitude: here?.latitude ?? latitude,
-    longitude: here?.longitude ?? longitude,
-  };
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== null && value !== ""));
+const take = (files, camera) => holdPage(store(files, camera));
+
+addEventListener("beforeunload", (event) => batch.total && event.preventDefault());
+
+async function notKept(left) {
+  const names = left.map(({ file }) => file.name).join(", ");
+  if (!left.some(({ isFull }) => isFull)) return t("inspect.not_kept", { names });
+  const { quota = 0, usage = 0 } = (await navigator.storage?.estimate?.()) ?? {};
+  return t("inspect.no_room", { names, room: size(Math.max(0, quota - usage)) });
 }
 
 for (const [id, camera] of [["camera", true], ["files", false]]) {
   const input = document.getElementById(id);
-  input.addEventListener("change", () => take(input, camera));
-  if (input.files.length) take(input, camera); // chosen while this script was still on its way
+  const taken = () => {
+    const files = [...input.files];
+    input.value = "";
+    take(files, camera);
+  };
+  input.addEventListener("change", taken);
+  if (input.files.length) taken(); // chosen while this script was still on its way
 }
 
 // What else brings photos: dropped on the page, or pasted.
+function takeOf(transfer) {
+  const files = [...(transfer?.files ?? [])];
+  // Systems that do not know HEIC give it no type.
+  const photos = files.filter(({ type }) => type === "" || type.startsWith("image/"));
+  const others = files.filter((file) => !photos.includes(file)).map(({ name }) => name);
+  take(photos, false);
+  if (others.length) tell(trouble, t("inspect.no_photo", { names: others.join(", ") }));
+}
 addEventListener("dragover", (event) => event.preventDefault());
 addEventListener("drop", (event) => {
   event.preventDefault();
-  const files = [...(event.dataTransfer?.files ?? [])].filter((file) => file.type.startsWith("image/"));
-  take({ files, value: "" }, false);
+  takeOf(event.dataTransfer);
 });
+addEventListener("paste", (event) => event.clipboardData?.files.length && takeOf(event.clipboardData));
 
 async function show() {
   const entries = await outbox.entries();
@@ -79,6 +115,7 @@ async function show() {
   const first = document.getElementById("first");
   if (first) first.hidden = entries.length > 0;
   showOthers(await outbox.countOfOthers());
+  showDropped(await outbox.dropped());
 }
 
 function showOthers({ unclaimed, others }) {
@@ -92,9 +129,12 @@ function showOthers({ unclaimed, others }) {
 
 function showWaiting(entries) {
   document.getElementById("waiting").hidden = !entries.length;
+  const bytes = entries.reduce((sum, entry) => sum + entry.size, 0);
+  document.getElementById("waiting-sum").textContent = t("outbox.sum", { count: entries.length, size: size(bytes) });
   const list = document.getElementById("waiting-list");
+  const kept = new Set(entries.map(({ id }) => id));
   for (const [id, card] of waitingCards) {
-    if (entries.some((entry) => entry.id === id)) continue;
+    if (kept.has(id)) continue;
     card.remove();
     waitingCards.delete(id);
   }
@@ -107,32 +147,61 @@ function showWaiting(entries) {
     const refused = entry.state === "refused";
     card.classList.toggle("refused", refused);
     card.querySelector(".state").textContent = stateOf(entry);
-    card.querySelector(".again").hidden = !refused;
+    card.querySelector(".ways").hidden = !refused;
     card.querySelector("progress").hidden = refused;
+    if (entry.isReady) showPreview(card, entry.id);
   }
 }
 
+async function showPreview(card, id) {
+  const image = card.querySelector("img");
+  if (image.dataset.asked) return;
+  image.dataset.asked = "yes";
+  const preview = await outbox.previewOf(id);
+  if (!preview) return;
+  image.src = URL.createObjectURL(preview);
+  image.hidden = false;
+}
+
 function stateOf({ state, problem }) {
-  if (state === "refused") return t("outbox.refused", { reason: explain(problem) });
+  if (state === "refused") return explain(problem);
   return problem ? t("outbox.later", { reason: explain(problem) }) : t("outbox.waits");
 }
 
 function waitingCard(entry) {
+  const { id } = entry;
   const card = copy("waiting-card");
-  const image = card.querySelector("img");
-  if (entry.preview) image.src = URL.createObjectURL(entry.preview);
-  else image.hidden = true;
   card.querySelector(".file").textContent = entry.filename;
   const note = card.querySelector("input");
   note.value = entry.note;
-  note.addEventListener("input", () => holdPage(outbox.change(entry.id, { note: note.value.trim() })));
-  card.querySelector(".again").addEventListener("click", async () => {
-    await outbox.change(entry.id, { state: "waiting", problem: null });
+  note.addEventListener("input", () => holdPage(outbox.change(id, { note: note.value.trim() })));
+  const send = async (fields = {}) => {
+    await outbox.change(id, { state: "waiting", problem: null, ...fields });
     drain();
+  };
+  card.querySelector(".again").addEventListener("click", () => send());
+  const move = card.querySelector(".move select");
+  move.addEventListener("change", () => {
+    const [option] = move.selectedOptions;
+    // Another catalog is another request.
+    if (move.value) send({ catalogId: move.value, catalog: option.dataset.name, key: newKey() });
   });
-  card.querySelector(".drop").addEventListener("click", () => outbox.drop(entry.id));
+  card.querySelector(".drop").addEventListener("click", () => outbox.drop(id));
   return card;
 }
+
+const bin = document.getElementById("dropped");
+
+function showDropped(dropped) {
+  bin.hidden = !dropped.length;
+  bin.firstElementChild.textContent = t("outbox.dropped", { count: dropped.length });
+}
+
+bin.querySelector("button").addEventListener("click", async () => {
+  await outbox.restore((await outbox.dropped()).at(-1).id);
+  drain();
+});
+document.getElementById("send-now").addEventListener("click", drain);
 
 onProgress(({ id, share }) => {
   const card = waitingCards.get(id);
@@ -141,52 +210,6 @@ onProgress(({ id, share }) => {
   card.querySelector("progress").hidden = false;
   card.querySelector(".state").textContent = t(share < 1 ? "outbox.sends" : "outbox.looks");
 });
-
-function showAnswers(entries) {
-  document.getElementById("answers").hidden = !entries.length;
-  const list = document.getElementById("answer-list");
-  for (const [id, item] of answers) {
-    if (entries.some((entry) => entry.id === id)) continue;
-    item.remove();
-    answers.delete(id);
-  }
-  const isFirst = !answers.size;
-  const fresh = entries.filter((entry) => !answers.has(entry.id));
-  for (const entry of fresh) {
-    answers.set(entry.id, answerItem(entry));
-    list.prepend(answers.get(entry.id)); // newest on top
-  }
-  if (!fresh.length) return;
-  // The newest is open, so that one look is enough; those before it become lines.
-  for (const item of list.children) item.open = item === list.firstElementChild;
-  if (!isFirst || entries.length === fresh.length) news.textContent = summary(fresh.at(-1).answer);
-}
-
-function answerItem(entry) {
-  const line = element("span", { className: "line" });
-  const verdict = element("span", { className: "hint" });
-  const image = element("img", { className: "thumb", alt: "" });
-  if (entry.preview) image.src = URL.createObjectURL(entry.preview);
-  else image.hidden = true;
-  const item = element("details", { className: "item" });
-  item.append(element("summary", {}, image, element("span", { className: "lines" }, line, verdict)));
-  const head = (answer) => {
-    line.textContent = summary(answer);
-    verdict.textContent = verdictLine(answer);
-  };
-  head(entry.answer);
-  const onChange = (answer) => {
-    head(answer);
-    outbox.change(entry.id, { answer });
-  };
-  // Made when it is opened: twenty answers would load sixty pictures.
-  item.addEventListener("toggle", () => {
-    if (item.open && item.children.length === 1) {
-      item.append(answerCard(entry.answer, { preview: entry.preview, onChange }));
-    }
-  });
-  return item;
-}
 
 document.querySelector("#unclaimed button").addEventListener("click", async () => {
   await outbox.claim();
@@ -200,3 +223,5 @@ document.getElementById("catalog-choice")?.addEventListener("change", (event) =>
 let shown = Promise.resolve();
 outbox.onChange(() => (shown = shown.then(show)));
 shown = show();
+refreshAnswers();
+document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && refreshAnswers());

@@ -8,12 +8,13 @@ const SMALL_ENOUGH = 1_500_000; // bytes
 const UNTOUCHED = ["image/jpeg", "image/png", "image/webp"];
 
 /**
- * File -> {photo, preview, filename, takenAt, latitude, longitude}. A photo that the browser cannot read (HEIF on most)
- * goes as it is: the service may read it, or says why not.
+ * File -> {photo, preview, filename, hash, takenAt, latitude, longitude}. A photo that the browser cannot show (HEIF on
+ * most) goes as it is: the service may read it, or says why not. Throws where its bytes cannot be read at all.
  */
 export async function prepare(file) {
-  const exif = file.type === "image/jpeg" ? readExif(await file.slice(0, 262_144).arrayBuffer()) : {};
-  const facts = { takenAt: null, latitude: null, longitude: null, ...exif, filename: file.name || "photo.jpg" };
+  const bytes = await file.arrayBuffer();
+  const filename = file.name || "photo.jpg";
+  const facts = { filename, hash: await digest(bytes), ...readExif(bytes.slice(0, 262_144)) };
   let image;
   try {
     image = await createImageBitmap(file, { imageOrientation: "from-image" });
@@ -24,11 +25,19 @@ export async function prepare(file) {
     const preview = await shrink(image, PREVIEW);
     const fits = Math.max(image.width, image.height) <= LONGEST && file.size <= SMALL_ENOUGH;
     if (fits && UNTOUCHED.includes(file.type)) return { ...facts, photo: file, preview };
-    const filename = facts.filename.replace(/\.\w+$/, "") + ".jpg";
-    return { ...facts, filename, photo: await shrink(image, LONGEST), preview };
+    return { ...facts, filename: filename.replace(/\.\w+$/, "") + ".jpg", photo: await shrink(image, LONGEST), preview };
+  } catch {
+    return { ...facts, photo: file, preview: null }; // no memory for a canvas of this size
   } finally {
     image.close();
   }
+}
+
+/** What tells a photo that was chosen twice; empty where the page did not come over HTTPS. */
+async function digest(bytes) {
+  if (!crypto.subtle) return "";
+  const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+  return Array.from(hash, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 async function shrink(image, longest) {

@@ -1,7 +1,8 @@
 // Sends what waits in the outbox, oldest first, one photo at a time, from one tab at a time.
 
-import { call, Problem, upload } from "./api.js";
+import { all, call, Problem, upload } from "./api.js";
 import * as outbox from "./outbox.js";
+import { prepareAll } from "./preparing.js";
 
 const LONGEST_PAUSE_S = 60;
 const progress = new EventTarget();
@@ -41,17 +42,29 @@ export function drainAlways() {
 // Without locks (a page that came over plain HTTP) two tabs may send the same photo: its key makes that harmless.
 const alone = (work) => (navigator.locks ? navigator.locks.request("haja-outbox", work) : work());
 
+const isNext = ({ state, isReady }) => state === "waiting" && isReady;
+
 async function round() {
-  const waiting = (await outbox.entries()).filter((entry) => entry.state === "waiting");
+  prepareAll().then((made) => made && drain());
+  const waiting = (await outbox.entries()).filter(isNext);
+  if (!waiting.length) return;
   let pause = 0;
-  for (const { id } of waiting) {
-    const problem = await send(id);
-    if (!problem) {
-      failures = 0;
-      continue;
+  try {
+    // A catalog may have been renamed since, and its old name be another's.
+    const names = new Map((await all("/v1/catalogs")).map(({ id, name }) => [id, name]));
+    for (const { id } of waiting) {
+      const problem = await send(id, names);
+      if (!problem) {
+        failures = 0;
+        continue;
+      }
+      pause = Math.max(pause, problem.retryAfter, pauseAfter(failures));
+      if (problem.concernsAll) break;
     }
-    pause = Math.max(pause, problem.retryAfter, Math.min(LONGEST_PAUSE_S, 2 ** failures));
-    if (problem.concernsAll) break;
+  } catch (problem) {
+    if (!(problem instanceof Problem)) throw problem;
+    await outbox.change(waiting[0].id, { problem: told(problem) }); // one says it for all
+    pause = Math.max(problem.retryAfter, pauseAfter(failures));
   }
   if (pause) {
     failures += 1;
@@ -60,14 +73,20 @@ async function round() {
   }
 }
 
+const pauseAfter = (count) => Math.min(LONGEST_PAUSE_S, 2 ** count);
+const told = ({ status, code, detail }) => ({ status, code, detail });
+
 /** Send one entry; gives the problem where it must be tried again later. */
-async function send(id) {
+async function send(id, names) {
   const entry = await outbox.find(id);
-  if (entry?.state !== "waiting") return null; // dropped, or sent by another tab
+  if (!entry || !isNext(entry)) return null; // dropped, or sent by another tab
   const report = (share) => progress.dispatchEvent(new CustomEvent("progress", { detail: { id, share } }));
   try {
+    const catalog = entry.catalogId ? names.get(entry.catalogId) : entry.catalog;
+    if (!catalog) throw new Problem({ status: 404, code: "catalog-not-found" });
+    const form = await formOf(entry);
     report(0);
-    let answer = await upload(`/v1/catalogs/${entry.catalog}/classifications`, formOf(entry), id, report);
+    let answer = await upload(`/v1/catalogs/${catalog}/classifications`, form, entry.key, report);
     // Read anew: the note may have been written while the photo went up.
     const note = (await outbox.find(id))?.note;
     if (note) answer = await call("PATCH", `/v1/classifications/${answer.id}`, { note });
@@ -75,16 +94,22 @@ async function send(id) {
     return null;
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
-    const problem = { status: error.status, code: error.code, detail: error.detail };
     const state = error.passes ? "waiting" : "refused";
-    await outbox.change(id, { state, problem, attempts: entry.attempts + 1 });
+    await outbox.change(id, { state, problem: told(error), attempts: entry.attempts + 1 });
     return error.passes ? error : null;
   }
 }
 
-function formOf(entry) {
+async function formOf(entry) {
   const form = new FormData();
-  form.append("photo", entry.photo, entry.filename);
+  let bytes;
+  try {
+    const photo = await outbox.photoOf(entry.id);
+    bytes = new Blob([await photo.arrayBuffer()], { type: photo.type });
+  } catch {
+    throw new Problem({ status: 410, code: "photo-unreadable" }); // the browser has lost its bytes
+  }
+  form.append("photo", bytes, entry.filename);
   for (const [name, value] of Object.entries(entry.fields)) form.append(name, value);
   return form;
 }

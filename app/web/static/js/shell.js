@@ -1,5 +1,6 @@
 // On every page: whose it is, the service worker, the outbox that drains, what waits, the connection, local times.
 
+import { saveDraftsAlways } from "./drafts.js";
 import { forgetAllBut } from "./memory.js";
 import * as outbox from "./outbox.js";
 import { isCurrent, owner, tellTabs, watch } from "./owner.js";
@@ -30,13 +31,15 @@ document.getElementById("sign-out")?.addEventListener("click", async () => {
 
 const count = document.getElementById("waiting-count");
 async function showCount() {
-  const waiting = (await outbox.entries()).filter((entry) => entry.state !== "answered").length;
+  const waiting = (await outbox.entries()).filter(({ state }) => state !== "answered").length;
   count.textContent = waiting;
   count.hidden = !waiting;
 }
 outbox.onChange(showCount);
 showCount();
 drainAlways();
+outbox.emptyBin();
+if (isCurrent()) saveDraftsAlways();
 
 // Its address has the language, so that choosing the other one keeps the pages of that one for bad times.
 const { serviceWorker } = navigator;

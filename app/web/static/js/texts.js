@@ -4,7 +4,10 @@ const page = JSON.parse(document.getElementById("page").textContent);
 
 export const language = page.language;
 export const catalog = page.catalog;
+export const catalogId = page.catalog_id; // names may change, and be given to another
 export const pageOwner = page.owner;
+export const curates = page.curates;
+export const titles = page.titles; // of classes, by id
 
 export function t(key, parts = {}) {
   return page.texts[key].replace(/\{(\w+)\}/g, (_, name) => parts[name]);

@@ -12,8 +12,6 @@ from tests.app.inspections.test_regions import register_parts
 from tests.drawn import photo, wide_photo
 from tests.rest import classify, created, report_file
 
-pytestmark = pytest.mark.both_databases
-
 
 @pytest.fixture
 async def answers(client: httpx.AsyncClient) -> dict[str, dict[str, Any]]:
@@ -29,6 +27,7 @@ async def answers(client: httpx.AsyncClient) -> dict[str, dict[str, Any]]:
     return found
 
 
+@pytest.mark.both_databases
 async def test_sound_answers_are_found(client: httpx.AsyncClient, answers: dict[str, dict[str, Any]]) -> None:
     names = {each["id"]: name for name, each in answers.items()}
 

@@ -1,5 +1,6 @@
 from collections.abc import Callable
 
+import pytest
 import torch
 
 from models.learning.learners.cosine_prototypical import CosinePrototypicalNetwork
@@ -14,6 +15,7 @@ def test_the_score_is_the_cosine_to_the_mean_direction_over_the_temperature() ->
     torch.testing.assert_close(score(torch.tensor([[0.0, 4.0]])), torch.tensor([[2 * root, -2.0]]))
 
 
+@pytest.mark.long
 def test_it_learns(learned_accuracy: Callable[[TrainingConfig], float]) -> None:
     options = {"channels": 16, "temperature": 0.1}
     config = TrainingConfig("cosine_prototypical", 5, 1, 5, updates=300, learning_rate=3e-3, options=options)

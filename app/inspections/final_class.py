@@ -26,5 +26,17 @@ def final_class(answer: ClassificationOut) -> FinalClass:
 
 
 def is_sound(answer: ClassificationOut) -> bool:
-    """Whether no defect is the final word: answered so, and nobody named one."""
-    return bool(answer.sound) and (answer.feedback is None or answer.feedback.verdict == "unknown")
+    """Whether "no defect" is the final word."""
+    if answer.feedback is None:
+        return bool(answer.sound)
+    # "No class of this catalog" was the only word for a sound photo once.
+    return answer.feedback.verdict == "sound" or (bool(answer.sound) and answer.feedback.verdict == "unknown")
+
+
+def is_borne_out(answer: ClassificationOut) -> bool:
+    """Whether the person says the same as the machine."""
+    if answer.feedback is None:
+        return False
+    if answer.sound:
+        return is_sound(answer)
+    return answer.feedback.verdict == ("unknown" if answer.unknown else "confirmed")
