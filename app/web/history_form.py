@@ -23,6 +23,7 @@ class HistoryForm(BaseModel):
     zone: str = Field("", pattern=r"^([+-][01]\d:[0-5]\d)?$")
     place: Place = ""
     unknown: bool = False
+    sound: bool = False
     disagreement: bool = False
 
     def conditions(self) -> ClassificationFilter:
@@ -34,6 +35,7 @@ class HistoryForm(BaseModel):
             until=self._begin(self.until, days=1),
             place=self.place or None,
             unknown=self.unknown or None,
+            sound=self.sound or None,
             disagreement=self.disagreement or None,
         )
 

@@ -9,7 +9,7 @@ import { holdPage } from "./owner.js";
 import { position } from "./position.js";
 import { prepare } from "./prepare.js";
 import { drain, onProgress } from "./sender.js";
-import { catalog, explain, t } from "./texts.js";
+import { catalog, explain, scans, t } from "./texts.js";
 
 const trouble = document.getElementById("trouble");
 const place = document.getElementById("place");
@@ -34,7 +34,7 @@ async function store(input, camera) {
   if (files.length) navigator.storage?.persist?.();
   for (const file of files) {
     try {
-      const { photo, preview, filename, ...facts } = await prepare(file);
+      const { photo, preview, filename, ...facts } = await prepare(file, scans);
       const fields = fieldsOf(facts, camera ? file : null);
       await outbox.add({ id: newKey(), catalog, filename, photo, preview, fields });
     } catch (error) {

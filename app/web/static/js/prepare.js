@@ -3,15 +3,17 @@
 import { readExif } from "./exif.js";
 
 const LONGEST = 1600;
+const LONGEST_SCANNED = 3200; // a crack in a photo of a wall is thin
 const PREVIEW = 360;
 const SMALL_ENOUGH = 1_500_000; // bytes
 const UNTOUCHED = ["image/jpeg", "image/png", "image/webp"];
 
 /**
  * File -> {photo, preview, filename, takenAt, latitude, longitude}. A photo that the browser cannot read (HEIF on most)
- * goes as it is: the service may read it, or says why not.
+ * goes as it is: the service may read it, or says why not. It stays larger where it is looked at everywhere.
  */
-export async function prepare(file) {
+export async function prepare(file, isScanned) {
+  const longest = isScanned ? LONGEST_SCANNED : LONGEST;
   const exif = file.type === "image/jpeg" ? readExif(await file.slice(0, 262_144).arrayBuffer()) : {};
   const facts = { takenAt: null, latitude: null, longitude: null, ...exif, filename: file.name || "photo.jpg" };
   let image;
@@ -22,10 +24,10 @@ export async function prepare(file) {
   }
   try {
     const preview = await shrink(image, PREVIEW);
-    const fits = Math.max(image.width, image.height) <= LONGEST && file.size <= SMALL_ENOUGH;
+    const fits = Math.max(image.width, image.height) <= longest && file.size <= SMALL_ENOUGH;
     if (fits && UNTOUCHED.includes(file.type)) return { ...facts, photo: file, preview };
     const filename = facts.filename.replace(/\.\w+$/, "") + ".jpg";
-    return { ...facts, filename, photo: await shrink(image, LONGEST), preview };
+    return { ...facts, filename, photo: await shrink(image, longest), preview };
   } finally {
     image.close();
   }

@@ -5,6 +5,7 @@ const page = JSON.parse(document.getElementById("page").textContent);
 export const language = page.language;
 export const catalog = page.catalog;
 export const pageOwner = page.owner;
+export const scans = page.scans; // whether photos are looked at everywhere in this catalog
 export const curates = page.curates;
 export const titles = page.titles; // of classes, by id
 
