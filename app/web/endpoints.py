@@ -78,7 +78,9 @@ async def show_inspect(request: Request, catalogs: Catalogs, catalog: Catalog = 
     shown = await _frame(catalogs, catalog)
     _, index = await catalogs.index(shown["catalog"])
     titles = await _titles(request, catalogs, shown["catalog"])
-    return pages_of(request).render(request, "inspect.html", **shown, titles=titles, scans=index.scans, has_classes=bool(index.candidates))
+    return pages_of(request).render(
+        request, "inspect.html", **shown, titles=titles, scans=index.scans, has_classes=bool(index.candidates)
+    )
 
 
 @router.get("/catalog", dependencies=[needs(Role.INSPECTOR)])

@@ -23,6 +23,7 @@ export function regionPanel(card, answer, { onBox, onMarked, onClose }) {
   const [chooser, said, undo, save, change, cancel] = [
     ".region-chooser", ".region-said", ".region-undo", ".save-box", ".change-box", ".cancel-box",
   ].map((name) => panel.querySelector(name));
+  const title = panel.querySelector(".region-title");
   const learn = panel.querySelector(".learn-region input");
   const button = (verdict) => panel.querySelector(BUTTONS[verdict]);
   const address = `/v1/classifications/${answer.id}/regions`;
@@ -75,6 +76,7 @@ export function regionPanel(card, answer, { onBox, onMarked, onClose }) {
 
   const busy = async (work) => {
     if (isBusy) return;
+    const focused = document.activeElement;
     isBusy = layer.inert = true;
     panel.ariaBusy = "true";
     say(said, t("answer.saving"));
@@ -85,7 +87,15 @@ export function regionPanel(card, answer, { onBox, onMarked, onClose }) {
     } finally {
       isBusy = layer.inert = false;
       panel.ariaBusy = "false";
+      keepFocus(focused);
     }
+  };
+
+  /** What was pressed may be gone, or was out of reach meanwhile; whoever went elsewhere stays there. */
+  const keepFocus = (focused) => {
+    if (!panel.contains(focused) && !layer.contains(focused)) return;
+    if (document.activeElement !== focused && document.activeElement !== document.body) return;
+    (focused.getClientRects().length ? focused : title).focus({ preventScroll: true });
   };
 
   /** Keep a word that the service took, on all open pages. */
@@ -176,7 +186,7 @@ export function regionPanel(card, answer, { onBox, onMarked, onClose }) {
 
   function show(next) {
     region = next;
-    panel.querySelector(".region-title").textContent = titleOf(region);
+    title.textContent = titleOf(region);
     for (const verdict of Object.keys(BUTTONS)) button(verdict).ariaPressed = String(region.word?.verdict === verdict);
     const { answered } = region;
     const right = button("confirmed");
@@ -204,12 +214,12 @@ export function regionPanel(card, answer, { onBox, onMarked, onClose }) {
       edit(region?.box ?? middleOf(layer));
       if (region) show(region);
       else {
-        panel.querySelector(".region-title").textContent = t("region.mark");
+        title.textContent = t("region.mark");
         showTools();
         openChooser(({ id }) => give({ box: editor.box(), defect_class_id: id, add_to_support: learns() }));
       }
       for (const place of [panel, layer]) place.scrollIntoView({ block: "nearest" }); // both, where there is room
-      panel.querySelector(".region-title").focus({ preventScroll: true });
+      title.focus({ preventScroll: true });
     },
     show,
     close: () => {
