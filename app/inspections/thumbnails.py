@@ -46,7 +46,7 @@ async def get_photo_thumbnail(
     photo_id: Annotated[str, Path(pattern="^[0-9a-f]{64}$")],
     archive: Archive,
     removals: Removals,
-    side: Annotated[int, Query(ge=16, le=1600, description="Longest side, in pixels.")] = 320,
+    side: Annotated[int, Query(ge=16, le=3200, description="Longest side, in pixels.")] = 320,
 ) -> Response:
     """A small upright JPEG of a photo, re-encoded: nothing else that the uploaded file held leaves the service."""
     await removals.require_shown(photo_id)

@@ -78,7 +78,9 @@ async def show_inspect(request: Request, catalogs: Catalogs, catalog: Catalog = 
     shown = await _frame(catalogs, catalog)
     _, index = await catalogs.index(shown["catalog"])
     titles = await _titles(request, catalogs, shown["catalog"])
-    return pages_of(request).render(request, "inspect.html", **shown, titles=titles, has_classes=bool(index.candidates))
+    return pages_of(request).render(
+        request, "inspect.html", **shown, titles=titles, scans=index.scans, has_classes=bool(index.candidates)
+    )
 
 
 @router.get("/catalog", dependencies=[needs(Role.INSPECTOR)])
@@ -114,7 +116,9 @@ async def show_catalog(
 @router.get("/catalog/new", dependencies=[needs(Role.CURATOR)])
 async def show_register(request: Request, catalogs: Catalogs, catalog: Catalog = "default") -> Response:
     """Register a defect class."""
-    return pages_of(request).render(request, "register.html", **await _frame(catalogs, catalog))
+    shown = await _frame(catalogs, catalog)
+    _, index = await catalogs.index(shown["catalog"])
+    return pages_of(request).render(request, "register.html", **shown, scans=index.scans)
 
 
 @router.get("/catalog/{class_id}", dependencies=[needs(Role.INSPECTOR, DEFECT_CLASS)])
@@ -125,10 +129,13 @@ async def show_defect_class(
     defect_class = await catalogs.get_defect_class(class_id)
     photos = await catalogs.list_support_photos(class_id, decode_cursor(cursor), SHOWN)
     report = await catalogs.support_report(class_id)
+    shown = await _frame(catalogs, catalog)
+    _, index = await catalogs.index(shown["catalog"])
     return pages_of(request).render(
         request,
         "defect_class.html",
-        **await _frame(catalogs, catalog),
+        **shown,
+        scans=index.scans,
         defect_class=defect_class,
         photos=photos.items,
         next_cursor=photos.next_cursor,

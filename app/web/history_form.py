@@ -29,6 +29,7 @@ class HistoryForm(BaseModel):
     status: Status | Literal[""] = ""
     no_class: bool = False
     unknown: bool = False
+    sound: bool = False
     disagreement: bool = False
 
     def conditions(self) -> ClassificationFilter:
@@ -46,6 +47,7 @@ class HistoryForm(BaseModel):
             status=self.status or None,
             no_class=self.no_class or None,
             unknown=self.unknown or None,
+            sound=self.sound or None,
             disagreement=self.disagreement or None,
         )
 

@@ -1,11 +1,13 @@
 """What a person does on the pages."""
 
+import json
 from collections.abc import Sequence
+from typing import Any
 
 import httpx
 from playwright.sync_api import FilePayload, Page, expect
 
-from tests.drawn import photos
+from tests.drawn import photos, wide_photo
 from tests.rest import CLASSES, created, files
 
 
@@ -34,6 +36,14 @@ def register_drawn(server: str, *kinds: str, **titles: str) -> None:
     for kind in kinds:
         data = {"name": kind, **titles}
         created(httpx.post(server + CLASSES, data=data, files=files(photos(kind, range(5))), timeout=60))
+
+
+def register_with_boxes(server: str, kind: str) -> dict[str, Any]:
+    """Register five walls from afar over REST, with a box around the defect of each."""
+    drawn = [wide_photo(kind, seed) for seed in range(5)]
+    regions = [dict(zip("xywh", box, strict=True)) | {"photo": place} for place, (_, box) in enumerate(drawn)]
+    data = {"name": kind, "regions": json.dumps(regions), "rest_is_sound": "true"}
+    return created(httpx.post(server + CLASSES, data=data, files=files([each for each, _ in drawn]), timeout=60))
 
 
 def make_key(server: str, name: str, headers: dict[str, str] | None = None, role: str = "inspector") -> str:

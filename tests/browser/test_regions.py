@@ -1,6 +1,5 @@
 """Boxes on the pages: drawn around defects of examples, and shown over the photos of answers."""
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,20 +8,11 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import PHONE
-from tests.browser.steps import payloads, take
+from tests.browser.steps import payloads, register_with_boxes, take
 from tests.browser.test_accessibility import small_targets, violations
 from tests.drawn import Box, photo, photos, wide_photo
-from tests.rest import CLASSES, created, files
 
 pytestmark = pytest.mark.only_on("sqlite", "pages see a database through services that are tried on both")
-
-
-def _register_with_boxes(server: str, kind: str) -> dict[str, Any]:
-    """Register five walls from afar over REST, with a box around the defect of each."""
-    drawn = [wide_photo(kind, seed) for seed in range(5)]
-    regions = [dict(zip("xywh", box, strict=True)) | {"photo": place} for place, (_, box) in enumerate(drawn)]
-    data = {"name": kind, "regions": json.dumps(regions), "rest_is_sound": "true"}
-    return created(httpx.post(server + CLASSES, data=data, files=files([each for each, _ in drawn]), timeout=60))
 
 
 def _choose(page: Page, contents: Sequence[bytes]) -> None:
@@ -86,7 +76,7 @@ def test_boxes_drawn_with_the_mouse_become_examples(page: Page, server: str) -> 
 @pytest.mark.long
 def test_an_answer_shows_where(page: Page, server: str) -> None:
     for kind in ("crack", "rust"):
-        _register_with_boxes(server, kind)
+        register_with_boxes(server, kind)
     page.goto("/")
     take(page, wide_photo("rust", 21)[0])
     card = page.locator("#answer-list > details").first
@@ -189,7 +179,7 @@ def test_boxes_are_made_and_read_without_a_pointer(page: Page, server: str) -> N
     assert _regions(server, "Crack") == [[{"x": 0.26, "y": 0.25, "w": 0.74, "h": 0.5}], []]
     httpx.delete(f"{server}/v1/defect-classes/{page.locator('#registered-link').get_attribute('href')[9:]}")  # type: ignore[index]
     for kind in ("crack", "rust"):
-        _register_with_boxes(server, kind)
+        register_with_boxes(server, kind)
     page.goto("/")
     take(page, wide_photo("crack", 22)[0])
     expect(page.locator(".region").first).to_be_visible()

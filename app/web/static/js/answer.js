@@ -4,7 +4,8 @@ import { download } from "./api.js";
 import { deleting } from "./deleting.js";
 import { copy, element, tell, thumbnail } from "./dom.js";
 import { judging } from "./judging.js";
-import { showRegions } from "./regions.js";
+import { lightbox } from "./lightbox.js";
+import { regions } from "./regions.js";
 import { remarks } from "./remarks.js";
 import { alsoNamed, explain, moment, named, percent, t } from "./texts.js";
 import { onTruth } from "./truth.js";
@@ -17,11 +18,15 @@ export function answerCard(classification, { preview = null, onJudged = () => {}
   const card = copy("answer-card");
   const answer = { ...classification };
   showPicture(card, answer, preview);
-  showRegions(card, answer.regions ?? []); // a phone may still show an answer from before there were any
   showBars(card, answer);
   showNearest(card, answer);
   showFacts(card, answer);
-  const views = [showHeadline.bind(null, card), judging(card, answer, onJudged), remarks(card, answer)];
+  const views = [
+    showHeadline.bind(null, card),
+    regions(card, answer, lightbox(card, answer)),
+    judging(card, answer, onJudged),
+    remarks(card, answer),
+  ];
   const show = () => views.forEach((view) => view(answer));
   show();
   const end = onTruth((truth) => {

@@ -46,7 +46,7 @@ export async function refreshAnswers() {
 
 const isUnsure = (answer) => stateOf(answer) === "unsure";
 const TYPING = "input:not([type=file], [type=checkbox], [type=range]), textarea, select";
-const isBusy = () => document.activeElement?.matches(TYPING) || list.querySelector(".chooser:not([hidden])") !== null;
+const isBusy = () => document.activeElement?.matches(TYPING) || list.querySelector(".chooser:not([hidden]), .edited") !== null;
 
 /** Open an item, unless somebody is writing or choosing. Only what opened by itself, and was not touched, is folded. */
 function lookAt(item, scrolls) {

@@ -53,14 +53,21 @@ function proof() {
   return { "X-Haja-Owner": owner, ...(token ? { "X-CSRF-Token": token } : {}) };
 }
 
-/** Send JSON, or nothing; gives the answer's JSON. `keepalive`: also where the page is left meanwhile. */
-export async function call(method, address, body, { keepalive = false } = {}) {
+/**
+ * Send JSON, or nothing; gives the answer's JSON. `keepalive`: also where the page is left meanwhile. `key`: an
+ * Idempotency-Key, for what must not happen twice when it is sent again.
+ */
+export async function call(method, address, body, { keepalive = false, key } = {}) {
   let answer;
   let text;
   try {
     answer = await fetch(address, {
       method,
-      headers: { ...proof(), ...(body === undefined ? {} : { "Content-Type": "application/json" }) },
+      headers: {
+        ...proof(),
+        ...(body === undefined ? {} : { "Content-Type": "application/json" }),
+        ...(key ? { "Idempotency-Key": key } : {}),
+      },
       body: body === undefined ? undefined : JSON.stringify(body),
       keepalive,
       signal: AbortSignal.timeout?.(PATIENCE_MS),

@@ -1,11 +1,9 @@
 // Boxes around the defects of one chosen photo: drawn by one drag, taken away by a tap, or written as numbers.
 
-import { boxAt, placeBox, pointOn } from "./boxes.js";
+import { between, boxAt, inside, isDrag, placeBox, pointOn } from "./boxes.js";
 import { copy, element } from "./dom.js";
 import { t } from "./texts.js";
 
-const DRAG = 12; // pixels; less is a tap
-const LEAST = 0.02; // of a side: a crack may be drawn as a line
 const MIDDLE = { x: 0.25, y: 0.25, w: 0.5, h: 0.5 };
 
 /**
@@ -98,24 +96,4 @@ export function drawing(item, isDrawing, onChange) {
   });
   canvas.addEventListener("pointercancel", stop);
   return boxes;
-}
-
-const isDrag = (start, { clientX, clientY }) =>
-  Math.max(Math.abs(clientX - start.clientX), Math.abs(clientY - start.clientY)) >= DRAG;
-
-/** The box of a drag. */
-function between(one, other) {
-  return inside({
-    x: Math.min(one.x, other.x),
-    y: Math.min(one.y, other.y),
-    w: Math.abs(one.x - other.x),
-    h: Math.abs(one.y - other.y),
-  });
-}
-
-/** A box of some size that lies in the photo. */
-function inside({ x, y, w, h }) {
-  const left = Math.min(x, 1 - LEAST);
-  const top = Math.min(y, 1 - LEAST);
-  return { x: left, y: top, w: Math.min(Math.max(w, LEAST), 1 - left), h: Math.min(Math.max(h, LEAST), 1 - top) };
 }

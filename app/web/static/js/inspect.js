@@ -8,7 +8,7 @@ import * as outbox from "./outbox.js";
 import { holdPage } from "./owner.js";
 import { position } from "./position.js";
 import { drain, onProgress } from "./sender.js";
-import { catalog, catalogId, explain, t } from "./texts.js";
+import { catalog, catalogId, explain, scans, t } from "./texts.js";
 
 const trouble = document.getElementById("trouble");
 const place = document.getElementById("place");
@@ -37,7 +37,7 @@ async function store(files, camera) {
   const fields = { place: place.value.trim(), latitude: here?.latitude, longitude: here?.longitude };
   const chosen = files.map((file) => {
     const takenAt = camera ? new Date(file.lastModified).toISOString() : null;
-    return { file, entry: { catalog, catalogId, filename: file.name || "photo.jpg", fields, takenAt } };
+    return { file, entry: { catalog, catalogId, filename: file.name || "photo.jpg", fields, takenAt, scans } };
   });
   const left = [];
   batch.total += files.length;

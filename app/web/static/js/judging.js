@@ -1,14 +1,14 @@
 // The inspector's word on an answer: one tap, and taken back by another.
 
-import { all, call } from "./api.js";
-import { element, say } from "./dom.js";
+import { call } from "./api.js";
+import { say } from "./dom.js";
 import { recall, remember } from "./memory.js";
 import { owner } from "./owner.js";
 import { askTruth, tellTruth } from "./truth.js";
 import { curates, explain, named, t } from "./texts.js";
+import { defectTypes, offer } from "./types.js";
 import { verdictLine } from "./words.js";
 
-const MANY = 8; // types from which on they are searched
 const BUTTONS = { confirmed: ".confirm", corrected: ".correct", sound: ".is-sound", unknown: ".neither" };
 
 /** Wire the verdicts of a card; gives what shows the truth in them. `onJudged` hears that a word was given. */
@@ -96,29 +96,8 @@ export function judging(card, classification, onJudged) {
   };
 }
 
-/** The catalog's classes that are defects, except the one that was predicted. */
+/** The types of defects, except the one that was predicted. */
 async function others({ catalog, predictions, unknown, sound }) {
-  const classes = await all(`/v1/catalogs/${encodeURIComponent(catalog)}/defect-classes`);
   const isOther = (each) => unknown || sound || each.id !== predictions[0].defect_class.id;
-  return classes.filter((each) => each.kind !== "sound" && isOther(each));
-}
-
-/** Show classes to choose from; many can be searched by any of their names. */
-function offer(chooser, classes, choose) {
-  const search = chooser.querySelector("input");
-  const list = chooser.querySelector("ul");
-  search.hidden = classes.length < MANY;
-  search.value = "";
-  const items = classes.map((each) => {
-    const pick = element("button", { type: "button", textContent: named(each) });
-    pick.addEventListener("click", () => choose(each));
-    const words = [each.name, each.title_ko, each.title_en].join(" ").toLocaleLowerCase();
-    return { words, item: element("li", {}, pick) };
-  });
-  list.replaceChildren(...items.map(({ item }) => item));
-  chooser.querySelector("p").hidden = items.length > 0;
-  search.oninput = () => {
-    const wanted = search.value.trim().toLocaleLowerCase();
-    for (const { words, item } of items) item.hidden = !words.includes(wanted);
-  };
+  return (await defectTypes(catalog)).filter(isOther);
 }

@@ -24,13 +24,14 @@ export function neighbours(id) {
     if (!link.hidden) link.click();
   };
   addEventListener("keydown", (event) => {
-    if (event.target.closest?.("input, textarea, select, .boxes, dialog") || event.altKey || event.ctrlKey || event.metaKey) return;
+    if (event.target.closest?.("input, textarea, select, dialog") || event.altKey || event.ctrlKey || event.metaKey) return;
     if (event.key === "ArrowLeft") go("previous");
     if (event.key === "ArrowRight") go("next");
   });
   const picture = document.querySelector(".picture");
   let start = null;
-  picture.addEventListener("touchstart", ({ touches }) => (start = touches.length === 1 ? touches[0] : null), { passive: true });
+  const isSwipe = ({ touches, target }) => touches.length === 1 && !target.closest(".edited, .draws, dialog");
+  picture.addEventListener("touchstart", (event) => (start = isSwipe(event) ? event.touches[0] : null), { passive: true });
   picture.addEventListener("touchend", ({ changedTouches: [end] }) => {
     if (!start) return;
     const across = end.clientX - start.clientX;

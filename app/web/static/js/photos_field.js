@@ -3,11 +3,11 @@
 import { copy } from "./dom.js";
 import { drawing } from "./drawing.js";
 import { prepare } from "./prepare.js";
-import { t } from "./texts.js";
+import { scans, t } from "./texts.js";
 
 /**
  * The field in `form`; gives {photos(): prepared photos, ready(): all are prepared and there are some, fields(): what
- * is sent beside the photos, clear()}.
+ * is sent beside the photos, takeWhole(whether boxes are left out), clear()}.
  */
 export function photosField(form, onChange = () => {}) {
   const zone = form.querySelector(".dropzone");
@@ -20,7 +20,8 @@ export function photosField(form, onChange = () => {}) {
   let chosen = [];
   let preparing = 0;
 
-  const drawn = () => chosen.flatMap((each, photo) => (boxes.get(each) ?? []).map((box) => ({ photo, ...box })));
+  const boxesOf = (photo) => (zone.classList.contains("whole") ? [] : (boxes.get(photo) ?? []));
+  const drawn = () => chosen.flatMap((each, photo) => boxesOf(each).map((box) => ({ photo, ...box })));
 
   const tell = () => {
     const sums = [chosen.length && t("photos.count", { count: chosen.length })];
@@ -42,7 +43,7 @@ export function photosField(form, onChange = () => {}) {
     preparing += files.length;
     tell();
     for (const file of files) {
-      const photo = await prepare(file);
+      const photo = await prepare(file, scans);
       preparing -= 1;
       const item = copy("chosen-photo");
       const image = item.querySelector("img");
@@ -91,6 +92,10 @@ export function photosField(form, onChange = () => {}) {
       const regions = drawn();
       if (!regions.length) return {};
       return { regions: JSON.stringify(regions), rest_is_sound: rest.querySelector("input").checked };
+    },
+    takeWhole: (isWhole) => {
+      zone.classList.toggle("whole", isWhole);
+      tell();
     },
     ready: () => chosen.length > 0 && preparing === 0,
     clear: () => {

@@ -3,15 +3,17 @@
 import { readExif } from "./exif.js";
 
 const LONGEST = 1600;
+const LONGEST_SCANNED = 3200; // a crack in a photo of a wall is thin
 const PREVIEW = 360;
 const SMALL_ENOUGH = 1_500_000; // bytes
 const UNTOUCHED = ["image/jpeg", "image/png", "image/webp"];
 
 /**
  * File -> {photo, preview, filename, hash, takenAt, latitude, longitude}. A photo that the browser cannot show (HEIF on
- * most) goes as it is: the service may read it, or says why not. Throws where its bytes cannot be read at all.
+ * most) goes as it is: the service may read it, or says why not. It stays larger where it is looked at everywhere. Throws where its bytes cannot be read at all.
  */
-export async function prepare(file) {
+export async function prepare(file, isScanned) {
+  const longest = isScanned ? LONGEST_SCANNED : LONGEST;
   const bytes = await file.arrayBuffer();
   const filename = file.name || "photo.jpg";
   const facts = { filename, hash: await digest(bytes), ...readExif(bytes.slice(0, 262_144)) };
@@ -23,9 +25,9 @@ export async function prepare(file) {
   }
   try {
     const preview = await shrink(image, PREVIEW);
-    const fits = Math.max(image.width, image.height) <= LONGEST && file.size <= SMALL_ENOUGH;
+    const fits = Math.max(image.width, image.height) <= longest && file.size <= SMALL_ENOUGH;
     if (fits && UNTOUCHED.includes(file.type)) return { ...facts, photo: file, preview };
-    return { ...facts, filename: filename.replace(/\.\w+$/, "") + ".jpg", photo: await shrink(image, LONGEST), preview };
+    return { ...facts, filename: filename.replace(/\.\w+$/, "") + ".jpg", photo: await shrink(image, longest), preview };
   } catch {
     return { ...facts, photo: file, preview: null }; // no memory for a canvas of this size
   } finally {

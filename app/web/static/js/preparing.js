@@ -23,7 +23,7 @@ async function makeReady(id) {
   if (entry?.state !== "waiting" || entry.isReady) return;
   let made;
   try {
-    made = await prepare(await outbox.photoOf(id));
+    made = await prepare(await outbox.photoOf(id), entry.scans);
   } catch {
     // The browser has lost its bytes: the others go on.
     await outbox.change(id, { state: "refused", problem: { code: "photo-unreadable" } });

@@ -1,61 +1,94 @@
-// Where in the photo the defects are: boxes over it, and the same as a list. One of either shows the other.
+// Where in the photo the defects are: boxes over it, and the same as a list. One of either opens the word on it.
 
 import { boxAt, placeBox } from "./boxes.js";
 import { element } from "./dom.js";
-import { named, percent, t } from "./texts.js";
+import { regionPanel } from "./region_panel.js";
+import { groundsOf, isNothing, isUnsure, nameOf, regionsOf, shareOf } from "./region_words.js";
 
 const PLACES = ["above", "at-top", "at-bottom"];
 
-/** How sure the answer is that a region shows its first class. */
-const sureness = ({ defect, predictions }) => defect * predictions[0].probability;
-const isUnsure = (region) => region.unknown || sureness(region) < 0.5;
-const nameOf = (region) => (region.unknown ? t("answer.unknown") : named(region.predictions[0].defect_class));
-const shareOf = (region) => (region.unknown ? "" : percent(sureness(region)));
-
-/** Draw the regions of an answer over its photo, and list them. */
-export function showRegions(card, regions) {
+/** Wire the regions of a card; gives what shows the truth in them. `onBeside` hears of taps beside all boxes. */
+export function regions(card, answer, onBeside) {
+  const picture = card.querySelector(".picture");
   const layer = card.querySelector(".boxes");
-  const shown = regions.map((region, place) => {
-    const number = place + 1;
-    return { region, box: boxOf(region, number), entry: entryOf(region, number) };
-  });
-  let chosen = null;
-  const choose = (one) => {
-    chosen = one === chosen ? null : one;
-    for (const each of shown) {
-      each.box.classList.toggle("chosen", each === chosen);
-      each.entry.ariaPressed = String(each === chosen);
+  const list = card.querySelector(".regions");
+  const check = card.querySelector(".show-boxes");
+  const mark = card.querySelector(".mark");
+  const pieces = new Map(); // by number: {box, entry, region}
+  let chosen = null; // a number
+
+  const showChosen = () => {
+    for (const [number, { box, entry }] of pieces) {
+      box.classList.toggle("chosen", number === chosen);
+      entry.ariaPressed = String(number === chosen);
     }
   };
-  for (const one of shown) one.entry.addEventListener("click", () => choose(one));
-  layer.addEventListener("click", (event) => {
-    const hit = boxAt(layer, event, regions);
-    choose(shown.find(({ region }) => region === hit) ?? null);
+  const panel = regionPanel(card, answer, {
+    onBox: (box) => chosen !== null && placeBox(pieces.get(chosen).box, box),
+    onMarked: (number) => choose(number),
+    onClose: () => choose(null),
   });
-  // The most important one is drawn last, over the others.
-  layer.replaceChildren(...shown.map(({ box }) => box).reverse());
-  card.querySelector(".regions").replaceChildren(...shown.map(({ entry }) => element("li", {}, entry)));
-  // The most important one has its name where it likes; a phone that is turned gives them other places.
-  new ResizeObserver(() => keepApart(shown.map(({ box }) => box))).observe(layer);
-  card.querySelector(".found").hidden = !shown.length;
-  const check = card.querySelector(".show-boxes");
-  check.parentElement.hidden = !shown.length;
+  const choose = (number) => {
+    const before = pieces.get(chosen)?.entry ?? mark;
+    chosen = number === chosen ? null : number;
+    showChosen();
+    if (chosen !== null) panel.open(pieces.get(chosen).region);
+    else if (panel.close()) before.focus({ preventScroll: true });
+  };
+  /** What was changed is to be sent first, or given up. */
+  const tap = (act) => !panel.isHeld() && act();
+  const choosable = () => [...pieces.values()].map(({ region }) => ({ ...region.box, number: region.number }));
+
+  picture.addEventListener("click", (event) => {
+    const hit = layer.hidden ? undefined : boxAt(layer, event, choosable());
+    if (hit) tap(() => choose(hit.number));
+    else if (chosen !== null) tap(() => choose(null));
+    else tap(onBeside);
+  });
+  mark.addEventListener("click", () =>
+    tap(() => {
+      chosen = null;
+      showChosen();
+      panel.open(null);
+    }),
+  );
   check.addEventListener("change", () => (layer.hidden = !check.checked));
+  // The most important one has its name where it likes; a phone that is turned gives them other places.
+  const arrange = () => keepApart([...pieces.values()].filter(({ region }) => !isNothing(region)).map(({ box }) => box));
+  new ResizeObserver(arrange).observe(layer);
+
+  const add = (number) => {
+    const made = { box: element("div"), entry: element("button", { type: "button", ariaPressed: "false" }), region: null };
+    pieces.set(number, made);
+    made.entry.addEventListener("click", () => tap(() => choose(number)));
+    layer.prepend(made.box); // the most important one is drawn last, over the others
+    list.append(element("li", {}, made.entry));
+  };
+
+  return (truth) => {
+    const all = regionsOf(truth);
+    for (const region of all) {
+      if (!pieces.has(region.number)) add(region.number);
+      const piece = pieces.get(region.number);
+      piece.region = region;
+      fillBox(piece.box, region);
+      fillEntry(piece.entry, region);
+    }
+    card.querySelector(".found").hidden = check.parentElement.hidden = !all.length;
+    showChosen();
+    if (chosen !== null) panel.show(pieces.get(chosen).region);
+    arrange();
+  };
 }
 
-function boxOf(region, number) {
-  const box = element(
-    "div",
-    { className: isUnsure(region) ? "box unsure" : "box" },
-    element(
-      "span",
-      { className: "tag" },
-      element("b", { textContent: number }),
-      element("span", { textContent: `${nameOf(region)} ${shareOf(region)}` }),
-    ),
-  );
-  box.classList.toggle("at-right", region.x + region.w / 2 > 0.5);
-  return placeBox(box, region);
+const looks = (region) => (isNothing(region) ? " nothing" : isUnsure(region) ? " unsure" : "");
+
+function fillBox(box, region) {
+  box.className = `box${looks(region)}`;
+  box.classList.toggle("at-right", region.box.x + region.box.w / 2 > 0.5);
+  const name = element("span", { textContent: `${nameOf(region)} ${shareOf(region)}` });
+  box.replaceChildren(element("span", { className: "tag" }, element("b", { textContent: region.number }), name));
+  placeBox(box, region.box);
 }
 
 /** Put the name of each box above it, else inside, else below; where none is free its number is enough until a tap. */
@@ -82,22 +115,12 @@ function fits(tag, layer, taken) {
   return isInside && !taken.some(meets);
 }
 
-function entryOf(region, number) {
-  const { defect, predictions } = region;
-  const facts = {
-    defect: percent(defect),
-    name: named(predictions[0].defect_class),
-    percent: percent(predictions[0].probability),
-  };
-  return element(
-    "button",
-    { type: "button", className: isUnsure(region) ? "region unsure" : "region", ariaPressed: "false" },
-    element("b", { textContent: number }),
+function fillEntry(entry, region) {
+  entry.className = `region${looks(region)}`;
+  entry.replaceChildren(
+    element("b", { textContent: region.number }),
     element("span", { className: "of", textContent: nameOf(region) }),
     element("span", { className: "share", textContent: shareOf(region) }),
-    element("span", {
-      className: "hint",
-      textContent: t(region.unknown ? "region.unknown" : "region.sureness", facts),
-    }),
+    element("span", { className: "hint", textContent: groundsOf(region) }),
   );
 }

@@ -15,6 +15,16 @@ const field = photosField(form, () => ready());
 form.addEventListener("input", ready);
 ready();
 
+/** A sound surface has no severity, and no box: all of the photo is an example. */
+function showKind() {
+  const isSound = form.kind.value === "sound";
+  field.takeWhole(isSound);
+  form.severity.closest("label").hidden = document.getElementById("photos-hint").hidden = isSound;
+  document.getElementById("kind-hint").hidden = !isSound;
+}
+form.kind.addEventListener("change", showKind);
+showKind(); // the browser may have kept a choice
+
 supportForm(
   form,
   field,
@@ -24,7 +34,8 @@ supportForm(
     name: (title("en") || title("ko")).slice(0, MOST),
     title_ko: title("ko"),
     title_en: title("en"),
-    severity: form.severity.value,
+    kind: form.kind.value,
+    severity: form.kind.value === "sound" ? "" : form.severity.value,
   }),
   (answer) => {
     form.hidden = true;

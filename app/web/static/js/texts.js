@@ -6,6 +6,7 @@ export const language = page.language;
 export const catalog = page.catalog;
 export const catalogId = page.catalog_id; // names may change, and be given to another
 export const pageOwner = page.owner;
+export const scans = page.scans; // whether photos are looked at everywhere in this catalog
 export const curates = page.curates;
 export const titles = page.titles; // of classes, by id
 
