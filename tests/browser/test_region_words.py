@@ -83,7 +83,12 @@ def test_regions_are_judged_moved_and_added_and_the_photo_is_seen_in_full(
     assert word["verdict"] == "moved"
     assert _sides(word["box"]) == pytest.approx(expected, abs=0.01)
     answered.get_by_role("button", name="Close").click()
-    # In full: zoomed, a defect that the answer lacks is drawn, and Escape leads back.
+    _add_in_full(page, server, answered)
+
+
+def _add_in_full(page: Page, server: str, answered: Locator) -> None:
+    """Zoomed, a defect that the answer lacks is drawn, and Escape leads back."""
+    picture = answered.locator(".picture")
     answered.get_by_role("button", name="Show the photo in full").click()
     expect(answered.locator(".heat")).to_be_hidden()
     before = picture.bounding_box()
@@ -122,7 +127,7 @@ def test_what_could_not_be_sent_stays_and_is_sent_once(
     page.locator(".edited").press("Shift+ArrowDown")
     context.set_offline(True)
     answered.get_by_role("button", name="Save the box").click()
-    expect(answered.locator(".region-said")).to_have_text("The service cannot be reached.")
+    expect(answered.locator(".region-said")).to_have_text("There is no network.")
     answered.locator(".region").last.click()  # the box that waits is not given up by a tap elsewhere
     expect(answered.get_by_role("button", name="Save the box")).to_be_visible()
     context.set_offline(False)
@@ -163,9 +168,7 @@ def test_what_could_not_be_sent_stays_and_is_sent_once(
 
 
 @pytest.mark.long
-def test_regions_are_judged_and_moved_by_keys_alone(
-    context: BrowserContext, page: Page, answered: Locator, server: str
-) -> None:
+def test_regions_are_judged_and_moved_by_keys_alone(context: BrowserContext, page: Page, answered: Locator) -> None:
     other = context.new_page()
     other.goto(page.url)
     answered.locator(".region").first.press("Enter")
@@ -271,12 +274,12 @@ def test_sound_surfaces_are_registered_and_what_scans_gets_larger_photos(page: P
     page.goto("/")
     take(page, wide_photo("rust", 21, 3600)[0], wide_photo(None, 31, 3600)[0])
     expect(page.locator("#answer-list > details")).to_have_count(2)
-    assert {each["photo"]["width"] for each in history(server)} == {3200}
+    assert {each["photo"]["width"] for each in history(server)} == {3200}  # type: ignore[index]
     httpx.patch(f"{server}/v1/catalogs/default", json={"mode": "quick"})
     page.goto("/")
     take(page, wide_photo("rust", 22, 3600)[0])
     expect(page.locator("#answer-list > details")).to_have_count(3)
-    assert _now(server)["photo"]["width"] == 1600
+    assert history(server)[0]["photo"]["width"] == 1600  # type: ignore[index]
     page.goto("/history?sound=true")
     expect(page.get_by_label("Only sound")).to_be_checked()
     expect(page.locator(".history li")).to_have_count(sum(each["sound"] is True for each in history(server)))
