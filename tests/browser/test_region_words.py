@@ -87,7 +87,12 @@ def test_regions_are_judged_moved_and_added_and_the_photo_is_seen_in_full(
     assert word["verdict"] == "moved"
     assert _sides(word["box"]) == pytest.approx(expected, abs=0.01)
     answered.get_by_role("button", name="Close").click()
-    # In full: zoomed, a defect that the answer lacks is drawn, and Escape leads back.
+    _add_in_full(page, server, answered)
+
+
+def _add_in_full(page: Page, server: str, answered: Locator) -> None:
+    """Zoomed, a defect that the answer lacks is drawn, and Escape leads back."""
+    picture = answered.locator(".picture")
     answered.get_by_role("button", name="Show the photo in full").click()
     expect(answered.locator(".heat")).to_be_hidden()
     before = _seen(picture)
@@ -268,12 +273,13 @@ def test_sound_surfaces_are_registered_and_what_scans_gets_larger_photos(page: P
     page.goto("/")
     take(page, wide_photo("rust", 21, 3600)[0], wide_photo(None, 31, 3600)[0])
     expect(page.locator("#answer-list > details")).to_have_count(2)
-    assert {each["photo"]["width"] for each in history(server)}  # type: ignore[index] == {3200}
+    answers = httpx.get(f"{server}/v1/classifications").json()["items"]
+    assert {each["photo"]["width"] for each in answers} == {3200}
     httpx.patch(f"{server}/v1/catalogs/default", json={"mode": "quick"})
     page.goto("/")
     take(page, wide_photo("rust", 22, 3600)[0])
     expect(page.locator("#answer-list > details")).to_have_count(3)
-    assert _now(server)["photo"]["width"] == 1600
+    assert history(server)[0]["photo"]["width"] == 1600  # type: ignore[index]
     page.goto("/history?sound=true")
     expect(page.get_by_label("Only sound")).to_be_checked()
     expect(page.locator(".history li")).to_have_count(sum(each["sound"] is True for each in history(server)))
