@@ -1,10 +1,11 @@
 """Many classifications at once: by their ids, or by what the history is filtered by."""
 
-from typing import Annotated, Self
+from typing import Annotated
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 
+from app.inspections.errors import ChoiceIncomplete
 from app.inspections.filters import ClassificationFilter
 from app.inspections.site_notes import Place, Status
 
@@ -25,13 +26,12 @@ class Chosen(BaseModel):
     ids: Annotated[list[UUID], Field(min_length=1, max_length=1000)] | None = None
     conditions: Conditions | None = Field(None, description="As in the address of the history; at least one.")
 
-    @model_validator(mode="after")
-    def _one_of_both(self) -> Self:
+    def require_one(self) -> None:
+        """Raises `ChoiceIncomplete` where nothing is chosen, or the whole history would be."""
         if (self.ids is None) == (self.conditions is None):
-            raise ValueError("send either ids or conditions")
+            raise ChoiceIncomplete("Send either ids or conditions.")
         if self.conditions is not None and not self.conditions.model_dump(exclude_none=True):
-            raise ValueError("conditions are empty, which would choose the whole history: send at least one")
-        return self
+            raise ChoiceIncomplete("The conditions are empty, which would choose the whole history: send at least one.")
 
 
 class ChosenChange(Chosen):

@@ -138,13 +138,14 @@ async def change_classification(
     "/classifications/change",
     status_code=201,
     response_model=Changed,
-    responses=documented(IdempotencyKeyReused, DatabaseUnavailable, StorageFull),
+    responses=documented(errors.ChoiceIncomplete, IdempotencyKeyReused, DatabaseUnavailable, StorageFull),
     dependencies=[needs(Role.INSPECTOR)],
 )
 async def change_classifications(
     chosen: ChosenChange, inspections: Inspections, request: Request, key: IdempotencyKeyHeader = None
 ) -> Response:
     """Write place or status of many answers at once; only the fields that are sent change."""
+    chosen.require_one()
     request_once = await once(request, key, chosen)
     return await request_once.respond(lambda: inspections.change_many(chosen, request_once))
 

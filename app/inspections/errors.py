@@ -53,6 +53,13 @@ class FeedbackNotYours(HajaError):
     sentence = "Somebody else said this: give your own feedback, which then counts, or ask a curator."
 
 
+class ChoiceIncomplete(HajaError):
+    """What many answers are chosen by does not fit."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    code = "choice-incomplete"
+
+
 class BackboneChanged(HajaError):
     """The answer was given by another backbone than the catalog's."""
 

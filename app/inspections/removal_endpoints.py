@@ -13,7 +13,7 @@ from app.api.problems import documented
 from app.catalogs.scopes import CATALOG
 from app.errors import CatalogNotFound, DatabaseUnavailable, StorageFull
 from app.inspections.chosen import Changed, Chosen
-from app.inspections.errors import ClassificationNotFound
+from app.inspections.errors import ChoiceIncomplete, ClassificationNotFound
 from app.inspections.removal import RemovalService
 from app.inspections.schemas import DeletionOut, Restoration, RetentionOut
 from app.inspections.scopes import CLASSIFICATION
@@ -37,13 +37,14 @@ async def delete_classification(classification_id: UUID, removals: Removals) -> 
     "/classifications/delete",
     status_code=201,
     response_model=DeletionOut,
-    responses=documented(IdempotencyKeyReused, DatabaseUnavailable, StorageFull),
+    responses=documented(ChoiceIncomplete, IdempotencyKeyReused, DatabaseUnavailable, StorageFull),
     dependencies=[needs(Role.CURATOR)],
 )
 async def delete_classifications(
     chosen: Chosen, removals: Removals, request: Request, key: IdempotencyKeyHeader = None
 ) -> Response:
     """Delete many answers at once, of catalogs in which the caller is a curator; undone within an hour."""
+    chosen.require_one()
     request_once = await once(request, key, chosen)
     return await request_once.respond(lambda: removals.delete_many(chosen, request_once))
 

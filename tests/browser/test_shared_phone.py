@@ -21,7 +21,7 @@ pytestmark = pytest.mark.only_on("sqlite", "pages see a database through service
 
 CLASSIFY = "**/v1/catalogs/*/classifications"
 OUTBOX = """async () => {
-  const opened = indexedDB.open("haja", 1);
+  const opened = indexedDB.open("haja");
   await new Promise((resolve) => (opened.onsuccess = resolve));
   const all = opened.result.transaction("entries").objectStore("entries").getAll();
   await new Promise((resolve) => (all.onsuccess = resolve));
@@ -361,7 +361,7 @@ def test_photos_of_nobody_are_offered_and_go_up_after_a_yes(page: Page, server: 
     expect(page.locator(WAITING)).to_have_count(2)
     page.evaluate(
         """async () => {
-          const opened = indexedDB.open("haja", 1);
+          const opened = indexedDB.open("haja");
           await new Promise((resolve) => (opened.onsuccess = resolve));
           const store = opened.result.transaction("entries", "readwrite").objectStore("entries");
           const all = store.getAll();

@@ -18,7 +18,7 @@ _BAD = [b"", photo()[:2000], b"%PDF-1.7 no photo", b"\xff\xd8\xff" + bytes(500)]
 
 BEYOND_SCHEMAS = {
     "photo-empty", "photo-damaged", "photo-type-unsupported", "no-usable-photo", "idempotency-key-reused",
-    "feedback-incomplete",
+    "feedback-incomplete", "choice-incomplete",
     "export-too-large",
 }  # fmt: skip
 """Refusals of requests that fit: no schema says that a file is a photo, a key new, two fields apt, a history short."""

@@ -180,5 +180,6 @@ def test_large_bodies_are_for_routes_that_take_photos(app: FastAPI) -> None:
         "register_defect_class": BodyKind.FORM,
         "add_support_photos": BodyKind.FORM,
         "classify_photo": BodyKind.FORM,
+        "begin_report": BodyKind.FORM,
         "classify_batch": BodyKind.BATCH,
     }
