@@ -1,9 +1,8 @@
-"""Registering and classifying photos of this machine, by the same services as the API."""
+"""Classifying photos of this machine, by the same services as the API."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 import typer
@@ -22,7 +21,12 @@ from app.services import Services, any_services, open_services
 
 def classify_files(files: Sequence[Path], catalog: str, top_k: int) -> None:
     """`haja classify`."""
-    if not asyncio.run(_with_services(lambda services: _classify(services, catalog, files, top_k))):
+
+    async def classify() -> bool:
+        async with open_services(quiet_settings(), Metrics()) as services:
+            return await _classify(services, catalog, files, top_k)
+
+    if not asyncio.run(classify()):
         raise typer.Exit(1)
 
 
@@ -45,11 +49,6 @@ def judge_again(classification: UUID) -> None:
             out.print(line, highlight=False, markup=False)
         raise typer.Exit(1)
     out.print(f"The same answer; probabilities differ by at most {replayed.largest_difference:.1e}.")
-
-
-async def _with_services(action: Callable[[Services], Coroutine[Any, Any, int]]) -> int:
-    async with open_services(quiet_settings(), Metrics()) as services:
-        return await action(services)
 
 
 async def _classify(services: Services, catalog: str, files: Sequence[Path], top_k: int) -> bool:
