@@ -12,10 +12,12 @@ PhotoFiles = Annotated[list[UploadFile], File(description="1 to 50 photos: JPEG,
 PHOTO_TYPES = "image/jpeg, image/png, image/webp, image/heif"
 
 
-def form_with(field: str, schema: dict[str, Any] | None = None) -> dict[str, Any]:
-    """What FastAPI does not say of a form: the media types of the files in `field`, and what `schema` adds."""
+def form_with(field: str, schema: dict[str, Any] | None = None, *, is_required: bool = True) -> dict[str, Any]:
+    """What FastAPI does not say of a form: the media types of the files in `field`, what `schema` adds, and whether
+    the whole form may be left out.
+    """
     form = {"encoding": {field: {"contentType": PHOTO_TYPES}}, "schema": schema or {}}
-    return {"requestBody": {"content": {"multipart/form-data": form}}}
+    return {"requestBody": {"content": {"multipart/form-data": form}, "required": is_required}}
 
 
 class BodyKind(Enum):

@@ -4,7 +4,7 @@ import re
 
 import httpx
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import APIResponse, BrowserContext, Page, Route, expect
 
 from tests.browser.steps import history, make_key, register_drawn, sign_in, take
 from tests.drawn import photo
@@ -85,6 +85,31 @@ def test_an_arrival_folds_nothing_that_somebody_works_on(page: Page, server: str
     page.locator("#last-word button").click()
     expect(items.last.locator(".said")).to_be_empty()
     assert history(server)[-1]["feedback"] is None
+
+
+@pytest.mark.long
+def test_an_older_answer_on_its_way_takes_no_word_back(page: Page, server: str) -> None:
+    register_drawn(server, "crack", "rust")
+    page.goto("/")
+    take(page, photo("crack", 11))
+    card = page.locator(".answer")
+    expect(card).to_be_visible()
+    held: list[tuple[Route, APIResponse]] = []
+    page.route(
+        re.compile(r"/v1/classifications/[0-9a-f-]+$"), lambda route: held.append((route, route.fetch())), times=1
+    )
+    card.locator("textarea").press_sequentially("wet")
+    card.locator("textarea").blur()
+    while not held:
+        page.wait_for_timeout(50)
+    card.locator(".confirm").click()
+    expect(card.locator(".said")).to_have_text("Confirmed")
+    ((route, before),) = held
+    route.fulfill(response=before)
+    expect(card.locator(".saved")).to_have_text("Saved.")
+    page.wait_for_load_state("networkidle")
+    expect(card.locator(".said")).to_have_text("Confirmed")
+    expect(card.locator("textarea")).to_have_value("wet")
 
 
 @pytest.mark.long

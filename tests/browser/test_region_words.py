@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, Route, expect
+from playwright.sync_api import Browser, BrowserContext, FloatRect, Locator, Page, Route, expect
 
 from tests.browser.conftest import PHONE
 from tests.browser.steps import history, payloads, register_with_boxes, take
@@ -37,9 +37,15 @@ def _sides(box: dict[str, Any]) -> list[float]:
     return [box[side] for side in "xywh"]
 
 
-def _point(picture: Locator, x: float, y: float) -> tuple[float, float]:
-    seen = picture.bounding_box()
+def _seen(part: Locator) -> FloatRect:
+    """Where something is on the screen."""
+    seen = part.bounding_box()
     assert seen is not None
+    return seen
+
+
+def _point(picture: Locator, x: float, y: float) -> tuple[float, float]:
+    seen = _seen(picture)
     return seen["x"] + x * seen["width"], seen["y"] + y * seen["height"]
 
 
@@ -69,15 +75,13 @@ def test_regions_are_judged_moved_and_added_and_the_photo_is_seen_in_full(
     )
     # A corner is dragged in; the box is sent when it is saved.
     page.locator(".corner").last.scroll_into_view_if_needed()
-    corner = page.locator(".corner").last.bounding_box()
-    assert corner is not None
+    corner = _seen(page.locator(".corner").last)
     at = (corner["x"] + 22, corner["y"] + 22)
     _drag(page, at, (at[0] - 30, at[1] - 20))
     assert _now(server)["regions"][0]["feedback"]["verdict"] == "corrected"
     answered.get_by_role("button", name="Save the box").click()
     expect(answered.locator(".region").first).to_contain_text("Box corrected")
-    seen = picture.bounding_box()
-    assert seen is not None
+    seen = _seen(picture)
     expected = [box[0], box[1], box[2] - 30 / seen["width"], box[3] - 20 / seen["height"]]
     word = _now(server)["regions"][0]["feedback"]
     assert word["verdict"] == "moved"
@@ -91,19 +95,15 @@ def _add_in_full(page: Page, server: str, answered: Locator) -> None:
     picture = answered.locator(".picture")
     answered.get_by_role("button", name="Show the photo in full").click()
     expect(answered.locator(".heat")).to_be_hidden()
-    before = picture.bounding_box()
+    before = _seen(picture)
     page.get_by_role("button", name="Zoom in").click()
-    after = picture.bounding_box()
-    assert before is not None
-    assert after is not None
+    after = _seen(picture)
     assert after["width"] == pytest.approx(1.5 * before["width"], rel=0.01)
     answered.get_by_role("button", name="Mark a defect").click()
     expect(answered.locator(".region-chooser button")).to_have_count(2)
-    stage = page.locator(".stage").bounding_box()
-    assert stage is not None
+    stage = _seen(page.locator(".stage"))
     start, end = (stage["x"] + 20, stage["y"] + 20), (stage["x"] + 90, stage["y"] + 70)
-    here = picture.bounding_box()
-    assert here is not None
+    here = _seen(picture)
     _drag(page, start, end)
     answered.locator(".region-chooser button", has_text="rust").click()
     count = len(_now(server)["regions"]) + 1
@@ -223,8 +223,7 @@ def test_fingers_zoom_and_move_the_photo_in_full(browser: Browser, server: str, 
     expect(page.locator(".box").first).to_be_visible()
     page.goto(f"/classifications/{history(server)[0]['id']}")
     page.get_by_role("button", name="Show the photo in full").tap()
-    stage = page.locator(".stage").bounding_box()
-    assert stage is not None
+    stage = _seen(page.locator(".stage"))
     x, y = stage["x"] + stage["width"] / 2, stage["y"] + stage["height"] / 2
     width = page.evaluate("document.querySelector('.picture').clientWidth")
     session = context.new_cdp_session(page)
@@ -274,7 +273,8 @@ def test_sound_surfaces_are_registered_and_what_scans_gets_larger_photos(page: P
     page.goto("/")
     take(page, wide_photo("rust", 21, 3600)[0], wide_photo(None, 31, 3600)[0])
     expect(page.locator("#answer-list > details")).to_have_count(2)
-    assert {each["photo"]["width"] for each in history(server)} == {3200}  # type: ignore[index]
+    answers = httpx.get(f"{server}/v1/classifications").json()["items"]
+    assert {each["photo"]["width"] for each in answers} == {3200}
     httpx.patch(f"{server}/v1/catalogs/default", json={"mode": "quick"})
     page.goto("/")
     take(page, wide_photo("rust", 22, 3600)[0])

@@ -108,7 +108,7 @@ async def export_xlsx(exports: Exports, wanted: Filter, lang: Lang = "ko", time_
         DatabaseUnavailable,
         StorageFull,
     ),
-    openapi_extra=form_with("logo"),
+    openapi_extra=form_with("logo", is_required=False),
     dependencies=[needs(Role.INSPECTOR)],
 )
 async def begin_report(

@@ -64,4 +64,4 @@ async def test_a_photo_that_is_not_kept_has_no_thumbnail(client: httpx.AsyncClie
         problem(await client.get("/v1/photos/../thumbnail"), 404, "not-found")
         problem(await client.get(f"/v1/photos/{'Z' * 64}/thumbnail"), 422, "request-invalid")
         problem(await client.get(address, params={"side": 15}), 422, "request-invalid")
-        problem(await client.get(address, params={"side": 1601}), 422, "request-invalid")
+        problem(await client.get(address, params={"side": 3201}), 422, "request-invalid")

@@ -1,6 +1,5 @@
 // The newest answers on the inspect page: the one to look at is open, the others are lines.
 
-import { answerCard } from "./answer.js";
 import { element } from "./dom.js";
 import * as outbox from "./outbox.js";
 import { t } from "./texts.js";
@@ -13,10 +12,13 @@ const news = document.getElementById("news");
 const lastWord = document.getElementById("last-word");
 const items = new Map(); // by entry
 let isLoaded = false; // what was there when the page was opened is shown
+let answerCard; // what makes a card
 let judged = null; // the item whose word can be taken back above the list
 
 /** Show the entries of the outbox that are answered, oldest first. */
-export function showAnswers(entries) {
+export async function showAnswers(entries) {
+  // Half of the scripts are for answers: a phone that has none yet does without.
+  if (entries.length) ({ answerCard } = await import("./answer.js"));
   section.hidden = !entries.length;
   for (const [id, item] of items) {
     if (entries.some((entry) => entry.id === id)) continue;

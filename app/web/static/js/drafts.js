@@ -3,7 +3,7 @@
 
 import { call } from "./api.js";
 import { drafted, dropDraft, keepDraft, names } from "./memory.js";
-import { tellTruth } from "./truth.js";
+import { tellTruth, timesTold } from "./truth.js";
 
 const PAUSE_MS = 800;
 const timers = new Map();
@@ -30,13 +30,14 @@ export async function save(id) {
   clearTimeout(timers.get(id));
   const fields = draftOf(id);
   if (!Object.keys(fields).length) return;
+  const since = timesTold(id);
   try {
     const answer = await call("PATCH", `/v1/classifications/${id}`, fields, { keepalive: true });
     // What was written meanwhile is still to be saved.
     const left = Object.entries(draftOf(id)).filter(([name, value]) => fields[name] !== value);
     if (left.length) keepDraft(id, Object.fromEntries(left));
     else dropDraft(id);
-    tellTruth(answer);
+    tellTruth(answer, since);
     if (!left.length) report(id, "saved");
   } catch (problem) {
     report(id, problem.passes ? "waiting" : "refused", problem);

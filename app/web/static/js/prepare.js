@@ -10,7 +10,8 @@ const UNTOUCHED = ["image/jpeg", "image/png", "image/webp"];
 
 /**
  * File -> {photo, preview, filename, hash, takenAt, latitude, longitude}. A photo that the browser cannot show (HEIF on
- * most) goes as it is: the service may read it, or says why not. It stays larger where it is looked at everywhere. Throws where its bytes cannot be read at all.
+ * most) goes as it is: the service may read it, or says why not. It stays larger where it is looked at everywhere.
+ * Throws where its bytes cannot be read at all.
  */
 export async function prepare(file, isScanned) {
   const longest = isScanned ? LONGEST_SCANNED : LONGEST;
