@@ -17,13 +17,18 @@ from app.exchange.coco import CocoFile
 from app.exchange.exporting import Exported, export
 from app.exchange.registering import LabelledPhoto, register
 from app.metrics import Metrics
+from app.photos.intake import display_name
 from app.services import Services, any_services, open_services
 
 
 def import_folders(folder: Path, catalog: str) -> None:
     """`haja import`."""
     classes = {path.name: _files(path) for path in sorted(folder.iterdir()) if path.is_dir()}
-    photos = [LabelledPhoto(path, f"{name}/{path.name}", name) for name, files in classes.items() for path in files]
+    photos = [
+        LabelledPhoto(path, f"{name}/{display_name(path.name)}", name)
+        for name, files in classes.items()
+        for path in files
+    ]
     if not photos:
         err.print(f"[red]{escape(str(folder))} holds no folder with files: it needs one folder per defect class.[/]")
         raise typer.Exit(1)
