@@ -15,27 +15,22 @@ from app.commands.settings import quiet_settings
 from app.exchange.boxed import labelled
 from app.exchange.coco import CocoFile
 from app.exchange.exporting import Exported, export
+from app.exchange.folders import read_folders
 from app.exchange.registering import LabelledPhoto, register
 from app.metrics import Metrics
-from app.photos.intake import display_name
 from app.services import Services, any_services, open_services
 
 
 def import_folders(folder: Path, catalog: str) -> None:
     """`haja import`."""
-    classes = {path.name: _files(path) for path in sorted(folder.iterdir()) if path.is_dir()}
-    photos = [
-        LabelledPhoto(path, f"{name}/{display_name(path.name)}", name)
-        for name, files in classes.items()
-        for path in files
-    ]
-    if not photos:
+    photos, faults = read_folders(folder)
+    if not photos and not faults:
         err.print(f"[red]{escape(str(folder))} holds no folder with files: it needs one folder per defect class.[/]")
         raise typer.Exit(1)
 
     async def run() -> bool:
         async with open_services(quiet_settings(), Metrics()) as services:
-            return await _register(services, catalog, photos)
+            return await _register(services, catalog, photos, faults)
 
     if not asyncio.run(run()):
         raise typer.Exit(1)
@@ -54,10 +49,7 @@ def import_coco(folder: Path, catalog: str, file: Path, *, rest_is_sound: bool) 
             with _progress() as progress:
                 looked_at = progress.track(boxed, description="looked at")
                 photos, faults = await labelled(looked_at, services.intake, transform, rest_is_sound=rest_is_sound)
-            for fault in (*found.faults, *faults):
-                out.print(f"left out {fault}", markup=False, highlight=False)
-            all_taken = await _register(services, catalog, photos)
-            return all_taken and not found.faults and not faults
+            return await _register(services, catalog, photos, [*found.faults, *faults])
 
     if not asyncio.run(run()):
         raise typer.Exit(1)
@@ -72,12 +64,16 @@ def export_catalog(folder: Path, catalog: str) -> None:
 
     done = asyncio.run(run())
     for name in done.left_out:
-        out.print(f"left out {name}: sound surfaces have no boxes", markup=False, highlight=False)
-    out.print(f"{done.photos} photos with {done.boxes} boxes are in {folder}.", markup=False, highlight=False)
+        out.print(f"left out {name}: sound surfaces have no boxes", markup=False, highlight=False, soft_wrap=True)
+    out.print(
+        f"{done.photos} photos with {done.boxes} boxes are in {folder}.", markup=False, highlight=False, soft_wrap=True
+    )
 
 
-async def _register(services: Services, catalog: str, photos: Sequence[LabelledPhoto]) -> bool:
-    """Register photos and say what became of them; whether none was refused."""
+async def _register(services: Services, catalog: str, photos: Sequence[LabelledPhoto], faults: Sequence[str]) -> bool:
+    """Say what was left out, register photos and say what became of them; whether all went well."""
+    for fault in faults:
+        out.print(f"left out {fault}", markup=False, highlight=False, soft_wrap=True)
     once = Once(services.database, None, "")
     done = Counter[str]()
     with _progress() as progress:
@@ -86,17 +82,13 @@ async def _register(services: Services, catalog: str, photos: Sequence[LabelledP
             done[outcome.status] += 1
             if outcome.problem:
                 refused = f"refused {photo.name}: {outcome.problem.detail}"
-                progress.console.print(refused, markup=False, highlight=False)
+                progress.console.print(refused, markup=False, highlight=False, soft_wrap=True)
             progress.advance(task)
     if done["duplicate"]:
         out.print(f"{done['duplicate']} are examples already, and stay as they are.")
     out.print(f"{done['accepted']} photos are new in the catalog {catalog!r}.")
-    return not done["rejected"]
+    return not faults and not done["rejected"]
 
 
 def _progress() -> Progress:
     return Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), console=out)
-
-
-def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, Field, PositiveInt, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, Field, PositiveInt, ValidationError, model_validator
 
-from app.api.fields import ClassName
+from app.exchange.class_names import class_name
 from app.exchange.errors import ExchangeError
 from app.photos.regions import MAX_REGIONS, RegionBox
 from models.windows import Region
@@ -21,7 +21,7 @@ class Category(BaseModel):
     """A class."""
 
     id: Id
-    name: ClassName
+    name: Annotated[str, AfterValidator(class_name)]
 
 
 class Image(BaseModel):
@@ -134,8 +134,8 @@ class CocoFile:
             annotation = Annotation.model_validate(entry)
         except ValidationError as error:
             return _first(error)
-        class_name = self._classes.get(annotation.category_id)
-        if class_name is None:
+        category = self._classes.get(annotation.category_id)
+        if category is None:
             return f"there is no category {annotation.category_id!r} that can be used"
         region = _region(annotation.bbox, photo.width, photo.height)
         if region is None:
@@ -143,7 +143,7 @@ class CocoFile:
                 f"its bbox {list(annotation.bbox)} has no area inside the photo of {photo.width} x {photo.height}, or "
                 "reaches beyond it: left, top, width and height in pixels"
             )
-        boxes = photo.boxes.setdefault(class_name, [])
+        boxes = photo.boxes.setdefault(category, [])
         if region not in boxes:
             if len(boxes) == MAX_REGIONS:
                 return f"the photo has {MAX_REGIONS} boxes of this class already, which is the most"

@@ -115,7 +115,7 @@ def test_a_photo_that_cannot_be_used_is_named_once(image: dict[str, Any], fault:
 def test_a_category_without_a_usable_name_is_named_and_so_are_its_boxes(tmp_path: Path) -> None:
     found = _read(tmp_path, [_box()], categories=[{"id": 1, "name": "a" * 101}, {"id": 2, "name": "rust"}])
     assert len(found.faults) == 2
-    assert "at most 100" in found.faults[0]
+    assert "1 to 100 characters" in found.faults[0]
     assert found.faults[1] == "wall.jpg, annotation 7: there is no category 1 that can be used"
 
 
