@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, Field, PositiveInt, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
 
 from app.exchange.class_names import class_name
 from app.exchange.errors import ExchangeError
@@ -14,6 +14,7 @@ from app.photos.regions import MAX_REGIONS, RegionBox
 from models.windows import Region
 
 Id = int | str
+Side = Annotated[int, Field(gt=0, le=1_000_000)]
 Pixels = Annotated[float, Field(allow_inf_nan=False)]
 
 
@@ -29,8 +30,8 @@ class Image(BaseModel):
 
     id: Id
     file_name: Annotated[str, Field(min_length=1)]
-    width: PositiveInt
-    height: PositiveInt
+    width: Side
+    height: Side
 
 
 class Annotation(BaseModel):

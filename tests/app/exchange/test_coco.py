@@ -100,6 +100,7 @@ def test_more_boxes_than_an_example_can_have_are_each_named(tmp_path: Path) -> N
         ({"file_name": ""}, "file_name"),
         ({"file_name": 3}, "3: file_name"),
         ({"width": 0}, "wall.jpg: width"),
+        ({"width": 10**400}, "wall.jpg: width"),
         ({"height": None}, "wall.jpg: height"),
         ({"width": 400}, "wall.jpg: it stands twice in images, with different sizes"),
     ],
