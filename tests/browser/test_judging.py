@@ -136,6 +136,7 @@ def test_from_one_answer_to_the_next_and_back_to_the_filtered_list(page: Page, s
     expect(page.locator("#answer-list > details")).to_have_count(3)
     page.goto("/history?place=&unknown=false")
     page.locator(".history a").first.click()
+    expect(page.locator("#next")).to_be_visible()  # its script has run
     expect(page.locator("#previous")).to_be_hidden()
     first = page.url
     page.keyboard.press("ArrowRight")
