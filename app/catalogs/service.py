@@ -43,6 +43,7 @@ from app.errors import CatalogNotFound, RoleInsufficient
 from app.photos.intake import MappedPhoto, ReceivedPhoto, Upload, display_name
 from app.photos.path import PhotoPath
 from app.photos.regions import read_regions
+from app.photos.tables import Photo
 from app.storage.database import Database, Session
 from models.manifest import Manifest
 from models.regions import WindowHead
@@ -238,6 +239,13 @@ class CatalogService:
         async with self._database.reading() as session:
             rows = await repository.support_details(session, class_id, index.backbone_id)
         return await asyncio.to_thread(report, class_id, examples_of(rows), index)
+
+    async def examples(self, class_id: UUID) -> list[tuple[SupportPhoto, Photo]]:
+        """All support photos of a class, oldest first, each with what is known of its photo."""
+        async with self._database.reading() as session:
+            catalog = await self._catalog_of(session, class_id)
+            rows = await repository.support_details(session, class_id, catalog.backbone_id)
+        return [(support, photo) for support, photo, _ in rows]
 
     async def list_support_photos(self, class_id: UUID, after: UUID | None, limit: int) -> Page[SupportPhotoOut]:
         """A page of a class's support photos."""

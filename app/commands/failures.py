@@ -5,6 +5,7 @@ from rich.markup import escape
 
 from app.config import Settings
 from app.errors import HajaError, StartError
+from app.exchange.errors import ExchangeError
 from app.maintenance.backup_file import BackupError
 from app.storage.schema import SchemaError
 from models.manifest import CheckpointError
@@ -17,7 +18,7 @@ def explained(error: Exception) -> tuple[list[str], int]:
         return [shown(fault["loc"], fault["msg"]) for fault in error.errors()], 2
     if isinstance(error, HajaError):
         return [f"[red]{escape(error.detail)}[/]"], 1
-    if isinstance(error, BackupError | SchemaError | StartError | CheckpointError):
+    if isinstance(error, BackupError | ExchangeError | SchemaError | StartError | CheckpointError):
         return [f"[red]{escape(str(error))}[/]"], 1
     return [], 1
 

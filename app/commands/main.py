@@ -152,14 +152,46 @@ def migrate() -> None:
 
 
 @cli.command("import")
-def import_folder(
-    folder: Annotated[Path, typer.Argument(help="Holds one folder per defect class.", exists=True, file_okay=False)],
+def import_photos(
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            help="Holds one folder per defect class, or the photos of --coco.", exists=True, file_okay=False
+        ),
+    ],
+    catalog: CatalogOption = "default",
+    coco: Annotated[
+        Path | None, typer.Option(help="Boxes of the photos in DIR, as COCO writes them.", exists=True, dir_okay=False)
+    ] = None,
+    rest_is_sound: Annotated[
+        bool,
+        typer.Option("--rest-is-sound", help="With --coco: nothing is wrong outside the boxes of a photo."),
+    ] = False,
+) -> None:
+    """Register photos as examples; classes that exist get them added. Exit code 1 where anything was left out.
+
+    Without --coco every folder of DIR is a defect class. With it every category is one, and a photo shows it in its
+    boxes.
+    """
+    from app.commands.exchange import import_coco, import_folders
+
+    if coco is not None:
+        import_coco(folder, catalog, coco, rest_is_sound=rest_is_sound)
+    elif rest_is_sound:
+        raise typer.BadParameter("--rest-is-sound is for photos with boxes: give --coco too.")
+    else:
+        import_folders(folder, catalog)
+
+
+@cli.command("export")
+def export_photos(
+    folder: Annotated[Path, typer.Argument(help="A new or empty folder.", file_okay=False)],
     catalog: CatalogOption = "default",
 ) -> None:
-    """Register every folder of DIR as a defect class with the photos in it; classes that exist get them added."""
-    from app.commands.photos import import_classes
+    """Write the support photos of a catalog into DIR, and their boxes as DIR/annotations.json in COCO."""
+    from app.commands.exchange import export_catalog
 
-    import_classes(folder, catalog)
+    export_catalog(folder, catalog)
 
 
 @cli.command()

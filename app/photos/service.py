@@ -8,7 +8,7 @@ from models.windows import ALL, Region
 
 
 class ArchiveService:
-    """Small pictures of kept photos."""
+    """Kept photos, and small pictures of them."""
 
     def __init__(self, database: Database, archive: ArchiveRepository, intake: Intake) -> None:
         self._database = database
@@ -36,3 +36,11 @@ class ArchiveService:
             if not await self._archive.is_kept(session, photo_id):
                 raise PhotoNotFound
         return await self._intake.thumbnail(await self._archive.bytes(photo_id), side, region)
+
+    async def original(self, photo_id: str) -> bytes:
+        """A photo exactly as it came, with all that its file says of place and camera: for whoever runs the site.
+
+        Raises:
+            PhotoNotFound, StorageUnavailable: as `ArchiveRepository.bytes`.
+        """
+        return await self._archive.bytes(photo_id)

@@ -1,5 +1,6 @@
 """The command `haja`, called as a person calls it."""
 
+import os
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -67,7 +68,7 @@ def test_migrate_makes_the_schema(run: Run, database: str) -> None:
 
 def test_import_registers_folders_and_names_each_refused_file(run: Run, database: str, folder: Path) -> None:
     code, out, _ = run("import", folder)
-    assert code == 0
+    assert code == 1
     refused = [line for line in out.splitlines() if line.startswith("refused")]
     assert len(refused) == 1
     assert refused[0].startswith("refused rust/broken[1].jpg: The photo is damaged")
@@ -75,11 +76,22 @@ def test_import_registers_folders_and_names_each_refused_file(run: Run, database
     assert (_rows(database, "defect_classes"), _rows(database, "support_photos")) == (3, 9)
 
 
+def test_import_goes_on_after_a_class_of_which_nothing_can_be_used(run: Run, database: str, folder: Path) -> None:
+    (folder / "a").mkdir()
+    for name in (b"broken\xff.jpg", b"broken.jpg"):  # the first is no UTF-8
+        Path(os.fsdecode(os.fsencode(folder / "a") + b"/" + name)).write_bytes(b"no photo")
+    code, out, _ = run("import", folder)
+    assert code == 1
+    assert out.count("refused a/broken.jpg: This is no photo that Haja reads") == 2
+    assert (_rows(database, "defect_classes"), _rows(database, "support_photos")) == (3, 9)
+
+
 def test_import_again_adds_what_is_new(run: Run, database: str, folder: Path) -> None:
     run("import", folder)
     (folder / "crack" / "new.jpg").write_bytes(photo("crack", 9))
     code, out, _ = run("import", folder)
-    assert code == 0
+    assert code == 1  # one of them is broken
+    assert "9 are examples already" in out
     assert "1 photos are new" in out
     assert (_rows(database, "defect_classes"), _rows(database, "support_photos")) == (3, 10)
 

@@ -1,0 +1,1 @@
+"""Labelled photos, brought into a catalog from files and out of it."""
