@@ -48,13 +48,14 @@ export async function refreshAnswers() {
 
 const isUnsure = (answer) => stateOf(answer) === "unsure";
 const TYPING = "input:not([type=file], [type=checkbox], [type=range]), textarea, select";
-const isBusy = () => document.activeElement?.matches(TYPING) || list.querySelector(".chooser:not([hidden]), .edited") !== null;
+const isTyping = (place) => place.querySelector(`:is(${TYPING}):focus`) !== null;
+const isBusy = () => isTyping(list) || list.querySelector(".chooser:not([hidden]), .edited") !== null;
 
 /** Open an item, unless somebody is writing or choosing. Only what opened by itself, and was not touched, is folded. */
 function lookAt(item, scrolls) {
   if (isBusy()) return;
   for (const other of list.children) if (other !== item && !other.touched) other.open = false;
-  open(item, scrolls);
+  open(item, scrolls && !isTyping(document));
 }
 
 function open(item, scrolls) {
