@@ -284,8 +284,8 @@ class InspectionService:
         """Take a word on a classification back, as if it had not been said; an example that it made stays.
 
         Raises:
-            ClassificationNotFound, FeedbackNotFound: there is none; or it is somebody else's, and whoever is acting is
-                no curator.
+            ClassificationNotFound, FeedbackNotFound: there is none.
+            FeedbackNotYours: it is somebody else's, and whoever is acting is no curator.
         """
         async with self._database.writing() as session:
             row, *_ = await self.find(session, classification_id)

@@ -1,31 +1,13 @@
 """The command `haja batch`, called as a person calls it."""
 
-from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 from sqlalchemy import select
 
 from app.inspections.tables import Classification
-from models.backbones import Backbone
+from tests.app.commands.conftest import Run
 from tests.drawn import photos
 from tests.rest import execute
-
-Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def database(monkeypatch: pytest.MonkeyPatch, empty_database_url: str) -> str:
-    """The address of a database that holds nothing yet; the settings name it."""
-    monkeypatch.setenv("HAJA_DATABASE_URL", empty_database_url)
-    return empty_database_url
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, haja: Run, backbone: Backbone) -> Run:
-    """`haja` with the backbone that is loaded already."""
-    monkeypatch.setattr("app.embedding.opening.load_backbone", lambda *_: backbone)
-    return haja
 
 
 def test_a_folder_is_classified_and_what_failed_is_named(run: Run, database: str, tmp_path: Path) -> None:

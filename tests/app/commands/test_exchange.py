@@ -3,7 +3,6 @@
 import asyncio
 import io
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,29 +17,15 @@ from app.commands.settings import quiet_settings
 from app.metrics import Metrics
 from app.services import any_services
 from models.backbones import Backbone
+from tests.app.commands.conftest import Run
 from tests.drawn import photo, photos, wide_photo
 from tests.rest import execute
 
-Run = Callable[..., tuple[int, str, str]]
 Example = tuple[str, str, str, str]
 
 pytestmark = pytest.mark.only_on("sqlite", "no statement is its own")
 
 TILES = Path(__file__).parents[4] / "shared/data/boxes/tiles"
-
-
-@pytest.fixture
-def database(empty_database_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The address of a database without anything in it; the settings name it."""
-    monkeypatch.setenv("HAJA_DATABASE_URL", empty_database_url)
-    return empty_database_url
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, haja: Run, backbone: Backbone) -> Run:
-    """`haja` with the backbone that is loaded already."""
-    monkeypatch.setattr("app.embedding.opening.load_backbone", lambda *_: backbone)
-    return haja
 
 
 @pytest.fixture

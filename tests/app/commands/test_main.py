@@ -2,7 +2,6 @@
 
 import os
 import sqlite3
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -11,25 +10,9 @@ from sqlalchemy import inspect, select, update
 
 from app.inspections.tables import Classification
 from app.storage import schema
-from models.backbones import Backbone
+from tests.app.commands.conftest import Run
 from tests.drawn import photo, photos
 from tests.rest import execute
-
-Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def database(empty_database_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The address of a database without anything in it; the settings name it."""
-    monkeypatch.setenv("HAJA_DATABASE_URL", empty_database_url)
-    return empty_database_url
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, haja: Run, backbone: Backbone) -> Run:
-    """`haja` with the backbone that is loaded already."""
-    monkeypatch.setattr("app.embedding.opening.load_backbone", lambda *_: backbone)
-    return haja
 
 
 @pytest.fixture

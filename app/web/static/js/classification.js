@@ -7,5 +7,5 @@ import { askTruth } from "./truth.js";
 const classification = JSON.parse(document.getElementById("classification").textContent);
 document.getElementById("answer").append(answerCard(classification));
 addEventListener("pageshow", ({ persisted }) => persisted && askTruth(classification.id));
-document.addEventListener("visibilitychange", () => askTruth(classification.id));
+document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && askTruth(classification.id));
 neighbours(classification.id);

@@ -2,14 +2,14 @@
 // after, when the page is left, when the network returns, and with the next page that is opened.
 
 import { call } from "./api.js";
-import { drafted, dropDraft, keepDraft, names } from "./memory.js";
+import { drafted, draftIds, dropDraft, keepDraft } from "./memory.js";
 import { tellTruth, timesTold } from "./truth.js";
 
 const PAUSE_MS = 800;
 const timers = new Map();
 const states = new EventTarget();
 
-/** What was written about an answer and is not in the service yet: {note?, place?}. */
+/** What was written about an answer and is not in the service yet: {note?, place?, status?}. */
 export const draftOf = (id) => drafted(id) ?? {};
 
 /** Hear {id, state: "waiting" | "saved" | "refused", problem} of drafts. */
@@ -44,7 +44,7 @@ export async function save(id) {
   }
 }
 
-const saveAll = () => names().forEach(save);
+const saveAll = () => draftIds().forEach(save);
 
 /** Save what is left of earlier pages, now and whenever there may be a connection again. */
 export function saveDraftsAlways() {

@@ -1,6 +1,7 @@
 // The history's filters count days by the visitor's clock; files say how far they are, or why there is none.
 
 import { call, download, newKey, upload } from "./api.js";
+import { dayOf, offset, timeZone } from "./days.js";
 import { element } from "./dom.js";
 import { rememberList } from "./neighbours.js";
 import { explain, t } from "./texts.js";
@@ -10,18 +11,14 @@ import { stateOf, summary, verdictLine } from "./words.js";
 const filters = document.getElementById("filters");
 // On a phone the list comes first.
 if (matchMedia("(max-width: 48rem)").matches) filters.closest("details").open = false;
-const minutes = -new Date().getTimezoneOffset();
-const two = (number) => String(Math.floor(Math.abs(number))).padStart(2, "0");
-filters.zone.value = `${minutes < 0 ? "-" : "+"}${two(minutes / 60)}:${two(minutes % 60)}`;
+filters.zone.value = offset;
 // An address with the conditions that were chosen, and without the empty ones, can be read and passed on.
 filters.addEventListener("formdata", ({ formData }) => {
   for (const [name, value] of [...formData]) if (!value) formData.delete(name);
   if (!formData.has("since") && !formData.has("until")) formData.delete("zone");
 });
 
-const now = new Date();
-const today = `${now.getFullYear()}-${two(now.getMonth() + 1)}-${two(now.getDate())}`;
-document.getElementById("today").href = `/history?${new URLSearchParams({ since: today, zone: filters.zone.value })}`;
+document.getElementById("today").href = `/history?${new URLSearchParams({ since: dayOf(new Date()), zone: offset })}`;
 // What is judged on another page is judged here.
 const lines = new Map([...document.querySelectorAll(".history li")].map((line) => [line.dataset.id, line]));
 rememberList([...lines.keys()]);
@@ -38,7 +35,7 @@ addEventListener("pageshow", ({ persisted }) => persisted && location.reload());
 
 const words = document.getElementById("exporting");
 const report = document.getElementById("report");
-const zone = new URLSearchParams({ time_zone: Intl.DateTimeFormat().resolvedOptions().timeZone ?? "UTC" });
+const zone = new URLSearchParams({ time_zone: timeZone });
 
 /** The filter, with the language that is chosen and the visitor's time zone. */
 function query() {

@@ -67,11 +67,13 @@ export function judging(card, classification, onJudged) {
   button("unknown").addEventListener("click", () => give({ verdict: "unknown" }));
   button("corrected").addEventListener("click", async () => {
     if (!chooser.hidden) return close();
-    await busy(async () => offer(chooser, await others(classification), correct));
-    chooser.hidden = false;
-    button("corrected").ariaExpanded = "true";
-    chooser.scrollIntoView({ block: "nearest" });
-    chooser.querySelector("input:not([hidden]), button")?.focus({ preventScroll: true });
+    await busy(async () => {
+      offer(chooser, await others(classification), correct);
+      chooser.hidden = false;
+      button("corrected").ariaExpanded = "true";
+      chooser.scrollIntoView({ block: "nearest" });
+      chooser.querySelector("input:not([hidden]), button")?.focus({ preventScroll: true });
+    });
   });
   card.querySelectorAll(".bars button").forEach((bar, place) =>
     bar.addEventListener("click", () =>

@@ -22,7 +22,7 @@ export const keepDraft = (id, fields) => remember(DRAFT + id, JSON.stringify(fie
 export const dropDraft = (id) => localStorage.removeItem(nameOf(DRAFT + id));
 
 /** The ids of this owner's drafts. */
-export const names = () =>
+export const draftIds = () =>
   Object.keys(localStorage)
     .filter((stored) => stored.startsWith(nameOf(DRAFT)))
     .map((stored) => stored.slice(nameOf(DRAFT).length));

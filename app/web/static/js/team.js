@@ -1,21 +1,17 @@
 // What a team has found: numbers, each of which opens the list behind it.
 
 import { call } from "./api.js";
+import { dayOf, offset, timeZone } from "./days.js";
 import { element, tell } from "./dom.js";
 import { explain, t, titles } from "./texts.js";
 
 const place = document.getElementById("counts");
-const zone = Intl.DateTimeFormat().resolvedOptions().timeZone ?? "UTC";
-const minutes = -new Date().getTimezoneOffset();
-const two = (number) => String(Math.floor(Math.abs(number))).padStart(2, "0");
-const offset = `${minutes < 0 ? "-" : "+"}${two(minutes / 60)}:${two(minutes % 60)}`;
 
 /** The history's own filter for what was counted; its days begin where the visitor is. */
 function address({ since, ...conditions }) {
   const wanted = new URLSearchParams(conditions);
   if (since) {
-    const day = new Date(since);
-    wanted.set("since", `${day.getFullYear()}-${two(day.getMonth() + 1)}-${two(day.getDate())}`);
+    wanted.set("since", dayOf(new Date(since)));
     wanted.set("zone", offset);
   }
   return `/history?${wanted}`;
@@ -36,7 +32,7 @@ function line(name, { classifications, conditions }) {
 
 try {
   const { period } = place.dataset;
-  const wanted = new URLSearchParams({ time_zone: zone, ...(period === "all" ? {} : { period }) });
+  const wanted = new URLSearchParams({ time_zone: timeZone, ...(period === "all" ? {} : { period }) });
   const counts = await call("GET", `/v1/classifications/counts?${wanted}`);
   document
     .getElementById("figures")
